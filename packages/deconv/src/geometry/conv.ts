@@ -1,0 +1,415 @@
+/**
+ * conv: one frozen record for every convolution of the library, checked once and then trusted.
+ *
+ * A convolution relates three arrays: x (its input), w (its weight) and y (its output). A transposed convolution is the
+ * same relation read from y to x, so both are described by the same {@link ConvGeometry}; only the roles differ. Its
+ * weight (in, out/groups, …k) is, element for element, the weight (out, in/groups, …k) of the convolution that it
+ * transposes.
+ *
+ * Refuses, with the numbers: outputs smaller than 1, channels that do not divide by groups, wrong ranks, weights in
+ * another layout (and says which), outputPadding ≥ max(stride, dilation), fractions and NaN.
+ */
+import { refuse, show } from '../errors.js';
+import { type PerAxis, perAxis, type Shape, showShape } from '../shape.js';
+import { convAxis, convTransposeAxis, kernelExtent, type Pad, padConvTransposeTo, samePadConv } from './axis.js';
+
+/** Padding of all axes: a number, one per axis, `[before, after]` per axis, or a name. */
+export type Padding = number | readonly (number | readonly [number, number])[] | 'valid' | 'same';
+
+/** The options that decide a convolution's sizes. */
+export interface ConvGeometryOptions {
+  /** Step between windows, per axis. Integers ≥ 1. Default 1. */
+  readonly stride?: PerAxis | undefined;
+  /** Zeros added around the input; negative crops it; `'same'` gives ceil(n / stride), the odd one after. Default 0. */
+  readonly padding?: Padding | undefined;
+  /** Distance between taps, per axis; 1 = dense. Integers ≥ 1. Default 1. */
+  readonly dilation?: PerAxis | undefined;
+  /** Channels are split into this many independent groups. Default 1. */
+  readonly groups?: number | undefined;
+}
+
+/** The options that decide a transposed convolution's sizes. */
+export interface ConvTransposeGeometryOptions {
+  /** Distance between the places where neighbouring inputs are written, per axis. Integers ≥ 1. Default 1. */
+  readonly stride?: PerAxis | undefined;
+  /** Rows cut *off* the output; negative extends it; `'same'` gives n·stride. Default 0. */
+  readonly padding?: Padding | undefined;
+  /** Distance between taps, per axis; 1 = dense. Integers ≥ 1. Default 1. */
+  readonly dilation?: PerAxis | undefined;
+  /** Channels are split into this many independent groups. Default 1. */
+  readonly groups?: number | undefined;
+  /** Rows cut off *less* after the last: real values where taps reach, 0 ≤ outputPadding < max(stride, dilation). Default 0. */
+  readonly outputPadding?: PerAxis | undefined;
+  /**
+   * The wanted output size: spatial sizes, or the whole shape. With `padding: 'same'` the crop is chosen for it, else
+   * outputPadding is. Default: as the formula gives.
+   */
+  readonly outputShape?: readonly number[] | undefined;
+}
+
+/**
+ * The sizes of one convolution y = conv(x, w), or of its transpose from y to x. All arrays are one entry per spatial
+ * axis. `padAfter` is informative: kernels go by the sizes alone.
+ */
+export interface ConvGeometry {
+  /** Number of spatial axes, 1 to 3. */
+  readonly rank: number;
+  readonly batch: number;
+  readonly groups: number;
+  /** Channels of x, the convolution's input (the transposed convolution's output). */
+  readonly xChannels: number;
+  /** Channels of y, the convolution's output (the transposed convolution's input). */
+  readonly yChannels: number;
+  readonly xSize: readonly number[];
+  readonly ySize: readonly number[];
+  readonly kernelSize: readonly number[];
+  readonly stride: readonly number[];
+  readonly dilation: readonly number[];
+  readonly padBefore: readonly number[];
+  readonly padAfter: readonly number[];
+}
+
+/** Shape of x: (batch, xChannels, …xSize). */
+export function xShapeOf(g: ConvGeometry): number[] {
+  return [g.batch, g.xChannels, ...g.xSize];
+}
+
+/** Shape of y: (batch, yChannels, …ySize). */
+export function yShapeOf(g: ConvGeometry): number[] {
+  return [g.batch, g.yChannels, ...g.ySize];
+}
+
+/** Shape of w: (yChannels, xChannels / groups, …kernelSize), which is OIHW of the convolution and IOHW of its transpose. */
+export function weightShapeOf(g: ConvGeometry): number[] {
+  return [g.yChannels, g.xChannels / g.groups, ...g.kernelSize];
+}
+
+/** Useful floating-point operations of one pass: 2 · batch · |y space| · yChannels · xChannels/groups · |kernel|. */
+export function flopsOf(g: ConvGeometry): number {
+  const product = (list: readonly number[]) => list.reduce((a, b) => a * b, 1);
+  return 2 * g.batch * product(g.ySize) * g.yChannels * (g.xChannels / g.groups) * product(g.kernelSize);
+}
+
+function freeze(g: ConvGeometry): ConvGeometry {
+  for (const value of Object.values(g)) if (Array.isArray(value)) Object.freeze(value);
+  return Object.freeze(g);
+}
+
+/** Explicit pads, or the name that asks for computed ones. */
+type Pads = readonly Pad[] | 'same';
+
+function readPadding(op: string, padding: unknown, rank: number): Pads {
+  if (padding === undefined) padding = 0;
+  if (padding === 'same') return 'same';
+  if (padding === 'valid') padding = 0;
+  const integer = (entry: unknown): number => {
+    if (Number.isInteger(entry)) return entry as number;
+    return refuse(op, 'padding', `padding must be made of integers, got ${show(padding)}`);
+  };
+  if (typeof padding === 'number') {
+    const both = integer(padding);
+    return Array.from({ length: rank }, () => ({ before: both, after: both }));
+  }
+  if (!Array.isArray(padding)) {
+    const hint =
+      typeof padding === 'string' && /^(same|valid)/i.test(padding)
+        ? "names are lower case; for ONNX's SAME_LOWER use fromDialect('onnx', …)"
+        : undefined;
+    return refuse(
+      op,
+      'padding',
+      `padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got ${show(padding)}`,
+      hint,
+    );
+  }
+  if (padding.length !== rank) {
+    const flat = padding.length === 2 * rank && padding.every((entry) => typeof entry === 'number');
+    const pairs = Array.from({ length: rank }, (_, axis) => `[${padding[2 * axis]}, ${padding[2 * axis + 1]}]`);
+    return refuse(
+      op,
+      'padding',
+      `padding needs ${rank} entr${rank === 1 ? 'y' : 'ies'} (one per spatial axis), got ${padding.length}`,
+      flat ? `write [before, after] pairs: [${pairs.join(', ')}]` : undefined,
+    );
+  }
+  return padding.map((entry: unknown): Pad => {
+    if (!Array.isArray(entry)) return { before: integer(entry), after: integer(entry) };
+    if (entry.length !== 2) {
+      return refuse(op, 'padding', `padding of one axis must be an integer or [before, after], got ${show(entry)}`);
+    }
+    return { before: integer(entry[0]), after: integer(entry[1]) };
+  });
+}
+
+interface Sides {
+  /** Shape of the array that goes in. */
+  readonly inputShape: Shape;
+  readonly weightShape: Shape;
+  /** Spatial rank. */
+  readonly rank: number;
+}
+
+function readRank(op: string, inputShape: Shape, weightShape: Shape): Sides {
+  const rank = inputShape.length - 2;
+  if (rank < 1 || rank > 3) {
+    refuse(
+      op,
+      'input',
+      `input must be (batch, channels, …1 to 3 spatial axes), got rank ${inputShape.length} ${showShape(inputShape)}`,
+    );
+  }
+  if (weightShape.length !== rank + 2) {
+    refuse(
+      op,
+      'weight',
+      `weight must have rank ${rank + 2} for an input of rank ${rank + 2}, got rank ${weightShape.length} ${showShape(weightShape)}`,
+    );
+  }
+  for (let axis = 0; axis < rank; axis++) {
+    if (inputShape[axis + 2] < 1) {
+      refuse(op, 'input', `input spatial axis ${axis} must be ≥ 1, got shape ${showShape(inputShape)}`);
+    }
+  }
+  if (inputShape[1] < 1) refuse(op, 'input', `input must have ≥ 1 channel, got shape ${showShape(inputShape)}`);
+  if (weightShape.some((length) => length < 1)) {
+    refuse(op, 'weight', `weight must have axes ≥ 1, got shape ${showShape(weightShape)}`);
+  }
+  return { inputShape, weightShape, rank };
+}
+
+function readGroups(op: string, groups: unknown, channels: number): number {
+  if (groups === undefined) return 1;
+  if (!Number.isInteger(groups) || (groups as number) < 1) {
+    refuse(op, 'groups', `groups must be an integer ≥ 1, got ${show(groups)}`);
+  }
+  const count = groups as number;
+  if (channels % count !== 0) {
+    refuse(op, 'groups', `input channels ${channels} must divide by groups ${count}`);
+  }
+  return count;
+}
+
+/** Letters of a weight's spatial axes: W, HW or DHW. */
+const spatialLetters = (rank: number) => 'DHW'.slice(3 - rank);
+
+function refuseWeightChannels(op: string, sides: Sides, transposed: boolean, groups: number, wanted: string): never {
+  const { inputShape, weightShape, rank } = sides;
+  const channels = inputShape[1];
+  const space = spatialLetters(rank);
+  const own = transposed ? `IO${space}` : `OI${space}`;
+  // Where the input channels would stand in the other usual layouts.
+  const inGroup = transposed ? channels : channels / groups;
+  const keep = Array.from({ length: rank }, (_, axis) => axis);
+  const guesses: [string, boolean, number[]][] = [
+    [
+      transposed ? `OI${space} (a convolution's)` : `IO${space} (a transposed convolution's)`,
+      transposed ? weightShape[1] === channels && groups === 1 : weightShape[0] === inGroup,
+      [1, 0, ...keep.map((axis) => axis + 2)],
+    ],
+    [
+      `${space}IO (TensorFlow, JAX, numpy-ml)`,
+      weightShape[rank] === inGroup,
+      transposed ? [rank, rank + 1, ...keep] : [rank + 1, rank, ...keep],
+    ],
+    [
+      `${space}OI (Keras' transposed convolution)`,
+      weightShape[rank + 1] === inGroup,
+      transposed ? [rank + 1, rank, ...keep] : [rank, rank + 1, ...keep],
+    ],
+  ];
+  const found = guesses.find(([, fits]) => fits);
+  return refuse(
+    op,
+    'weight',
+    `weight must be ${own} with ${wanted}, got ${showShape(weightShape)}`,
+    found === undefined ? undefined : `this looks like ${found[0]}: permute(weight, [${found[2].join(', ')}])`,
+  );
+}
+
+/**
+ * Checks a convolution and gives its sizes: out = floor((n + pb + pa − d(k−1) − 1) / s) + 1 per axis.
+ *
+ * @param inputShape (batch, channels, …space)
+ * @param weightShape (out, in/groups, …kernelSize)
+ * @param options stride, padding, dilation, groups
+ * @param op the name to complain under
+ * @example
+ * ```ts
+ * import { convGeometry } from 'deconv';
+ * console.log(convGeometry([1, 3, 227, 227], [96, 3, 11, 11], { stride: 4 }).ySize); // [ 55, 55 ]
+ * ```
+ */
+export function convGeometry(
+  inputShape: Shape,
+  weightShape: Shape,
+  options: ConvGeometryOptions = {},
+  op = 'convGeometry',
+): ConvGeometry {
+  const sides = readRank(op, inputShape, weightShape);
+  const { rank } = sides;
+  const xChannels = inputShape[1];
+  const groups = readGroups(op, options.groups, xChannels);
+  if (weightShape[1] !== xChannels / groups) {
+    const share = groups === 1 ? `${xChannels}` : `${xChannels} / groups ${groups} = ${xChannels / groups}`;
+    refuseWeightChannels(op, sides, false, groups, `${share} input channels in axis 1`);
+  }
+  if (weightShape[0] % groups !== 0) {
+    refuse(op, 'groups', `output channels ${weightShape[0]} must divide by groups ${groups}`);
+  }
+  const stride = perAxis(op, 'stride', options.stride ?? 1, rank, 1);
+  const dilation = perAxis(op, 'dilation', options.dilation ?? 1, rank, 1);
+  const pads = readPadding(op, options.padding, rank);
+  const xSize = inputShape.slice(2);
+  const kernelSize = weightShape.slice(2);
+  const pad = xSize.map((n, axis) =>
+    pads === 'same' ? samePadConv(n, kernelSize[axis], stride[axis], dilation[axis]) : pads[axis],
+  );
+  const ySize = xSize.map((n, axis) => {
+    const [k, s, d, p] = [kernelSize[axis], stride[axis], dilation[axis], pad[axis]];
+    const out = convAxis(n, k, s, d, p);
+    if (out < 1) {
+      refuse(
+        op,
+        'kernelSize',
+        `output size of axis ${axis} would be ${out}, must be ≥ 1: the kernel spans ${kernelExtent(k, d)} (kernelSize ${k}, dilation ${d}) but the padded input is ${n + p.before + p.after} long (${n} + ${p.before} + ${p.after})`,
+      );
+    }
+    return out;
+  });
+  return freeze({
+    rank,
+    batch: inputShape[0],
+    groups,
+    xChannels,
+    yChannels: weightShape[0],
+    xSize,
+    ySize,
+    kernelSize,
+    stride,
+    dilation,
+    padBefore: pad.map((p) => p.before),
+    padAfter: pad.map((p) => p.after),
+  });
+}
+
+/** The spatial part of a wanted output shape: given whole, its batch and channels are held against the call's. */
+function readOutputShape(op: string, wanted: unknown, batch: number, channels: number, rank: number): number[] {
+  if (!Array.isArray(wanted)) refuse(op, 'outputShape', `outputShape must be an array of sizes, got ${show(wanted)}`);
+  if (wanted.length === rank + 2) {
+    if (wanted[0] !== batch || wanted[1] !== channels) {
+      refuse(
+        op,
+        'outputShape',
+        `outputShape ${showShape(wanted)} must start with batch ${batch} and channels ${channels}`,
+      );
+    }
+    wanted = wanted.slice(2);
+  }
+  return perAxis(op, 'outputShape', wanted, rank, 1);
+}
+
+/**
+ * Checks a transposed convolution and gives its sizes: out = (n−1)s − pb − pa + d(k−1) + 1 + op per axis. In the
+ * record, y is its input and x its output.
+ *
+ * @param inputShape (batch, channels, …space)
+ * @param weightShape (in, out/groups, …kernelSize)
+ * @param options stride, padding, dilation, groups, outputPadding, outputShape
+ * @param op the name to complain under
+ * @example
+ * ```ts
+ * import { convTransposeGeometry } from 'deconv';
+ * console.log(convTransposeGeometry([1, 96, 55, 55], [96, 3, 11, 11], { stride: 4 }).xSize); // [ 227, 227 ]
+ * ```
+ */
+export function convTransposeGeometry(
+  inputShape: Shape,
+  weightShape: Shape,
+  options: ConvTransposeGeometryOptions = {},
+  op = 'convTransposeGeometry',
+): ConvGeometry {
+  const sides = readRank(op, inputShape, weightShape);
+  const { rank } = sides;
+  const yChannels = inputShape[1];
+  const groups = readGroups(op, options.groups, yChannels);
+  if (weightShape[0] !== yChannels) {
+    refuseWeightChannels(op, sides, true, groups, `${yChannels} input channels in axis 0`);
+  }
+  const xChannels = weightShape[1] * groups;
+  const stride = perAxis(op, 'stride', options.stride ?? 1, rank, 1);
+  const dilation = perAxis(op, 'dilation', options.dilation ?? 1, rank, 1);
+  const outputPadding = perAxis(op, 'outputPadding', options.outputPadding ?? 0, rank, 0);
+  const pads = readPadding(op, options.padding, rank);
+  const ySize = inputShape.slice(2);
+  const kernelSize = weightShape.slice(2);
+
+  let wanted: number[] | undefined;
+  if (options.outputShape !== undefined) {
+    wanted = readOutputShape(op, options.outputShape, inputShape[0], xChannels, rank);
+    if (outputPadding.some((extra) => extra !== 0)) {
+      refuse(op, 'outputPadding', 'outputPadding and outputShape both set the output size; give one of them');
+    }
+  }
+
+  const xSize: number[] = [];
+  const padBefore: number[] = [];
+  const padAfter: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const [n, k, s, d] = [ySize[axis], kernelSize[axis], stride[axis], dilation[axis]];
+    let extra = outputPadding[axis];
+    let pad: Pad;
+    if (pads === 'same') {
+      const target = wanted?.[axis] ?? n * s;
+      if (Math.ceil(target / s) !== n) {
+        refuse(
+          op,
+          'outputShape',
+          `outputShape ${target} of axis ${axis} must satisfy ceil(outputShape / stride ${s}) = input ${n} with padding 'same'`,
+        );
+      }
+      pad = padConvTransposeTo(target, n, k, s, d);
+    } else {
+      pad = pads[axis];
+      if (wanted !== undefined) {
+        const least = convTransposeAxis(n, k, s, d, pad, 0);
+        extra = wanted[axis] - least;
+        const most = least + Math.max(s, d) - 1;
+        if (extra < 0 || wanted[axis] > most) {
+          refuse(
+            op,
+            'outputShape',
+            `outputShape ${wanted[axis]} of axis ${axis} must lie in [${least}, ${most}] for input ${n}, kernelSize ${k}, stride ${s}, padding [${pad.before}, ${pad.after}]`,
+          );
+        }
+      }
+    }
+    if (extra >= Math.max(s, d)) {
+      refuse(op, 'outputPadding', `outputPadding ${extra} must be < max(stride ${s}, dilation ${d})`);
+    }
+    const out = convTransposeAxis(n, k, s, d, pad, extra);
+    if (out < 1) {
+      refuse(
+        op,
+        'padding',
+        `output size of axis ${axis} would be ${out}, must be ≥ 1: (${n} − 1)·${s} − ${pad.before} − ${pad.after} + ${kernelExtent(k, d)} + ${extra}`,
+      );
+    }
+    xSize.push(out);
+    padBefore.push(pad.before);
+    padAfter.push(pad.after - extra);
+  }
+  return freeze({
+    rank,
+    batch: inputShape[0],
+    groups,
+    xChannels,
+    yChannels,
+    xSize,
+    ySize,
+    kernelSize,
+    stride,
+    dilation,
+    padBefore,
+    padAfter,
+  });
+}

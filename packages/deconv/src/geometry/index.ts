@@ -1,0 +1,12 @@
+/** geometry: sizes, coverage, phases, dialects and the solver. Integers only, no tensors. */
+export type { Pad } from './axis.js';
+export {
+  type ConvGeometry,
+  type ConvGeometryOptions,
+  type ConvTransposeGeometryOptions,
+  convGeometry,
+  convTransposeGeometry,
+  flopsOf,
+  type Padding,
+} from './conv.js';
+export { coverageAxes } from './coverage.js';
