@@ -10,8 +10,15 @@
  * another layout (and says which), outputPadding ≥ max(stride, dilation), fractions and NaN.
  */
 import { refuse, show } from '../errors.js';
-import { type PerAxis, perAxis, type Shape, showShape } from '../shape.js';
-import { convAxis, convTransposeAxis, kernelExtent, type Pad, padConvTransposeTo, samePadConv } from './axis.js';
+import { checkShape, type PerAxis, perAxis, type Shape, showShape } from '../shape.js';
+import {
+  convAxis,
+  convTransposeAxis,
+  kernelExtent,
+  type Pad,
+  padConvTransposeTo,
+  samePadConv,
+} from './axis.js';
 
 /** Padding of all axes: a number, one per axis, `[before, after]` per axis, or a name. */
 export type Padding = number | readonly (number | readonly [number, number])[] | 'valid' | 'same';
@@ -96,9 +103,10 @@ function freeze(g: ConvGeometry): ConvGeometry {
 }
 
 /** Explicit pads, or the name that asks for computed ones. */
-type Pads = readonly Pad[] | 'same';
+export type Pads = readonly Pad[] | 'same';
 
-function readPadding(op: string, padding: unknown, rank: number): Pads {
+/** Reads any form of {@link Padding}: explicit pads, one per axis, or `'same'`. Refuses the rest under `op`'s name. */
+export function readPadding(op: string, padding: unknown, rank: number): Pads {
   if (padding === undefined) padding = 0;
   if (padding === 'same') return 'same';
   if (padding === 'valid') padding = 0;
@@ -124,7 +132,10 @@ function readPadding(op: string, padding: unknown, rank: number): Pads {
   }
   if (padding.length !== rank) {
     const flat = padding.length === 2 * rank && padding.every((entry) => typeof entry === 'number');
-    const pairs = Array.from({ length: rank }, (_, axis) => `[${padding[2 * axis]}, ${padding[2 * axis + 1]}]`);
+    const pairs = Array.from(
+      { length: rank },
+      (_, axis) => `[${padding[2 * axis]}, ${padding[2 * axis + 1]}]`,
+    );
     return refuse(
       op,
       'padding',
@@ -135,7 +146,11 @@ function readPadding(op: string, padding: unknown, rank: number): Pads {
   return padding.map((entry: unknown): Pad => {
     if (!Array.isArray(entry)) return { before: integer(entry), after: integer(entry) };
     if (entry.length !== 2) {
-      return refuse(op, 'padding', `padding of one axis must be an integer or [before, after], got ${show(entry)}`);
+      return refuse(
+        op,
+        'padding',
+        `padding of one axis must be an integer or [before, after], got ${show(entry)}`,
+      );
     }
     return { before: integer(entry[0]), after: integer(entry[1]) };
   });
@@ -150,6 +165,8 @@ interface Sides {
 }
 
 function readRank(op: string, inputShape: Shape, weightShape: Shape): Sides {
+  checkShape(op, 'input', inputShape);
+  checkShape(op, 'weight', weightShape);
   const rank = inputShape.length - 2;
   if (rank < 1 || rank > 3) {
     refuse(
@@ -170,7 +187,8 @@ function readRank(op: string, inputShape: Shape, weightShape: Shape): Sides {
       refuse(op, 'input', `input spatial axis ${axis} must be ≥ 1, got shape ${showShape(inputShape)}`);
     }
   }
-  if (inputShape[1] < 1) refuse(op, 'input', `input must have ≥ 1 channel, got shape ${showShape(inputShape)}`);
+  if (inputShape[1] < 1)
+    refuse(op, 'input', `input must have ≥ 1 channel, got shape ${showShape(inputShape)}`);
   if (weightShape.some((length) => length < 1)) {
     refuse(op, 'weight', `weight must have axes ≥ 1, got shape ${showShape(weightShape)}`);
   }
@@ -192,7 +210,13 @@ function readGroups(op: string, groups: unknown, channels: number): number {
 /** Letters of a weight's spatial axes: W, HW or DHW. */
 const spatialLetters = (rank: number) => 'DHW'.slice(3 - rank);
 
-function refuseWeightChannels(op: string, sides: Sides, transposed: boolean, groups: number, wanted: string): never {
+function refuseWeightChannels(
+  op: string,
+  sides: Sides,
+  transposed: boolean,
+  groups: number,
+  wanted: string,
+): never {
   const { inputShape, weightShape, rank } = sides;
   const channels = inputShape[1];
   const space = spatialLetters(rank);
@@ -222,7 +246,9 @@ function refuseWeightChannels(op: string, sides: Sides, transposed: boolean, gro
     op,
     'weight',
     `weight must be ${own} with ${wanted}, got ${showShape(weightShape)}`,
-    found === undefined ? undefined : `this looks like ${found[0]}: permute(weight, [${found[2].join(', ')}])`,
+    found === undefined
+      ? undefined
+      : `this looks like ${found[0]}: permute(weight, [${found[2].join(', ')}])`,
   );
 }
 
@@ -293,8 +319,15 @@ export function convGeometry(
 }
 
 /** The spatial part of a wanted output shape: given whole, its batch and channels are held against the call's. */
-function readOutputShape(op: string, wanted: unknown, batch: number, channels: number, rank: number): number[] {
-  if (!Array.isArray(wanted)) refuse(op, 'outputShape', `outputShape must be an array of sizes, got ${show(wanted)}`);
+function readOutputShape(
+  op: string,
+  wanted: unknown,
+  batch: number,
+  channels: number,
+  rank: number,
+): number[] {
+  if (!Array.isArray(wanted))
+    refuse(op, 'outputShape', `outputShape must be an array of sizes, got ${show(wanted)}`);
   if (wanted.length === rank + 2) {
     if (wanted[0] !== batch || wanted[1] !== channels) {
       refuse(

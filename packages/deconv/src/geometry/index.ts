@@ -10,3 +10,4 @@ export {
   type Padding,
 } from './conv.js';
 export { coverageAxes } from './coverage.js';
+export { type AxisPhase, type Phase, phases, phasesOfAxis } from './phases.js';

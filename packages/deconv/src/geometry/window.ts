@@ -3,7 +3,7 @@
  * same axis formula as a convolution, plus the ceiling mode of pooling.
  */
 import { refuse, show } from '../errors.js';
-import { type PerAxis, perAxis, type Shape, showShape } from '../shape.js';
+import { checkShape, type PerAxis, perAxis, type Shape, showShape } from '../shape.js';
 import { kernelExtent } from './axis.js';
 
 /** What a sliding window may be asked for. */
@@ -56,8 +56,13 @@ export function windowGeometry(
   rank: number,
   defaultStride: 'kernelSize' | 'one',
 ): WindowGeometry {
+  checkShape(op, 'input', inputShape);
   if (inputShape.length !== rank + 2 || rank < 1 || rank > 3) {
-    refuse(op, 'input', `input must have rank ${rank + 2} (batch, channels, …space), got ${showShape(inputShape)}`);
+    refuse(
+      op,
+      'input',
+      `input must have rank ${rank + 2} (batch, channels, …space), got ${showShape(inputShape)}`,
+    );
   }
   if (options?.kernelSize === undefined) refuse(op, 'kernelSize', 'kernelSize is required');
   const kernelSize = perAxis(op, 'kernelSize', options.kernelSize, rank, 1);
@@ -65,7 +70,8 @@ export function windowGeometry(
   const dilation = perAxis(op, 'dilation', options.dilation ?? 1, rank, 1);
   const padding = perAxis(op, 'padding', options.padding ?? 0, rank, 0);
   const ceilMode = options.ceilMode ?? false;
-  if (typeof ceilMode !== 'boolean') refuse(op, 'ceilMode', `ceilMode must be true or false, got ${show(ceilMode)}`);
+  if (typeof ceilMode !== 'boolean')
+    refuse(op, 'ceilMode', `ceilMode must be true or false, got ${show(ceilMode)}`);
   const inputSize = inputShape.slice(2);
   const outputSize = inputSize.map((n, axis) => {
     const [k, s, d, p] = [kernelSize[axis], stride[axis], dilation[axis], padding[axis]];
