@@ -1,0 +1,264 @@
+/**
+ * autograd: the tape. Each operation that is recorded leaves a node that can turn the gradient of its output into
+ * gradients of its inputs (a vector–Jacobian product, vjp); backward walks the nodes from the result to the leaves,
+ * each once, after everything that uses it.
+ *
+ * The vjps are themselves written with recorded operations. With `createGraph` they run with the tape on, and the
+ * gradients can be differentiated again; there is no second mechanism for gradients of gradients.
+ *
+ * Nodes hold nodes, not tensors: what a backward pass needs to remember, its closure holds, and a graph is let go as
+ * soon as it has been walked (unless `retainGraph`).
+ */
+import type { OpName, OpTable } from './backend.js';
+import { currentBackend } from './backends.js';
+import { refuse, show } from './errors.js';
+import { type Shape, sameShape, showShape } from './shape.js';
+import {
+  allocate,
+  type BackwardOptions,
+  convert,
+  type GradNode,
+  HostStorage,
+  installEngine,
+  type Storage,
+  Tensor,
+} from './tensor.js';
+
+let recording = true;
+
+/** True when operations are being recorded. */
+export function isGradEnabled(): boolean {
+  return recording;
+}
+
+function withRecording<T>(enabled: boolean, body: () => T): T {
+  const before = recording;
+  recording = enabled;
+  try {
+    return body();
+  } finally {
+    recording = before;
+  }
+}
+
+/**
+ * Runs `body` without recording: results need no gradient, and nothing is kept for a backward pass. `body` must be
+ * synchronous.
+ *
+ * @example
+ * ```ts
+ * import { mul, noGrad, tensor } from 'deconv';
+ * const w = tensor([1, 2], { requiresGrad: true });
+ * console.log(noGrad(() => mul(w, 2)).requiresGrad); // false
+ * ```
+ */
+export function noGrad<T>(body: () => T): T {
+  return withRecording(false, () => {
+    const result = body();
+    if (result instanceof Promise)
+      refuse('noGrad', 'body', 'body must be synchronous, it returned a promise');
+    return result;
+  });
+}
+
+/** Runs one backend operation on the tensors' values; the result is not recorded. */
+export function run<K extends OpName>(
+  op: K,
+  inputs: readonly Tensor[],
+  attributes: OpTable[K],
+  shape: Shape,
+): Tensor {
+  const storages = inputs.map((input) => input.storage);
+  return new Tensor(currentBackend().run(op, storages, attributes), shape);
+}
+
+/**
+ * Puts an operation on the tape: returns the output, tied to its inputs, if recording is on and any input needs a
+ * gradient; else the output as it is.
+ *
+ * @param vjp gives one gradient per input, null where none is needed; written with recorded operations
+ */
+export function record(
+  name: string,
+  output: Tensor,
+  inputs: readonly Tensor[],
+  vjp: (gradOutput: Tensor, output: Tensor) => readonly (Tensor | null)[],
+): Tensor {
+  if (!recording || !inputs.some((input) => input.requiresGrad)) return output;
+  const node: GradNode = {
+    name,
+    inputs: inputs.map((input) => input.node),
+    leaf: false,
+    grad: null,
+    vjp: (gradOutput) => vjp(gradOutput, recorded),
+  };
+  const recorded = new Tensor(output.storage, output.shape, node);
+  return recorded;
+}
+
+/** a + b of equal shapes: how gradients that arrive by several ways are joined. */
+function accumulate(a: Tensor, b: Tensor): Tensor {
+  const attributes = { fn: 'add', aShape: a.shape, bShape: b.shape, shape: a.shape } as const;
+  return record('accumulate', run('binary', [a, b], attributes, a.shape), [a, b], (g) => [g, g]);
+}
+
+/** Nodes reachable from `root`, each before all nodes it feeds from; without recursion, graphs may be deep. */
+function fromResultToLeaves(root: GradNode): GradNode[] {
+  const order: GradNode[] = [];
+  const seen = new Set<GradNode>([root]);
+  const path: { node: GradNode; next: number }[] = [{ node: root, next: 0 }];
+  while (path.length > 0) {
+    const top = path[path.length - 1];
+    if (top.next === top.node.inputs.length) {
+      order.push(top.node);
+      path.pop();
+      continue;
+    }
+    const input = top.node.inputs[top.next++];
+    if (input !== null && !seen.has(input)) {
+      seen.add(input);
+      path.push({ node: input, next: 0 });
+    }
+  }
+  return order.reverse();
+}
+
+interface WalkOptions {
+  readonly createGraph: boolean;
+  readonly retainGraph: boolean;
+}
+
+/** The seed of a backward pass: as given, checked, or 1 for a single number. */
+function seedOf(op: string, root: Tensor, gradOutput: Tensor | undefined): Tensor {
+  if (gradOutput === undefined) {
+    if (root.size !== 1) {
+      refuse(
+        op,
+        'gradOutput',
+        `gradOutput is required for a tensor of ${root.size} elements, shape ${showShape(root.shape)}`,
+      );
+    }
+    return new Tensor(new HostStorage(allocate(root.dtype, 1).fill(1)), root.shape);
+  }
+  if (!(gradOutput instanceof Tensor))
+    refuse(op, 'gradOutput', `gradOutput must be a tensor, got ${show(gradOutput)}`);
+  if (!sameShape(gradOutput.shape, root.shape) || gradOutput.dtype !== root.dtype) {
+    refuse(
+      op,
+      'gradOutput',
+      `gradOutput must be ${root.dtype} ${showShape(root.shape)} like the output, got ${gradOutput.dtype} ${showShape(gradOutput.shape)}`,
+    );
+  }
+  return gradOutput;
+}
+
+function walk(
+  op: string,
+  root: Tensor,
+  seed: Tensor,
+  { createGraph, retainGraph }: WalkOptions,
+  arrive: (node: GradNode, gradient: Tensor) => void,
+): void {
+  const start =
+    root.node ??
+    refuse(op, 'this', 'this tensor does not depend on any tensor with requiresGrad, there is no gradient');
+  const gradients = new Map<GradNode, Tensor>([[start, seed]]);
+  withRecording(createGraph, () => {
+    for (const node of fromResultToLeaves(start)) {
+      const gradient = gradients.get(node);
+      if (gradient === undefined) continue;
+      gradients.delete(node);
+      arrive(node, gradient);
+      if (node.leaf) continue;
+      if (node.vjp === null) {
+        refuse(
+          op,
+          'retainGraph',
+          `the tape of ${node.name} was already walked and let go; pass { retainGraph: true } the first time`,
+        );
+      }
+      const shares = node.vjp(gradient);
+      for (const [which, input] of node.inputs.entries()) {
+        const share = shares[which];
+        if (input === null || share === null || share === undefined) continue;
+        const before = gradients.get(input);
+        gradients.set(input, before === undefined ? share : accumulate(before, share));
+      }
+      if (!retainGraph) {
+        node.vjp = null;
+        node.inputs = [];
+      }
+    }
+  });
+}
+
+function walkOptions(options: BackwardOptions | undefined): WalkOptions {
+  const createGraph = options?.createGraph ?? false;
+  return { createGraph, retainGraph: options?.retainGraph ?? createGraph };
+}
+
+function backward(root: Tensor, gradOutput: Tensor | undefined, options: BackwardOptions | undefined): void {
+  const walking = walkOptions(options);
+  const seed = seedOf('backward', root, gradOutput);
+  // Each leaf gets values of its own: writing to one grad.data must not show in another, nor in the caller's seed.
+  const taken = new Set<Storage>([seed.storage]);
+  walk('backward', root, seed, walking, (node, gradient) => {
+    if (!node.leaf) return;
+    if (node.grad !== null) {
+      node.grad = accumulate(node.grad, gradient);
+    } else if (walking.createGraph) {
+      node.grad = gradient;
+    } else {
+      node.grad = taken.has(gradient.storage) ? copyOf(gradient) : gradient.detach();
+    }
+    taken.add(node.grad.storage);
+  });
+}
+
+function copyOf(x: Tensor): Tensor {
+  return run('cast', [x], { dtype: x.dtype }, x.shape);
+}
+
+function leaf(): GradNode {
+  return { name: 'leaf', inputs: [], vjp: null, leaf: true, grad: null };
+}
+
+installEngine({ backward, leaf });
+
+/** Options of {@link grad}. */
+export interface GradOptions extends BackwardOptions {
+  /** Gradient of the final scalar with respect to `output`; may be left out for a one-element output. */
+  readonly gradOutput?: Tensor | undefined;
+}
+
+/**
+ * Gradients of `output` with respect to each of `inputs`, returned instead of collected: no `grad` changes. An input
+ * that the output does not depend on gets zeros.
+ *
+ * @example
+ * ```ts
+ * import { grad, mul, sum, tensor } from 'deconv';
+ * const x = tensor([2, 3], { requiresGrad: true });
+ * const [first] = grad(sum(mul(mul(x, x), x)), [x], { createGraph: true }); // 3x²
+ * const [second] = grad(sum(first), [x]); // 6x
+ * console.log(second.data); // Float32Array(2) [ 12, 18 ]
+ * ```
+ */
+export function grad(output: Tensor, inputs: readonly Tensor[], options: GradOptions = {}): Tensor[] {
+  const wanted = new Map<GradNode, Tensor | null>();
+  for (const [i, input] of inputs.entries()) {
+    if (!(input instanceof Tensor) || input.node === null) {
+      refuse('grad', 'inputs', `inputs[${i}] must be a tensor that requires a gradient`);
+    }
+    wanted.set(input.node, null);
+  }
+  walk('grad', output, seedOf('grad', output, options.gradOutput), walkOptions(options), (node, gradient) => {
+    if (wanted.has(node)) wanted.set(node, gradient);
+  });
+  return inputs.map((input) => {
+    const found = input.node === null ? null : wanted.get(input.node);
+    return (
+      found ?? new Tensor(new HostStorage(convert(input.dtype, new Array(input.size).fill(0))), input.shape)
+    );
+  });
+}

@@ -1,0 +1,138 @@
+/**
+ * backend: what an engine must be able to do, and nothing else. An operation is a name, its input storages and its
+ * attributes; it returns the storage of its one output. All checking is done above, all sizes are in the attributes:
+ * a backend trusts what it is given.
+ *
+ * The set is small because it is closed under differentiation: next to each linear operation stands its adjoint
+ * (`conv.forward` and `conv.inputGrad`, `strided.read` and `strided.write`, `axis.map` either way round, `fold` and
+ * `unfold` …), and the gradient of every nonlinear one is made of operations in the set.
+ */
+import type { ConvGeometry } from './geometry/conv.js';
+import type { WindowGeometry } from './geometry/window.js';
+import type { Shape } from './shape.js';
+import type { DType, Storage, TypedArray } from './tensor.js';
+
+/** Attributes of the convolutions. The bias, if any, is the last input, one value per output channel. */
+export interface ConvAttributes {
+  readonly geometry: ConvGeometry;
+  readonly bias: boolean;
+  /** `conv.inputGrad` only: divide each output by its coverage before the bias. */
+  readonly average: boolean;
+}
+
+/** Elementwise functions of one argument. */
+export type UnaryName =
+  | 'abs' | 'sign' | 'exp' | 'log' | 'sqrt' | 'square' | 'reciprocal' | 'sin' | 'cos' | 'erf' | 'floor' | 'ceil'
+  | 'relu' | 'leakyRelu' | 'elu' | 'selu' | 'sigmoid' | 'tanh' | 'softplus' | 'gelu' | 'geluTanh' | 'silu'
+  | 'hardSigmoid' | 'hardSwish' | 'mish' | 'softsign' | 'clamp' | 'powScalar'; // biome-ignore format: a word list
+
+/** Elementwise functions of two arguments; comparisons give 1 or 0. */
+export type BinaryName =
+  | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'equal' | 'greater' | 'greaterEqual'; // biome-ignore format: a word list
+
+/** Reductions over whole axes. `argMax` gives int32 positions along a single axis. */
+export type ReduceName = 'sum' | 'max' | 'min' | 'argMax';
+
+/**
+ * A view of a row-major array: element (i₀, i₁, …) lies at offset + Σ iₐ·strideₐ. Strides may be 0 (a repeated axis)
+ * or negative (a reversed one).
+ */
+export interface StridedView {
+  readonly shape: Shape;
+  readonly strides: readonly number[];
+  readonly offset: number;
+}
+
+/**
+ * A sparse matrix along one axis of (outer, axis, inner): output position o is Σₜ weight[o·taps + t] · input[index[o·taps
+ * + t]]. It covers nearest and linear resampling, index selection and mirrored padding; `transposed` applies its
+ * adjoint.
+ */
+export interface AxisMap {
+  readonly inLength: number;
+  readonly outLength: number;
+  readonly taps: number;
+  readonly index: Int32Array;
+  readonly weight: Float64Array;
+}
+
+/** Attributes of each operation, by name. */
+export interface OpTable {
+  /** (x, w, bias?) → y */
+  'conv.forward': ConvAttributes;
+  /** (y, w, bias?) → x: the transposed convolution */
+  'conv.inputGrad': ConvAttributes;
+  /** (x, y) → w */
+  'conv.weightGrad': ConvAttributes;
+  /** (x) → f(x), f′(x) or f″(x) by `order`; `parameters` are those of f */
+  unary: { readonly fn: UnaryName; readonly order: number; readonly parameters: readonly number[] };
+  /** (a, b) → f(a, b), both broadcast to `shape` */
+  binary: { readonly fn: BinaryName; readonly aShape: Shape; readonly bShape: Shape; readonly shape: Shape };
+  /** (condition, a, b), all of one shape → a where condition ≠ 0, else b */
+  select: Record<never, never>;
+  /** (x) → reduced over `axes` of `shape` */
+  reduce: { readonly fn: ReduceName; readonly shape: Shape; readonly axes: readonly number[] };
+  /** (x) → the elements of the view, row-major */
+  'strided.read': StridedView;
+  /** (x) → an array of `length` filled with `fill`, into whose view x is added, or set */
+  'strided.write': StridedView & {
+    readonly length: number;
+    readonly fill: number;
+    readonly mode: 'add' | 'set';
+  };
+  /** (a, b, …) → joined along an axis: `outer` times, `lengths[i]` elements of input i */
+  concat: { readonly outer: number; readonly lengths: readonly number[] };
+  /** (x) of shape (outer, axis, inner) → the same with the axis mapped */
+  'axis.map': {
+    readonly outer: number;
+    readonly inner: number;
+    readonly map: AxisMap;
+    readonly transposed: boolean;
+  };
+  /** (a, b): batch × (m, k) · (k, n), each stored transposed if so flagged */
+  matmul: {
+    readonly batch: number;
+    readonly m: number;
+    readonly n: number;
+    readonly k: number;
+    readonly transposeA: boolean;
+    readonly transposeB: boolean;
+  };
+  /** (x) of shape (outer, axis, inner) → softmax along the axis, or its logarithm */
+  softmax: { readonly outer: number; readonly length: number; readonly inner: number; readonly log: boolean };
+  /** (x) → int32 position of each window's maximum in its channel's input plane */
+  'pool.argMax': WindowGeometry;
+  /** (x, indices) → x[index], plane by plane */
+  'plane.gather': { readonly planes: number; readonly from: number; readonly to: number };
+  /** (x, indices) → a plane of zeros with x added, or set, at the indices */
+  'plane.scatter': {
+    readonly planes: number;
+    readonly from: number;
+    readonly to: number;
+    readonly mode: 'add' | 'set';
+  };
+  /** (x) → window means; `countIncludePad` divides by the whole window, else by its part inside the input */
+  'pool.average': { readonly window: WindowGeometry; readonly countIncludePad: boolean };
+  /** (y) → the adjoint of `pool.average` */
+  'pool.averageGrad': { readonly window: WindowGeometry; readonly countIncludePad: boolean };
+  /** (x) of (N, C, …space) → (N, C·|k|, windows) */
+  unfold: WindowGeometry;
+  /** (columns) of (N, C·|k|, windows) → (N, C, …space), overlaps added */
+  fold: WindowGeometry;
+  /** (x) → the same values in another number type */
+  cast: { readonly dtype: DType };
+}
+
+/** Name of an operation. */
+export type OpName = keyof OpTable;
+
+/** An engine that runs operations. */
+export interface Backend {
+  readonly name: string;
+  /** True when values can be had at once (`tensor.data`), false when they must be awaited (`tensor.read()`). */
+  readonly synchronous: boolean;
+  /** Takes values over; the caller must not use the array afterwards. */
+  upload(values: TypedArray): Storage;
+  /** Runs one operation. Inputs may come from another backend. */
+  run<K extends OpName>(op: K, inputs: readonly Storage[], attributes: OpTable[K]): Storage;
+}

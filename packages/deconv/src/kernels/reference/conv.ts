@@ -1,0 +1,122 @@
+/**
+ * The convolution family by its definition. All three kernels are readings of one relation between x, w and y:
+ *
+ *     y[n, o, q]  ~  x[n, i, q·s + u·d − pb] · w[o, i, u]        (o and i in the same group)
+ *
+ * forward adds x·w into y, inputGrad adds y·w into x, weightGrad adds x·y into w. So there is one loop nest, written
+ * once, and three innermost lines. Sums are float64 whatever the number type, and rounded once at the end.
+ */
+import type { ConvAttributes } from '../../backend.js';
+import type { ConvGeometry } from '../../geometry/conv.js';
+import { coveragePlane } from '../../geometry/coverage.js';
+import { sizeOf } from '../../shape.js';
+
+type Values = ArrayLike<number>;
+type Reading = 'forward' | 'inputGrad' | 'weightGrad';
+
+/** Three spatial axes whatever the rank: missing ones in front have length 1. */
+function lift(list: readonly number[], filler: number): [number, number, number] {
+  const [z, y, x] = [...new Array<number>(3 - list.length).fill(filler), ...list];
+  return [z, y, x];
+}
+
+/** The outputs q of one axis whose tap u falls inside the input: 0 ≤ q·s + u·d − pb < n. First and one past the last. */
+function inside(u: number, n: number, out: number, s: number, d: number, pb: number): [number, number] {
+  const shift = u * d - pb;
+  return [Math.max(0, Math.ceil(-shift / s)), Math.min(out, Math.floor((n - 1 - shift) / s) + 1)];
+}
+
+function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Float64Array): void {
+  const [xd, xh, xw] = lift(g.xSize, 1);
+  const [yd, yh, yw] = lift(g.ySize, 1);
+  const [kd, kh, kw] = lift(g.kernelSize, 1);
+  const [sd, sh, sw] = lift(g.stride, 1);
+  const [dd, dh, dw] = lift(g.dilation, 1);
+  const [pd, ph, pw] = lift(g.padBefore, 0);
+  const inputs = g.xChannels / g.groups;
+  const outputs = g.yChannels / g.groups;
+  for (let n = 0; n < g.batch; n++) {
+    for (let o = 0; o < g.yChannels; o++) {
+      const firstInput = Math.floor(o / outputs) * inputs;
+      for (let i = 0; i < inputs; i++) {
+        const xPlane = (n * g.xChannels + firstInput + i) * xd * xh * xw;
+        const yPlane = (n * g.yChannels + o) * yd * yh * yw;
+        const wPlane = (o * inputs + i) * kd * kh * kw;
+        for (let uz = 0; uz < kd; uz++) {
+          const [z0, z1] = inside(uz, xd, yd, sd, dd, pd);
+          for (let uy = 0; uy < kh; uy++) {
+            const [y0, y1] = inside(uy, xh, yh, sh, dh, ph);
+            for (let ux = 0; ux < kw; ux++) {
+              const [x0, x1] = inside(ux, xw, yw, sw, dw, pw);
+              const wAt = wPlane + (uz * kh + uy) * kw + ux;
+              for (let qz = z0; qz < z1; qz++) {
+                for (let qy = y0; qy < y1; qy++) {
+                  const yRow = yPlane + (qz * yh + qy) * yw;
+                  const xRow =
+                    xPlane + ((qz * sd + uz * dd - pd) * xh + qy * sh + uy * dh - ph) * xw + ux * dw - pw;
+                  if (reading === 'forward') {
+                    const weight = b[wAt];
+                    for (let qx = x0; qx < x1; qx++) sum[yRow + qx] += a[xRow + qx * sw] * weight;
+                  } else if (reading === 'inputGrad') {
+                    const weight = b[wAt];
+                    for (let qx = x0; qx < x1; qx++) sum[xRow + qx * sw] += a[yRow + qx] * weight;
+                  } else {
+                    let total = 0;
+                    for (let qx = x0; qx < x1; qx++) total += a[xRow + qx * sw] * b[yRow + qx];
+                    sum[wAt] += total;
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/** What is done to each output before it is rounded: divide by coverage, then add the bias. */
+function finish(
+  sum: Float64Array,
+  channels: number,
+  plane: number,
+  bias: Values | undefined,
+  coverage?: Float64Array,
+) {
+  for (let at = 0, row = 0; at < sum.length; row++) {
+    const add = bias === undefined ? 0 : bias[row % channels];
+    for (let i = 0; i < plane; i++, at++) {
+      // A pixel that nothing reaches is 0 before the bias, not 0/0.
+      if (coverage !== undefined && coverage[i] > 1) sum[at] /= coverage[i];
+      sum[at] += add;
+    }
+  }
+}
+
+/** (x, w, bias?) → y */
+export function convForward([x, w, bias]: readonly Values[], { geometry: g }: ConvAttributes): Float64Array {
+  const plane = sizeOf(g.ySize);
+  const sum = new Float64Array(g.batch * g.yChannels * plane);
+  relate('forward', g, x, w, sum);
+  finish(sum, g.yChannels, plane, bias);
+  return sum;
+}
+
+/** (y, w, bias?) → x */
+export function convInputGrad(
+  [y, w, bias]: readonly Values[],
+  { geometry: g, average }: ConvAttributes,
+): Float64Array {
+  const plane = sizeOf(g.xSize);
+  const sum = new Float64Array(g.batch * g.xChannels * plane);
+  relate('inputGrad', g, y, w, sum);
+  finish(sum, g.xChannels, plane, bias, average ? coveragePlane(g) : undefined);
+  return sum;
+}
+
+/** (x, y) → w */
+export function convWeightGrad([x, y]: readonly Values[], { geometry: g }: ConvAttributes): Float64Array {
+  const sum = new Float64Array(g.yChannels * (g.xChannels / g.groups) * sizeOf(g.kernelSize));
+  relate('weightGrad', g, x, y, sum);
+  return sum;
+}

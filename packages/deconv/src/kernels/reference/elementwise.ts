@@ -1,0 +1,105 @@
+/** Elementwise kernels: one argument (table in unary.ts), two arguments with broadcasting, and selection. */
+import type { BinaryName, OpTable } from '../../backend.js';
+import { type Shape, sizeOf, stridesOf } from '../../shape.js';
+import { UNARY } from './unary.js';
+
+type Values = ArrayLike<number>;
+
+/** (x) → f, f′ or f″ of each element. */
+export function unary([x]: readonly Values[], { fn, order, parameters }: OpTable['unary']): Float64Array {
+  const f = UNARY[fn][order];
+  return Float64Array.from(x, (value) => f(value, parameters));
+}
+
+const BINARY: Readonly<Record<BinaryName, (a: number, b: number) => number>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  pow: (a, b) => a ** b,
+  maximum: Math.max,
+  minimum: Math.min,
+  equal: (a, b) => Number(a === b),
+  greater: (a, b) => Number(a > b),
+  greaterEqual: (a, b) => Number(a >= b),
+};
+
+/** Strides that repeat the axes along which `from` is broadcast to `to`. */
+export function broadcastStrides(from: Shape, to: Shape): number[] {
+  const own = stridesOf(from);
+  const missing = to.length - from.length;
+  return to.map((_, axis) => (axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]));
+}
+
+/**
+ * Calls `visit(position in the view)` for every element of a strided view in row-major order. An odometer: the counter
+ * of each axis, the last one turning fastest.
+ */
+export function eachInView(
+  shape: Shape,
+  strides: readonly number[],
+  offset: number,
+  visit: (at: number) => void,
+): void {
+  const total = sizeOf(shape);
+  const counter = new Array<number>(shape.length).fill(0);
+  let at = offset;
+  for (let i = 0; i < total; i++) {
+    visit(at);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += strides[axis];
+      if (++counter[axis] < shape[axis]) break;
+      at -= strides[axis] * shape[axis];
+      counter[axis] = 0;
+    }
+  }
+}
+
+/** (a, b) → f(a, b), broadcast. */
+export function binary(
+  [a, b]: readonly Values[],
+  { fn, aShape, bShape, shape }: OpTable['binary'],
+): Float64Array {
+  const f = BINARY[fn];
+  const out = new Float64Array(sizeOf(shape));
+  let i = 0;
+  eachInView(shape, broadcastStrides(aShape, shape), 0, (at) => {
+    out[i++] = a[at];
+  });
+  i = 0;
+  eachInView(shape, broadcastStrides(bShape, shape), 0, (at) => {
+    out[i] = f(out[i], b[at]);
+    i++;
+  });
+  return out;
+}
+
+/** (condition, a, b) → a where condition ≠ 0, else b. */
+export function select([condition, a, b]: readonly Values[]): Float64Array {
+  return Float64Array.from(condition, (wanted, i) => (wanted !== 0 ? a[i] : b[i]));
+}
+
+/** (x) → reduced over the named axes, sums in float64. */
+export function reduce([x]: readonly Values[], { fn, shape, axes }: OpTable['reduce']): Float64Array {
+  const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
+  const out = new Float64Array(sizeOf(kept));
+  const best = new Float64Array(fn === 'argMax' ? out.length : 0);
+  out.fill({ sum: 0, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY, argMax: 0 }[fn]);
+  best.fill(Number.NEGATIVE_INFINITY);
+  const stride = fn === 'argMax' ? stridesOf(shape)[axes[0]] : 1;
+  const length = fn === 'argMax' ? shape[axes[0]] : 1;
+  let i = 0;
+  eachInView(shape, broadcastStrides(kept, shape), 0, (at) => {
+    const value = x[i];
+    if (fn === 'sum') out[at] += value;
+    else if (fn === 'max') out[at] = Math.max(out[at], value);
+    else if (fn === 'min') out[at] = Math.min(out[at], value);
+    // The first of equals wins; a NaN counts as larger than everything, as in NumPy.
+    else if (value > best[at] || (Number.isNaN(value) && !Number.isNaN(best[at]))) {
+      best[at] = value;
+      out[at] = Math.floor(i / stride) % length;
+    }
+    i++;
+  });
+  return out;
+}

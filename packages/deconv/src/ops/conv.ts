@@ -1,0 +1,264 @@
+/**
+ * conv: convolution, transposed convolution and the gradient with respect to the weight: three linear maps that are
+ * each other's gradients.
+ *
+ * With ⟨a, b⟩ = Σ a·b and T(x, w, y) = Σ x[n, i, q·s + u·d − pb] · w[o, i, u] · y[n, o, q] they are the three ways to
+ * leave one argument out:
+ *
+ *     T = ⟨forward(x, w), y⟩ = ⟨x, inputGrad(y, w)⟩ = ⟨w, weightGrad(x, y)⟩
+ *
+ * so the gradient of any of them with respect to either argument is one of the other two. That is all the calculus
+ * there is: conv is forward, convTranspose is inputGrad, and double backward needs nothing new.
+ */
+import { record, run } from '../autograd.js';
+import { checkName, checkOptions, refuse } from '../errors.js';
+import {
+  type ConvGeometry,
+  type ConvGeometryOptions,
+  type ConvTransposeGeometryOptions,
+  convGeometry,
+  convTransposeGeometry,
+  weightShapeOf,
+  xShapeOf,
+  yShapeOf,
+} from '../geometry/conv.js';
+import { coveragePlane } from '../geometry/coverage.js';
+import { showShape } from '../shape.js';
+import { convert, type DType, type Tensor } from '../tensor.js';
+import { mul } from './elementwise.js';
+import { asFloat, fromValues, sameType } from './input.js';
+import { permute } from './layout.js';
+import { sum } from './reduce.js';
+
+type MaybeBias = Tensor | undefined;
+
+/** Gradient of a bias: the *sum* over batch and space (not the mean), one number per channel. */
+function biasGradient(g: Tensor, bias: MaybeBias): (Tensor | null)[] {
+  if (bias === undefined || !bias.requiresGrad) return [null];
+  return [sum(g, { axis: g.shape.map((_, axis) => axis).filter((axis) => axis !== 1) })];
+}
+
+/** 1 / coverage over the output plane, 0 where nothing reaches; broadcasts over batch and channels. */
+function coverageReciprocal(g: ConvGeometry, dtype: DType): Tensor {
+  const values = coveragePlane(g).map((count) => (count === 0 ? 0 : 1 / count));
+  return fromValues(convert(dtype, values), [1, 1, ...g.xSize]);
+}
+
+function forward(name: string, x: Tensor, w: Tensor, bias: MaybeBias, g: ConvGeometry): Tensor {
+  const inputs = bias === undefined ? [x, w] : [x, w, bias];
+  const attributes = { geometry: g, bias: bias !== undefined, average: false };
+  const output = run('conv.forward', inputs, attributes, yShapeOf(g));
+  return record(name, output, inputs, (gradY) => [
+    x.requiresGrad ? inputGrad(`${name} gradInput`, gradY, w, undefined, g, false) : null,
+    w.requiresGrad ? weightGrad(`${name} gradWeight`, x, gradY, g) : null,
+    ...biasGradient(gradY, bias),
+  ]);
+}
+
+function inputGrad(
+  name: string,
+  y: Tensor,
+  w: Tensor,
+  bias: MaybeBias,
+  g: ConvGeometry,
+  average: boolean,
+): Tensor {
+  const inputs = bias === undefined ? [y, w] : [y, w, bias];
+  const output = run(
+    'conv.inputGrad',
+    inputs,
+    { geometry: g, bias: bias !== undefined, average },
+    xShapeOf(g),
+  );
+  return record(name, output, inputs, (gradX) => {
+    // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
+    const shared = average ? mul(gradX, coverageReciprocal(g, gradX.dtype)) : gradX;
+    return [
+      y.requiresGrad ? forward(`${name} gradInput`, shared, w, undefined, g) : null,
+      w.requiresGrad ? weightGrad(`${name} gradWeight`, shared, y, g) : null,
+      ...biasGradient(gradX, bias),
+    ];
+  });
+}
+
+function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor {
+  const output = run(
+    'conv.weightGrad',
+    [x, y],
+    { geometry: g, bias: false, average: false },
+    weightShapeOf(g),
+  );
+  return record(name, output, [x, y], (gradW) => [
+    x.requiresGrad ? inputGrad(`${name} gradInput`, y, gradW, undefined, g, false) : null,
+    y.requiresGrad ? forward(`${name} gradOutput`, x, gradW, undefined, g) : null,
+  ]);
+}
+
+/** Where the channels of the data stand. The weight's layout does not change with it. */
+export type DataFormat = 'NCHW' | 'NHWC';
+
+/** Options of {@link conv1d}, {@link conv2d} and {@link conv3d}. */
+export interface ConvOptions extends ConvGeometryOptions {
+  /** One value per output channel, added to every output. Shape (out). Default none. */
+  readonly bias?: Tensor | undefined;
+  /** `'NCHW'`: (batch, channels, …space); `'NHWC'`: (batch, …space, channels), for input and output. Default `'NCHW'`. */
+  readonly dataFormat?: DataFormat | undefined;
+}
+
+/** Options of {@link convTranspose1d}, {@link convTranspose2d} and {@link convTranspose3d}. */
+export interface ConvTransposeOptions extends ConvTransposeGeometryOptions {
+  /** One value per output channel, added to every output, after averaging. Shape (out). Default none. */
+  readonly bias?: Tensor | undefined;
+  /** `'NCHW'`: (batch, channels, …space); `'NHWC'`: (batch, …space, channels), for input and output. Default `'NCHW'`. */
+  readonly dataFormat?: DataFormat | undefined;
+  /**
+   * What happens where contributions overlap: `'sum'` adds them, as every framework does; `'average'` divides each
+   * output by its coverage, the number of (input, tap) pairs that reach it, counted before the crop. Channels still
+   * sum. Default `'sum'`.
+   */
+  readonly overlap?: 'sum' | 'average' | undefined;
+}
+
+const CONV_OPTIONS = ['bias', 'stride', 'padding', 'dilation', 'groups', 'dataFormat'] as const;
+const CONV_TRANSPOSE_OPTIONS = [...CONV_OPTIONS, 'outputPadding', 'outputShape', 'overlap'] as const;
+
+interface Operands {
+  /** The data, channels second. */
+  readonly input: Tensor;
+  readonly weight: Tensor;
+  readonly bias: MaybeBias;
+  /** Puts the channels back where the caller has them. */
+  readonly restore: (output: Tensor) => Tensor;
+}
+
+function readOperands(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptions): Operands {
+  const weight = asFloat(op, 'weight', w);
+  const bias = options.bias === undefined ? undefined : asFloat(op, 'bias', options.bias);
+  let input = asFloat(op, 'input', x);
+  sameType(op, { input, weight, bias });
+  const format = options.dataFormat ?? 'NCHW';
+  checkName(op, 'dataFormat', format, ['NCHW', 'NHWC']);
+  if (input.rank !== rank + 2) {
+    const axes = format === 'NCHW' ? '(batch, channels, …space)' : '(batch, …space, channels)';
+    const hint = input.rank === rank + 1 ? 'add a batch axis: reshape(x, [1, ...x.shape])' : undefined;
+    refuse(
+      op,
+      'input',
+      `input must be ${axes} of rank ${rank + 2}, got rank ${input.rank} ${showShape(input.shape)}`,
+      hint,
+    );
+  }
+  if (format === 'NCHW') return { input, weight, bias, restore: (output) => output };
+  const space = Array.from({ length: rank }, (_, axis) => axis);
+  input = permute(input, [0, rank + 1, ...space.map((axis) => axis + 1)]);
+  const restore = (output: Tensor) => permute(output, [0, ...space.map((axis) => axis + 2), 1]);
+  return { input, weight, bias, restore };
+}
+
+function checkBias(op: string, bias: MaybeBias, channels: number): void {
+  if (bias !== undefined && (bias.rank !== 1 || bias.shape[0] !== channels)) {
+    refuse(
+      op,
+      'bias',
+      `bias must have shape [${channels}] (one per output channel), got ${showShape(bias.shape)}`,
+    );
+  }
+}
+
+function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
+  checkOptions(op, options, CONV_OPTIONS);
+  const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
+  const geometry = convGeometry(input.shape, weight.shape, options, op);
+  checkBias(op, bias, geometry.yChannels);
+  return restore(forward(op, input, weight, bias, geometry));
+}
+
+function convTranspose(
+  op: string,
+  rank: number,
+  x: Tensor,
+  w: Tensor,
+  options: ConvTransposeOptions = {},
+): Tensor {
+  checkOptions(op, options, CONV_TRANSPOSE_OPTIONS);
+  const overlap = options.overlap ?? 'sum';
+  checkName(op, 'overlap', overlap, ['sum', 'average']);
+  const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
+  // A whole output shape is written like the data; geometry wants the channels second.
+  let { outputShape } = options;
+  if (options.dataFormat === 'NHWC' && Array.isArray(outputShape) && outputShape.length === rank + 2) {
+    outputShape = [outputShape[0], outputShape[rank + 1], ...outputShape.slice(1, rank + 1)];
+  }
+  const geometry = convTransposeGeometry(input.shape, weight.shape, { ...options, outputShape }, op);
+  checkBias(op, bias, geometry.xChannels);
+  return restore(inputGrad(op, input, weight, bias, geometry, overlap === 'average'));
+}
+
+/** {@link conv2d} along one axis: input (N, C, L), weight (O, C/groups, K). */
+export function conv1d(input: Tensor, weight: Tensor, options?: ConvOptions): Tensor {
+  return conv('conv1d', 1, input, weight, options);
+}
+
+/**
+ * Convolution (cross-correlation, as in every deep-learning framework) over two axes:
+ *
+ *     y[n, o, q] = bias[o] + Σ x[n, i, q·s + u·d − pb] · w[o, i, u]
+ *
+ * of size floor((n + pb + pa − d(k−1) − 1) / s) + 1 per axis.
+ *
+ * @param input (N, C, H, W), or (N, H, W, C) with dataFormat 'NHWC'
+ * @param weight (O, C/groups, KH, KW)
+ * @param options stride, padding, dilation, groups, bias, dataFormat
+ * @returns (N, O, OH, OW), or (N, OH, OW, O)
+ * @throws DeconvError for an output smaller than 1, channels that do not fit, wrong ranks, unknown options
+ * @example
+ * ```ts
+ * import { conv2d, tensor } from 'deconv';
+ * const image = tensor([[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]]);
+ * console.log(conv2d(image, tensor([[[[1, 2], [3, 4]]]])).toArray()); // [ [ [ [ 37, 47 ], [ 67, 77 ] ] ] ]
+ * ```
+ */
+export function conv2d(input: Tensor, weight: Tensor, options?: ConvOptions): Tensor {
+  return conv('conv2d', 2, input, weight, options);
+}
+
+/** {@link conv2d} over three axes: input (N, C, D, H, W), weight (O, C/groups, KD, KH, KW). */
+export function conv3d(input: Tensor, weight: Tensor, options?: ConvOptions): Tensor {
+  return conv('conv3d', 3, input, weight, options);
+}
+
+/** {@link convTranspose2d} along one axis: input (N, C, L), weight (C, O/groups, K). */
+export function convTranspose1d(input: Tensor, weight: Tensor, options?: ConvTransposeOptions): Tensor {
+  return convTranspose('convTranspose1d', 1, input, weight, options);
+}
+
+/**
+ * Transposed convolution ("deconvolution") over two axes: every input value lays its weighted kernel onto the output,
+ *
+ *     y[n, o, i·s + u·d − pb] += x[n, c, i] · w[c, o, u]
+ *
+ * of size (n−1)s − pb − pa + d(k−1) + 1 + outputPadding per axis. Padding crops; negative padding extends.
+ *
+ * @param input (N, C, H, W), or (N, H, W, C) with dataFormat 'NHWC'
+ * @param weight (C, O/groups, KH, KW)
+ * @param options stride, padding, dilation, groups, outputPadding, outputShape, overlap, bias, dataFormat
+ * @returns (N, O, OH, OW), or (N, OH, OW, O)
+ * @throws DeconvError for an output smaller than 1, channels that do not fit, wrong ranks, outputPadding ≥
+ *   max(stride, dilation), an outputShape out of reach, unknown options
+ * @example
+ * ```ts
+ * import { convTranspose2d, tensor } from 'deconv';
+ * const y = tensor([[[[37, 47], [67, 77]]]]);
+ * const w = tensor([[[[1, 2], [3, 4]]]]);
+ * console.log(convTranspose2d(y, w).data); // Float32Array(9) [ 37, 121, 94, 178, 500, 342, 201, 499, 308 ]
+ * console.log(convTranspose2d(y, w, { overlap: 'average' }).data[4]); // 125
+ * ```
+ */
+export function convTranspose2d(input: Tensor, weight: Tensor, options?: ConvTransposeOptions): Tensor {
+  return convTranspose('convTranspose2d', 2, input, weight, options);
+}
+
+/** {@link convTranspose2d} over three axes: input (N, C, D, H, W), weight (C, O/groups, KD, KH, KW). */
+export function convTranspose3d(input: Tensor, weight: Tensor, options?: ConvTransposeOptions): Tensor {
+  return convTranspose('convTranspose3d', 3, input, weight, options);
+}

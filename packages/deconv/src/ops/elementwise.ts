@@ -1,0 +1,313 @@
+/**
+ * elementwise: arithmetic with broadcasting and the functions of one argument, activations among them.
+ *
+ * A function's derivative is the same kernel at the next order (kernels know f, f′ and f″), so its gradient is
+ * g · f′(x) and can itself be differentiated once more.
+ */
+import { record, run } from '../autograd.js';
+import type { BinaryName, UnaryName } from '../backend.js';
+import { checkName, checkOptions, refuse, show } from '../errors.js';
+import { broadcastShapes, sameShape } from '../shape.js';
+import type { DType, Tensor } from '../tensor.js';
+import { asFloat, asTensor, scalar } from './input.js';
+import { cast, expand, sumTo } from './layout.js';
+
+/** A tensor, or a number that counts as a tensor of one element. */
+export type Operand = Tensor | number;
+
+type Gradients = (g: Tensor, a: Tensor, b: Tensor, output: Tensor) => readonly [() => Tensor, () => Tensor];
+
+const ANY_FLOAT: DType = 'float32';
+
+function binary(fn: BinaryName, left: Operand, right: Operand, gradients?: Gradients): Tensor {
+  if (typeof left === 'number' && typeof right === 'number') {
+    refuse(fn, 'a', 'a or b must be a tensor, got two numbers');
+  }
+  const other = typeof left === 'number' ? (right as Tensor).dtype : (left as Tensor)?.dtype;
+  const read = (argument: string, value: Operand) =>
+    typeof value === 'number' ? scalar(value, other ?? ANY_FLOAT) : asTensor(fn, argument, value);
+  let [a, b] = [read('a', left), read('b', right)];
+  if (a.dtype !== b.dtype) {
+    // The wider of the two floating-point types, as NumPy and PyTorch have it; integers are not mixed in silently.
+    const floats = [a, b].every((x) => x.dtype === 'float32' || x.dtype === 'float64');
+    if (!floats) refuse(fn, 'b', `a is ${a.dtype} but b is ${b.dtype}`, 'cast one of them');
+    [a, b] = [cast(a, 'float64'), cast(b, 'float64')];
+  }
+  const [p, q] = [a, b];
+  const shape = broadcastShapes(fn, p.shape, q.shape);
+  const output = run('binary', [p, q], { fn, aShape: p.shape, bShape: q.shape, shape }, shape);
+  if (gradients === undefined) return output;
+  return record(fn, output, [p, q], (g, out) => {
+    const [ga, gb] = gradients(g, p, q, out);
+    return [p.requiresGrad ? sumTo(ga(), p.shape) : null, q.requiresGrad ? sumTo(gb(), q.shape) : null];
+  });
+}
+
+/** a + b, broadcast. */
+export function add(a: Operand, b: Operand): Tensor {
+  return binary('add', a, b, (g) => [() => g, () => g]);
+}
+
+/** a − b, broadcast. */
+export function sub(a: Operand, b: Operand): Tensor {
+  return binary('sub', a, b, (g) => [() => g, () => mul(g, -1)]);
+}
+
+/**
+ * a · b element by element, broadcast.
+ *
+ * @example
+ * ```ts
+ * import { mul, tensor } from 'deconv';
+ * console.log(mul(tensor([[1], [2]]), tensor([10, 20])).toArray()); // [ [ 10, 20 ], [ 20, 40 ] ]
+ * ```
+ */
+export function mul(a: Operand, b: Operand): Tensor {
+  return binary('mul', a, b, (g, p, q) => [() => mul(g, q), () => mul(g, p)]);
+}
+
+/** a / b element by element, broadcast. */
+export function div(a: Operand, b: Operand): Tensor {
+  return binary('div', a, b, (g, p, q) => [() => div(g, q), () => mul(g, div(mul(p, -1), mul(q, q)))]);
+}
+
+/** a to the power of b, broadcast. d/da = b·a^(b−1), d/db = a^b·ln a, taken as 0 where a = 0. */
+export function pow(a: Operand, b: Operand): Tensor {
+  if (typeof b === 'number') return unary('pow', 'powScalar', a as Tensor, [b]);
+  return binary('pow', a, b, (g, p, q, output) => [
+    () => mul(g, mul(q, pow(p, sub(q, 1)))),
+    () => mul(g, where(equal(p, 0), mul(output, 0), mul(output, log(p)))),
+  ]);
+}
+
+/** Share of an extremum's gradient: all to the larger (or smaller), half to each of two equals. */
+function share(chosen: Tensor, other: Tensor): Tensor {
+  return add(greater(chosen, other), mul(equal(chosen, other), 0.5));
+}
+
+/** The larger of a and b, broadcast; NaN if either is. Equals share the gradient evenly. */
+export function maximum(a: Operand, b: Operand): Tensor {
+  return binary('maximum', a, b, (g, p, q) => [() => mul(g, share(p, q)), () => mul(g, share(q, p))]);
+}
+
+/** The smaller of a and b, broadcast; NaN if either is. Equals share the gradient evenly. */
+export function minimum(a: Operand, b: Operand): Tensor {
+  return binary('minimum', a, b, (g, p, q) => [() => mul(g, share(q, p)), () => mul(g, share(p, q))]);
+}
+
+/** 1 where a = b, else 0. No gradient. */
+export function equal(a: Operand, b: Operand): Tensor {
+  return binary('equal', a, b);
+}
+
+/** 1 where a > b, else 0. No gradient. */
+export function greater(a: Operand, b: Operand): Tensor {
+  return binary('greater', a, b);
+}
+
+/** 1 where a ≥ b, else 0. No gradient. */
+export function greaterEqual(a: Operand, b: Operand): Tensor {
+  return binary('greaterEqual', a, b);
+}
+
+/**
+ * a where the condition is not 0, else b; all three broadcast. What is not chosen gets no gradient, even if it is NaN
+ * or infinite.
+ */
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  const op = 'where';
+  const c = asTensor(op, 'condition', condition);
+  const type = typeof a !== 'number' ? a?.dtype : typeof b !== 'number' ? b?.dtype : ANY_FLOAT;
+  const read = (argument: string, value: Operand) =>
+    typeof value === 'number' ? scalar(value, type ?? ANY_FLOAT) : asTensor(op, argument, value);
+  const [p, q] = [read('a', a), read('b', b)];
+  if (p.dtype !== q.dtype) refuse(op, 'b', `a is ${p.dtype} but b is ${q.dtype}`, 'cast one of them');
+  const shape = broadcastShapes(op, broadcastShapes(op, c.shape, p.shape), q.shape);
+  const [ce, pe, qe] = [expand(c.detach(), shape), expand(p, shape), expand(q, shape)];
+  return record(op, run('select', [ce, pe, qe], {}, shape), [pe, qe], (g) => [
+    pe.requiresGrad ? where(ce, g, 0) : null,
+    qe.requiresGrad ? where(ce, 0, g) : null,
+  ]);
+}
+
+function unary(op: string, fn: UnaryName, x: Tensor, parameters: readonly number[] = [], order = 0): Tensor {
+  const input = asFloat(op, 'x', x);
+  for (const value of parameters) {
+    if (typeof value !== 'number') refuse(op, 'x', `${op} takes numbers after x, got ${show(value)}`);
+  }
+  if (order > 2)
+    refuse(op, 'createGraph', `${op} has derivatives up to the second, order ${order} was asked for`);
+  const output = run('unary', [input], { fn, order, parameters }, input.shape);
+  return record(op, output, [input], (g) => [mul(g, unary(op, fn, input, parameters, order + 1))]);
+}
+
+/** −x. */
+export function neg(x: Tensor): Tensor {
+  return mul(x, -1);
+}
+
+/** |x|; derivative 0 at 0. */
+export function abs(x: Tensor): Tensor {
+  return unary('abs', 'abs', x);
+}
+
+/** −1, 0 or 1 by the sign of x. */
+export function sign(x: Tensor): Tensor {
+  return unary('sign', 'sign', x);
+}
+
+/** The largest integer ≤ x; derivative 0. */
+export function floor(x: Tensor): Tensor {
+  return unary('floor', 'floor', x);
+}
+
+/** The smallest integer ≥ x; derivative 0. */
+export function ceil(x: Tensor): Tensor {
+  return unary('ceil', 'ceil', x);
+}
+
+/** eˣ. */
+export function exp(x: Tensor): Tensor {
+  return unary('exp', 'exp', x);
+}
+
+/** Natural logarithm. */
+export function log(x: Tensor): Tensor {
+  return unary('log', 'log', x);
+}
+
+/** √x. */
+export function sqrt(x: Tensor): Tensor {
+  return unary('sqrt', 'sqrt', x);
+}
+
+/** x². */
+export function square(x: Tensor): Tensor {
+  return unary('square', 'square', x);
+}
+
+/** 1/x. */
+export function reciprocal(x: Tensor): Tensor {
+  return unary('reciprocal', 'reciprocal', x);
+}
+
+/** sin x, in radians. */
+export function sin(x: Tensor): Tensor {
+  return unary('sin', 'sin', x);
+}
+
+/** cos x, in radians. */
+export function cos(x: Tensor): Tensor {
+  return unary('cos', 'cos', x);
+}
+
+/** The error function 2/√π ∫₀ˣ e^(−t²) dt. */
+export function erf(x: Tensor): Tensor {
+  return unary('erf', 'erf', x);
+}
+
+/**
+ * max(x, 0); derivative 0 at 0.
+ *
+ * @example
+ * ```ts
+ * import { relu, tensor } from 'deconv';
+ * console.log(relu(tensor([-1, 0, 2])).toArray()); // [ 0, 0, 2 ]
+ * ```
+ */
+export function relu(x: Tensor): Tensor {
+  return unary('relu', 'relu', x);
+}
+
+/** x for x > 0, else slope·x. */
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  return unary('leakyRelu', 'leakyRelu', x, [slope]);
+}
+
+/** x for x > 0, else alpha·(eˣ − 1). */
+export function elu(x: Tensor, alpha = 1): Tensor {
+  return unary('elu', 'elu', x, [alpha]);
+}
+
+/** 1.0507·(x for x > 0, else 1.6733·(eˣ − 1)): Klambauer et al. 2017, arXiv:1706.02515. */
+export function selu(x: Tensor): Tensor {
+  return unary('selu', 'selu', x);
+}
+
+/** 1 / (1 + e⁻ˣ). */
+export function sigmoid(x: Tensor): Tensor {
+  return unary('sigmoid', 'sigmoid', x);
+}
+
+/** Hyperbolic tangent. */
+export function tanh(x: Tensor): Tensor {
+  return unary('tanh', 'tanh', x);
+}
+
+/** ln(1 + eˣ). */
+export function softplus(x: Tensor): Tensor {
+  return unary('softplus', 'softplus', x);
+}
+
+/** x / (1 + |x|). */
+export function softsign(x: Tensor): Tensor {
+  return unary('softsign', 'softsign', x);
+}
+
+/**
+ * x·Φ(x) with Φ the normal distribution (Hendrycks & Gimpel, arXiv:1606.08415); with `approximate: 'tanh'` its tanh
+ * form.
+ */
+export function gelu(
+  x: Tensor,
+  options: { readonly approximate?: 'none' | 'tanh' | undefined } = {},
+): Tensor {
+  checkOptions('gelu', options, ['approximate']);
+  const approximate = options.approximate ?? 'none';
+  checkName('gelu', 'approximate', approximate, ['none', 'tanh']);
+  return unary('gelu', approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
+}
+
+/** x·sigmoid(x), also called swish. */
+export function silu(x: Tensor): Tensor {
+  return unary('silu', 'silu', x);
+}
+
+/** x·tanh(softplus(x)): Misra 2019, arXiv:1908.08681. */
+export function mish(x: Tensor): Tensor {
+  return unary('mish', 'mish', x);
+}
+
+/** alpha·x + beta held within [0, 1]. PyTorch's defaults, 1/6 and 1/2; ONNX has alpha 0.2. */
+export function hardSigmoid(
+  x: Tensor,
+  options: { readonly alpha?: number | undefined; readonly beta?: number | undefined } = {},
+): Tensor {
+  checkOptions('hardSigmoid', options, ['alpha', 'beta']);
+  return unary('hardSigmoid', 'hardSigmoid', x, [options.alpha ?? 1 / 6, options.beta ?? 0.5]);
+}
+
+/** x·hardSigmoid(x). */
+export function hardSwish(x: Tensor): Tensor {
+  return unary('hardSwish', 'hardSwish', x);
+}
+
+/** x held within [min, max]; the gradient passes only inside. */
+export function clamp(
+  x: Tensor,
+  options: { readonly min?: number | undefined; readonly max?: number | undefined },
+): Tensor {
+  checkOptions('clamp', options, ['min', 'max']);
+  const [min, max] = [options.min ?? Number.NEGATIVE_INFINITY, options.max ?? Number.POSITIVE_INFINITY];
+  return unary('clamp', 'clamp', x, [min, max]);
+}
+
+/** True when both tensors have the same shape and number type and every value is within the tolerance of the other. */
+export function allClose(a: Tensor, b: Tensor, relative = 1e-5, absolute = 1e-8): boolean {
+  const [p, q] = [asTensor('allClose', 'a', a), asTensor('allClose', 'b', b)];
+  if (!sameShape(p.shape, q.shape) || p.dtype !== q.dtype) return false;
+  const [x, y] = [p.data, q.data];
+  return x.every(
+    (value, i) => value === y[i] || Math.abs(value - y[i]) <= absolute + relative * Math.abs(y[i]),
+  );
+}

@@ -1,0 +1,121 @@
+/** reduce: sums, means, extrema and variances over axes. */
+import { record, run } from '../autograd.js';
+import type { ReduceName } from '../backend.js';
+import { checkOptions, refuse } from '../errors.js';
+import { normaliseAxes, normaliseAxis, type PerAxis } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+import { div, equal, mul, square, sub } from './elementwise.js';
+import { asFloat, asTensor } from './input.js';
+import { expand, reshape } from './layout.js';
+
+/** Over what to reduce, and in which form. */
+export interface ReduceOptions {
+  /** Axis or axes; negative counts from the end. Default: all. */
+  readonly axis?: PerAxis | undefined;
+  /** Keep the reduced axes with length 1. Default false. */
+  readonly keepDims?: boolean | undefined;
+}
+
+interface Reduction {
+  readonly input: Tensor;
+  readonly axes: readonly number[];
+  /** Shape with the reduced axes at length 1. */
+  readonly kept: readonly number[];
+  /** Shape asked for. */
+  readonly shape: readonly number[];
+  /** Elements that go into each result. */
+  readonly count: number;
+}
+
+function read(op: string, x: Tensor, options: ReduceOptions | PerAxis | undefined): Reduction {
+  const input = asFloat(op, 'x', x);
+  const given: ReduceOptions =
+    typeof options === 'number' || Array.isArray(options)
+      ? { axis: options as PerAxis }
+      : ((options ?? {}) as ReduceOptions);
+  checkOptions(op, given, ['axis', 'keepDims']);
+  const axes = normaliseAxes(op, given.axis, input.rank);
+  const kept = input.shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
+  return {
+    input,
+    axes,
+    kept,
+    shape: given.keepDims ? kept : input.shape.filter((_, axis) => !axes.includes(axis)),
+    count: axes.reduce((product, axis) => product * input.shape[axis], 1),
+  };
+}
+
+/**
+ * Sum over axes; 0 for nothing. In float64 inside, whatever the number type.
+ *
+ * @param options axis or axes, or `{ axis, keepDims }`; default all
+ * @example
+ * ```ts
+ * import { sum, tensor } from 'deconv';
+ * console.log(sum(tensor([[1, 2], [3, 4]]), { axis: 0 }).toArray()); // [ 4, 6 ]
+ * ```
+ */
+export function sum(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
+  const { input, axes, kept, shape } = read('sum', x, options);
+  const output = run('reduce', [input], { fn: 'sum', shape: input.shape, axes }, kept);
+  const recorded = record('sum', output, [input], (g) => [expand(g, input.shape)]);
+  return reshape(recorded, shape);
+}
+
+/** Mean over axes; NaN for nothing. */
+export function mean(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
+  return div(sum(x, options), read('mean', x, options).count);
+}
+
+/**
+ * Variance over axes: Σ(x − mean)² / (count − correction).
+ *
+ * @param options `{ axis, keepDims, correction }`; correction 1 (the default) is the unbiased estimate, 0 the plain one
+ */
+export function variance(
+  x: Tensor,
+  options: ReduceOptions & { readonly correction?: number | undefined } = {},
+): Tensor {
+  checkOptions('variance', options, ['axis', 'keepDims', 'correction']);
+  const { correction = 1, ...over } = options;
+  const { count } = read('variance', x, over);
+  const centred = sub(x, mean(x, { axis: over.axis, keepDims: true }));
+  return div(sum(square(centred), over), Math.max(0, count - correction));
+}
+
+function extremum(fn: 'max' | 'min', x: Tensor, options: ReduceOptions | PerAxis | undefined): Tensor {
+  const { input, axes, kept, shape, count } = read(fn, x, options);
+  if (count === 0) refuse(fn, 'x', `${fn} of no elements has no value`);
+  const output = run('reduce', [input], { fn, shape: input.shape, axes }, kept);
+  const recorded = record(fn, output, [input], (g) => {
+    // Equals share the gradient evenly.
+    const chosen = equal(input, expand(output, input.shape));
+    const ties = run('reduce', [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
+    return [mul(expand(div(g, ties), input.shape), chosen)];
+  });
+  return reshape(recorded, shape);
+}
+
+/** Largest value over axes; NaN if there is one. Equals share the gradient evenly. */
+export function max(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
+  return extremum('max', x, options);
+}
+
+/** Smallest value over axes; NaN if there is one. Equals share the gradient evenly. */
+export function min(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
+  return extremum('min', x, options);
+}
+
+/** Position of the largest value along one axis (the first of equals), int32. */
+export function argMax(x: Tensor, axis = -1): Tensor {
+  const input = asTensor('argMax', 'x', x);
+  const along = normaliseAxis('argMax', axis, input.rank);
+  if (input.shape[along] === 0) refuse('argMax', 'x', 'argMax of no elements has no value');
+  const kept = input.shape.map((length, at) => (at === along ? 1 : length));
+  const fn: ReduceName = 'argMax';
+  const output = run('reduce', [input], { fn, shape: input.shape, axes: [along] }, kept);
+  return reshape(
+    output,
+    input.shape.filter((_, at) => at !== along),
+  );
+}

@@ -1,0 +1,128 @@
+/**
+ * upsample: resizing by nearest neighbour or linear interpolation, 1 to 3 spatial axes. Each axis is a small sparse
+ * matrix (which inputs, with what weight, make each output), applied axis by axis; the gradient is its transpose.
+ *
+ * Where output position o lies in the input, with scale = n / out:
+ *   nearest              floor(o · scale)
+ *   linear               (o + ½) · scale − ½      pixels are areas, as cameras have it
+ *   linear, alignCorners o · (n − 1) / (out − 1)  pixels are points, first and last stay put
+ */
+import type { AxisMap } from '../backend.js';
+import { checkName, checkOptions, refuse, show } from '../errors.js';
+import { type PerAxis, perAxis, showShape } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+import { asFloat } from './input.js';
+import { mapAxis } from './layout.js';
+
+/** Options of {@link upsample}: one of `size` and `scaleFactor`, and how. */
+export interface UpsampleOptions {
+  /** Spatial size of the result, per axis. */
+  readonly size?: PerAxis | undefined;
+  /** The result is floor(n · scaleFactor) long, per axis. > 0. */
+  readonly scaleFactor?: PerAxis | undefined;
+  /** `'nearest'` or `'linear'`; `'bilinear'` and `'trilinear'` are linear over two and three axes. Default `'nearest'`. */
+  readonly mode?: 'nearest' | 'linear' | 'bilinear' | 'trilinear' | undefined;
+  /** Linear only: first and last pixel keep their places. Default false. */
+  readonly alignCorners?: boolean | undefined;
+}
+
+function nearestMap(n: number, out: number, scale: number): AxisMap {
+  const index = Int32Array.from({ length: out }, (_, o) => Math.min(n - 1, Math.floor(o * scale)));
+  return { inLength: n, outLength: out, taps: 1, index, weight: new Float64Array(out).fill(1) };
+}
+
+function linearMap(n: number, out: number, scale: number, alignCorners: boolean): AxisMap {
+  const index = new Int32Array(2 * out);
+  const weight = new Float64Array(2 * out);
+  for (let o = 0; o < out; o++) {
+    // With one output pixel there is no second corner to align: it shows the first input.
+    const exact = alignCorners
+      ? out > 1
+        ? (o * (n - 1)) / (out - 1)
+        : 0
+      : Math.max(0, (o + 0.5) * scale - 0.5);
+    const left = Math.min(n - 1, Math.floor(exact));
+    index[2 * o] = left;
+    index[2 * o + 1] = Math.min(n - 1, left + 1);
+    weight[2 * o + 1] = exact - left;
+    weight[2 * o] = 1 - weight[2 * o + 1];
+  }
+  return { inLength: n, outLength: out, taps: 2, index, weight };
+}
+
+/**
+ * x resized along its spatial axes.
+ *
+ * @param x (N, C, …1 to 3 spatial axes)
+ * @param options `{ size | scaleFactor, mode, alignCorners }`; a number is a scaleFactor
+ * @example
+ * ```ts
+ * import { tensor, upsample } from 'deconv';
+ * const x = tensor([[[0, 1]]]);
+ * console.log(upsample(x, 2).toArray()); // [ [ [ 0, 0, 1, 1 ] ] ]
+ * console.log(upsample(x, { size: 3, mode: 'linear', alignCorners: true }).toArray()); // [ [ [ 0, 0.5, 1 ] ] ]
+ * ```
+ */
+export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
+  const op = 'upsample';
+  const given: UpsampleOptions = typeof options === 'number' ? { scaleFactor: options } : options;
+  checkOptions(op, given, ['size', 'scaleFactor', 'mode', 'alignCorners']);
+  const input = asFloat(op, 'x', x);
+  const rank = input.rank - 2;
+  if (rank < 1 || rank > 3)
+    refuse(op, 'x', `x must be (N, C, …1 to 3 spatial axes), got ${showShape(input.shape)}`);
+  const mode = given?.mode ?? 'nearest';
+  checkName(op, 'mode', mode, ['nearest', 'linear', 'bilinear', 'trilinear']);
+  const meant = { bilinear: 2, trilinear: 3 }[mode as string];
+  if (meant !== undefined && meant !== rank) {
+    refuse(
+      op,
+      'mode',
+      `mode '${mode}' is for ${meant} spatial axes, x has ${rank}`,
+      "use 'linear' for any number",
+    );
+  }
+  const alignCorners = given.alignCorners ?? false;
+  if (typeof alignCorners !== 'boolean')
+    refuse(op, 'alignCorners', `alignCorners must be true or false, got ${show(alignCorners)}`);
+  if (alignCorners && mode === 'nearest')
+    refuse(op, 'alignCorners', "alignCorners has no meaning with mode 'nearest'");
+  if ((given.size === undefined) === (given.scaleFactor === undefined)) {
+    refuse(op, 'size', 'give either size or scaleFactor');
+  }
+  const space = input.shape.slice(2);
+  let size: number[];
+  let factors: number[] | undefined;
+  if (given.size !== undefined) {
+    size = perAxis(op, 'size', given.size, rank, 1);
+  } else {
+    factors = Array.isArray(given.scaleFactor)
+      ? [...given.scaleFactor]
+      : new Array(rank).fill(given.scaleFactor);
+    if (factors.length !== rank || !factors.every((factor) => Number.isFinite(factor) && factor > 0)) {
+      refuse(
+        op,
+        'scaleFactor',
+        `scaleFactor must be a number > 0, or ${rank} of them, got ${show(given.scaleFactor)}`,
+      );
+    }
+    size = space.map((n, axis) => Math.floor(n * (factors as number[])[axis]));
+    if (size.some((length) => length < 1)) {
+      refuse(
+        op,
+        'scaleFactor',
+        `scaleFactor ${show(given.scaleFactor)} leaves nothing of ${showShape(input.shape)}`,
+      );
+    }
+  }
+  if (space.some((length) => length < 1))
+    refuse(op, 'x', `x has an empty spatial axis, shape ${showShape(input.shape)}`);
+  return space.reduce((output, n, axis) => {
+    // The stated factor, not the rounded one, says where pixels lie.
+    const scale = factors === undefined ? n / size[axis] : 1 / factors[axis];
+    if (n === size[axis] && scale === 1) return output;
+    const map =
+      mode === 'nearest' ? nearestMap(n, size[axis], scale) : linearMap(n, size[axis], scale, alignCorners);
+    return mapAxis(op, output, axis + 2, map);
+  }, input);
+}

@@ -1,0 +1,340 @@
+/**
+ * tensor: values, their shape and their number type, and nothing that computes. A tensor does not know which backend
+ * holds its values (a {@link Storage} does), nor how its gradient is found (a {@link GradNode} does, and the engine
+ * that walks the nodes is put in from above by autograd).
+ */
+import { refuse, show } from './errors.js';
+import { checkShape, type Shape, sameShape, showShape, sizeOf } from './shape.js';
+
+/** Number types. Gradients flow through the two floating-point ones; the others hold indices and pixels. */
+export type DType = 'float32' | 'float64' | 'int32' | 'uint8';
+
+/** The arrays values come in and go out by. */
+export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+const constructors = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+} as const;
+
+/** Names of all number types. */
+export const DTYPES = Object.keys(constructors) as readonly DType[];
+
+/** A new array of zeros of the number type. */
+export function allocate(dtype: DType, length: number): TypedArray {
+  return new constructors[dtype](length);
+}
+
+/** A new array with `values` rounded to the number type. */
+export function convert(dtype: DType, values: ArrayLike<number>): TypedArray {
+  return constructors[dtype].from(values);
+}
+
+/** Number type of an array; undefined for anything that is no {@link TypedArray}. */
+export function dtypeOf(array: unknown): DType | undefined {
+  return DTYPES.find((dtype) => array instanceof constructors[dtype]);
+}
+
+/** Where the values of a tensor live. Made by a backend; never changed once a tensor has it. */
+export interface Storage {
+  readonly dtype: DType;
+  readonly length: number;
+  /** The values, at once; throws where the backend can only be waited for. The array is never recycled. */
+  host(): TypedArray;
+  /** The values, on any backend. */
+  read(): Promise<TypedArray>;
+}
+
+/** Values in an ordinary typed array. */
+export class HostStorage implements Storage {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly #array: TypedArray;
+
+  constructor(array: TypedArray) {
+    const dtype = dtypeOf(array);
+    if (dtype === undefined) throw new TypeError(`HostStorage: no number type for ${show(array)}`);
+    this.dtype = dtype;
+    this.length = array.length;
+    this.#array = array;
+  }
+
+  host(): TypedArray {
+    return this.#array;
+  }
+
+  async read(): Promise<TypedArray> {
+    return this.#array;
+  }
+}
+
+/**
+ * One step of the tape: how the gradient of an output becomes the gradients of the inputs. A leaf has no inputs and
+ * collects what arrives in `grad`.
+ */
+export interface GradNode {
+  readonly name: string;
+  /** The nodes of the inputs; null where an input needs no gradient. */
+  inputs: readonly (GradNode | null)[];
+  /** Vector–Jacobian product: gradient of the output → gradients of the inputs. Null for leaves and after release. */
+  vjp: ((gradOutput: Tensor) => readonly (Tensor | null)[]) | null;
+  readonly leaf: boolean;
+  grad: Tensor | null;
+}
+
+/** Options of {@link Tensor.backward}. */
+export interface BackwardOptions {
+  /** Record the backward pass itself, so that the gradients can be differentiated again. Default false. */
+  readonly createGraph?: boolean | undefined;
+  /** Keep the tape for another backward pass. Default: as createGraph. */
+  readonly retainGraph?: boolean | undefined;
+}
+
+/** What autograd provides to the tensor class. */
+export interface Engine {
+  backward(root: Tensor, gradOutput: Tensor | undefined, options: BackwardOptions | undefined): void;
+  leaf(): GradNode;
+}
+
+let engine: Engine | undefined;
+
+/** Called once by autograd: the tensor class cannot import what is built on it. */
+export function installEngine(installed: Engine): void {
+  engine = installed;
+}
+
+/** Nested arrays of numbers, as deep as the rank. */
+export type NestedNumbers = number | readonly NestedNumbers[];
+
+// Engines without explicit resource management still get dispose() by its own name.
+const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
+
+/**
+ * An n-dimensional array of numbers. Made by {@link tensor}, by the other makers (`zeros`, `randn` …) and by every
+ * operation; never by `new`.
+ *
+ * @example
+ * ```ts
+ * import { tensor } from 'deconv';
+ * const x = tensor([[1, 2], [3, 4]]);
+ * console.log(x.shape, x.dtype); // [ 2, 2 ] float32
+ * console.log(x.data); // Float32Array(4) [ 1, 2, 3, 4 ]
+ * ```
+ */
+export class Tensor {
+  /** Axis lengths, outermost first. */
+  readonly shape: Shape;
+  /** Number type. */
+  readonly dtype: DType;
+  #storage: Storage | undefined;
+  #node: GradNode | null;
+
+  /** @internal */
+  constructor(storage: Storage, shape: Shape, node: GradNode | null = null) {
+    this.shape = Object.isFrozen(shape) ? shape : Object.freeze([...shape]);
+    this.dtype = storage.dtype;
+    this.#storage = storage;
+    this.#node = node;
+  }
+
+  /** Number of axes. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** @internal The storage; refuses after {@link dispose}. */
+  get storage(): Storage {
+    return this.#storage ?? refuse('tensor', 'this', `this tensor ${showShape(this.shape)} was disposed`);
+  }
+
+  /** @internal */
+  get node(): GradNode | null {
+    return this.#node;
+  }
+
+  /**
+   * The values, row-major, as a typed array. On a CPU backend this is immediate; on others use {@link read}. The array
+   * stays yours: it is never recycled.
+   */
+  get data(): TypedArray {
+    return this.storage.host();
+  }
+
+  /** The values, on any backend. */
+  read(): Promise<TypedArray> {
+    return this.storage.read();
+  }
+
+  /** The only value of a one-element tensor. */
+  item(): number {
+    if (this.size !== 1)
+      refuse('item', 'this', `item() needs a tensor of one element, this one has ${this.size}`);
+    return this.data[0];
+  }
+
+  /** The values as nested arrays; a plain number for rank 0. */
+  toArray(): NestedNumbers {
+    const { data, shape } = this;
+    const level = (axis: number, start: number): NestedNumbers => {
+      if (axis === shape.length) return data[start];
+      const step = sizeOf(shape.slice(axis + 1));
+      return Array.from({ length: shape[axis] }, (_, i) => level(axis + 1, start + i * step));
+    };
+    return level(0, 0);
+  }
+
+  /** True when gradients flow to or through this tensor. */
+  get requiresGrad(): boolean {
+    return this.#node !== null;
+  }
+
+  /** Starts or stops collecting gradients in this tensor. Only for tensors that no operation made. */
+  set requiresGrad(wanted: boolean) {
+    if (wanted === this.requiresGrad) return;
+    if (!this.isLeaf) {
+      refuse(
+        'requiresGrad',
+        'requiresGrad',
+        'requiresGrad can only be changed on a leaf, this tensor is a result; use detach()',
+      );
+    }
+    this.#node = wanted ? this.#leafNode() : null;
+  }
+
+  #leafNode(): GradNode {
+    if (this.dtype !== 'float32' && this.dtype !== 'float64') {
+      refuse(
+        'requiresGrad',
+        'dtype',
+        `only float32 and float64 tensors have gradients, this one is ${this.dtype}`,
+      );
+    }
+    if (engine === undefined) throw new Error('deconv: autograd is not loaded');
+    return engine.leaf();
+  }
+
+  /** True for a tensor that no recorded operation made. */
+  get isLeaf(): boolean {
+    return this.#node === null || this.#node.leaf;
+  }
+
+  /** The gradient collected by {@link backward}; null before, and on results. Assign null to forget it. */
+  get grad(): Tensor | null {
+    return this.#node?.grad ?? null;
+  }
+
+  set grad(value: Tensor | null) {
+    if (this.#node === null || !this.#node.leaf) {
+      if (value === null) return;
+      refuse('grad', 'grad', 'grad can only be set on a leaf that requires a gradient');
+    }
+    if (value !== null && !(value instanceof Tensor && sameShape(value.shape, this.shape))) {
+      const got = value instanceof Tensor ? showShape(value.shape) : show(value);
+      refuse('grad', 'grad', `grad must be null or a tensor of shape ${showShape(this.shape)}, got ${got}`);
+    }
+    this.#node.grad = value;
+  }
+
+  /**
+   * Differentiates this tensor with respect to every leaf it was computed from, *adding* to their `grad`.
+   *
+   * @param gradOutput gradient of the final scalar with respect to this tensor, same shape; may be left out for a
+   *   one-element tensor, where it is 1
+   * @example
+   * ```ts
+   * import { mul, sum, tensor } from 'deconv';
+   * const x = tensor([1, 2, 3], { requiresGrad: true });
+   * sum(mul(x, x)).backward();
+   * console.log(x.grad?.data); // Float32Array(3) [ 2, 4, 6 ]
+   * ```
+   */
+  backward(gradOutput?: Tensor, options?: BackwardOptions): void {
+    if (engine === undefined) throw new Error('deconv: autograd is not loaded');
+    engine.backward(this, gradOutput, options);
+  }
+
+  /** The same values, cut off from the tape. */
+  detach(): Tensor {
+    return new Tensor(this.storage, this.shape);
+  }
+
+  /**
+   * @internal A second handle on the same values and the same node. Operations keep such handles for their backward
+   * pass, so that a later {@link assign} to the leaf cannot change a gradient under way.
+   */
+  snapshot(): Tensor {
+    return new Tensor(this.storage, this.shape, this.#node);
+  }
+
+  /**
+   * Replaces the values of a leaf, as an optimiser does. Results computed before keep the values that they were
+   * computed from, in their backward pass too.
+   */
+  assign(values: Tensor): void {
+    if (!this.isLeaf) refuse('assign', 'this', 'only a leaf can be assigned to, this tensor is a result');
+    if (!(values instanceof Tensor))
+      refuse('assign', 'values', `values must be a tensor, got ${show(values)}`);
+    if (!sameShape(values.shape, this.shape) || values.dtype !== this.dtype) {
+      refuse(
+        'assign',
+        'values',
+        `values must be ${this.dtype} ${showShape(this.shape)}, got ${values.dtype} ${showShape(values.shape)}`,
+      );
+    }
+    this.#storage = values.storage;
+  }
+
+  /** Gives the values up now instead of when the garbage collector comes. Using the tensor afterwards is an error. */
+  dispose(): void {
+    this.#storage = undefined;
+    this.#node = null;
+  }
+
+  [disposeSymbol](): void {
+    this.dispose();
+  }
+
+  /** A readable form: number type, shape, and the values as rows (long axes shortened). */
+  toString(): string {
+    if (this.#storage === undefined) return `Tensor(${showShape(this.shape)}, disposed)`;
+    const most = this.size <= 128 ? Number.POSITIVE_INFINITY : 6;
+    const digits = (value: number) =>
+      Number.isInteger(value) ? String(value) : value.toPrecision(5).replace(/\.?0+$/, '');
+    const cells = Array.from(this.data.subarray(0, 4096), digits);
+    const width = Math.max(0, ...cells.map((cell) => cell.length));
+    const level = (axis: number, start: number, indent: string): string => {
+      if (axis === this.rank) return digits(this.data[start]).padStart(width);
+      const step = sizeOf(this.shape.slice(axis + 1));
+      const length = this.shape[axis];
+      const inner = axis === this.rank - 1 ? ', ' : `,\n${indent} `;
+      const parts: string[] = [];
+      for (let i = 0; i < length; i++) {
+        if (length > most && i === 3) {
+          parts.push('…');
+          i = length - 3;
+        }
+        parts.push(level(axis + 1, start + i * step, `${indent} `));
+      }
+      return `[${parts.join(inner)}]`;
+    };
+    const grad = this.requiresGrad ? ', requiresGrad' : '';
+    return `Tensor(${this.dtype} ${showShape(this.shape)}${grad})${this.size === 0 ? '' : `\n${level(0, 0, '')}`}`;
+  }
+
+  /** What `console.log(x)` shows in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}
+
+/** A tensor around values just made; the array is taken over, not copied. */
+export function hostTensor(array: TypedArray, shape: Shape): Tensor {
+  return new Tensor(new HostStorage(array), checkShape('tensor', 'shape', [...shape]));
+}

@@ -1,0 +1,152 @@
+/** Every case that PyTorch computed, on the library as users have it. */
+import * as deconv from 'deconv';
+import {
+  add,
+  avgPool2d,
+  batchNorm,
+  type ConvTransposeOptions,
+  coverage,
+  fold,
+  instanceNorm,
+  maxPool2d,
+  maxUnpool2d,
+  mul,
+  pixelShuffle,
+  sum,
+  type Tensor,
+  unfold,
+  upsample,
+} from 'deconv';
+import { describe, expect, it } from 'vitest';
+import { type Case, cases, constant, expectStored, input, stored } from './support/conformance.js';
+
+type Float = 'float32' | 'float64';
+
+const conv = (name: string) => (deconv as unknown as Record<string, typeof deconv.convTranspose2d>)[name];
+const activation = (name: string) => (deconv as unknown as Record<string, (x: Tensor) => Tensor>)[name];
+
+/** One input, one output, one gradient. */
+const maps: Record<string, (x: Tensor, c: Case) => Tensor> = {
+  avgPool2d: (x, c) => avgPool2d(x, c.options as never),
+  unfold: (x, c) => unfold(x, c.options as never),
+  fold: (x, c) => fold(x, c.options as never),
+  pixelShuffle: (x) => pixelShuffle(x, 2),
+  upsampleNearest: (x) => upsample(x, { scaleFactor: 2 }),
+  upsampleBilinear: (x) => upsample(x, { scaleFactor: 2, mode: 'bilinear' }),
+  upsampleBilinearAlign: (x) => upsample(x, { size: [7, 9], mode: 'bilinear', alignCorners: true }),
+  softmax: (x) => deconv.softmax(x, 1),
+  logSoftmax: (x) => deconv.logSoftmax(x, 1),
+};
+for (const name of [
+  'relu',
+  'leakyRelu',
+  'elu',
+  'selu',
+  'sigmoid',
+  'tanh',
+  'softplus',
+  'gelu',
+  'silu',
+  'hardSigmoid',
+]) {
+  maps[name] = name === 'leakyRelu' ? (x) => deconv.leakyRelu(x, 0.2) : (x) => activation(name)(x);
+}
+
+function runConvolution(c: Case, dtype: Float, overlap?: 'average'): void {
+  const [x, w] = [input(c, 'input', dtype), input(c, 'weight', dtype)];
+  const bias = c.inputs.includes('bias') ? input(c, 'bias', dtype) : undefined;
+  const name = overlap === undefined ? c.op : 'convTranspose2d';
+  const options = { ...c.options, bias } as ConvTransposeOptions;
+  const y = conv(name)(x, w, overlap === undefined ? options : { ...options, overlap });
+  y.backward(constant(c, 'gradOutput', dtype));
+  expectStored(c, 'output', y, dtype);
+  expectStored(c, 'gradInput', x.grad, dtype);
+  expectStored(c, 'gradWeight', w.grad, dtype);
+  if (bias) expectStored(c, 'gradBias', bias.grad, dtype);
+}
+
+function runDoubleBackward(c: Case, dtype: Float): void {
+  const [x, w, g] = ['input', 'weight', 'gradOutput'].map((name) => input(c, name, dtype));
+  const y = deconv.convTranspose2d(x, w, c.options as ConvTransposeOptions);
+  y.backward(g, { createGraph: true });
+  const [gx, gw] = [x.grad, w.grad];
+  if (gx === null || gw === null) throw new Error('no gradients');
+  x.grad = null;
+  w.grad = null;
+  const [ggx, ggw] = [constant(c, 'gradGradInput', dtype), constant(c, 'gradGradWeight', dtype)];
+  add(sum(mul(gx, ggx)), sum(mul(gw, ggw))).backward();
+  expectStored(c, 'gradGradOutput', g.grad, dtype);
+  expectStored(c, 'gradInput', x.grad, dtype);
+  expectStored(c, 'gradWeight', w.grad, dtype);
+}
+
+function runNorm(c: Case, dtype: Float): void {
+  const [x, weight, bias] = ['input', 'weight', 'bias'].map((name) => input(c, name, dtype));
+  const { training, momentum, eps } = c.options as { training?: boolean; momentum?: number; eps: number };
+  let y: Tensor;
+  if (c.op === 'batchNorm2d') {
+    const runningMean = deconv.zeros([x.shape[1]], { dtype });
+    const runningVar = deconv.ones([x.shape[1]], { dtype });
+    y = batchNorm(x, { weight, bias, eps, training, momentum, runningMean, runningVar });
+    expectStored(c, 'runningMean', runningMean, dtype);
+    expectStored(c, 'runningVar', runningVar, dtype);
+  } else {
+    y = instanceNorm(x, { weight, bias, eps });
+  }
+  y.backward(constant(c, 'gradOutput', dtype));
+  expectStored(c, 'output', y, dtype);
+  expectStored(c, 'gradInput', x.grad, dtype);
+  expectStored(c, 'gradWeight', weight.grad, dtype);
+  expectStored(c, 'gradBias', bias.grad, dtype);
+}
+
+function runMaxPool(c: Case, dtype: Float): void {
+  const x = input(c, 'input', dtype);
+  const { output, indices } = maxPool2d(x, c.options as never);
+  output.backward(constant(c, 'gradOutput', dtype));
+  expectStored(c, 'output', output, dtype);
+  expect(Array.from(indices.data)).toEqual(Array.from(stored(`${c.name}.indices`).values));
+  expectStored(c, 'gradInput', x.grad, dtype);
+}
+
+function runMap(c: Case, dtype: Float, f: (x: Tensor) => Tensor): void {
+  const x = input(c, 'input', dtype);
+  const y = f(x);
+  y.backward(constant(c, 'gradOutput', dtype));
+  expectStored(c, 'output', y, dtype);
+  expectStored(c, 'gradInput', x.grad, dtype);
+}
+
+function runUnpool(c: Case, dtype: Float): void {
+  const outputSize = stored(`${c.name}.output`).shape;
+  const options = { ...(c.options as unknown as deconv.MaxUnpoolOptions), outputSize };
+  runMap(c, dtype, (x) => maxUnpool2d(x, constant(c, 'indices', 'int32'), options));
+}
+
+function runAverage(c: Case, dtype: Float): void {
+  runConvolution(c, dtype, 'average');
+  const { stride, padding, dilation, outputPadding } = c.options as ConvTransposeOptions;
+  const kernelSize = stored(`${c.name}.weight`).shape.slice(2);
+  const inputSize = stored(`${c.name}.input`).shape.slice(2);
+  const counts = coverage(inputSize, { kernelSize, stride, padding, dilation, outputPadding });
+  expect(Array.from(counts.data)).toEqual(Array.from(stored(`${c.name}.coverage`).values));
+}
+
+function runCase(c: Case, dtype: Float): void {
+  if (c.name.startsWith('overlapAverage')) runAverage(c, dtype);
+  else if (/^conv(Transpose)?[123]d$/.test(c.op)) runConvolution(c, dtype);
+  else if (c.op === 'convTranspose2d.doubleBackward') runDoubleBackward(c, dtype);
+  else if (c.op === 'maxPool2d') runMaxPool(c, dtype);
+  else if (c.op === 'maxUnpool2d') runUnpool(c, dtype);
+  else if (c.op.endsWith('Norm2d')) runNorm(c, dtype);
+  else if (c.op in maps) runMap(c, dtype, (x) => maps[c.op](x, c));
+  else throw new Error(`no test for ${c.op}`);
+}
+
+const elsewhere = (c: Case) => c.op.startsWith('loss.') || c.op.startsWith('optim.');
+
+describe.each(['float64', 'float32'] as const)('PyTorch cases in %s', (dtype) => {
+  it.each(cases.filter((c) => !elsewhere(c)).map((c) => [c.name, c] as const))('%s', (_name, c) =>
+    runCase(c, dtype),
+  );
+});
