@@ -61,7 +61,14 @@ export function padConvTransposeTo(out: number, n: number, k: number, s: number,
  * read through the window that the crop leaves; a position beyond the reach of every tap counts 0. The coverage of
  * several axes is the product of theirs.
  */
-export function coverageAxis(n: number, k: number, s: number, d: number, padBefore: number, out: number): Int32Array {
+export function coverageAxis(
+  n: number,
+  k: number,
+  s: number,
+  d: number,
+  padBefore: number,
+  out: number,
+): Int32Array {
   const counts = new Int32Array(out);
   for (let u = 0; u < k; u++) {
     // Inputs i that land inside: 0 ≤ i·s + u·d − pb < out.

@@ -10,4 +10,18 @@ export {
   type Padding,
 } from './conv.js';
 export { coverageAxes } from './coverage.js';
+export {
+  type ConvOp,
+  type DialectName,
+  type DialectOptions,
+  dialectNames,
+  dialectOptions,
+  type FromDialect,
+  fromDialect,
+  type ToDialect,
+  type ToDialectFound,
+  type ToDialectNone,
+  toDialect,
+  type WeightMapping,
+} from './dialects/index.js';
 export { type AxisPhase, type Phase, phases, phasesOfAxis } from './phases.js';
