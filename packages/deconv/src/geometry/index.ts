@@ -25,3 +25,10 @@ export {
   type WeightMapping,
 } from './dialects/index.js';
 export { type AxisPhase, type Phase, phases, phasesOfAxis } from './phases.js';
+export {
+  type Bound,
+  type GeometrySolution,
+  type SolveBounds,
+  type SolveQuestion,
+  solveGeometry,
+} from './solver.js';
