@@ -1,0 +1,148 @@
+/**
+ * pictures: from a file's bytes to pixels and back, by sharp. Only formats of pixels are opened (JPEG, PNG, WebP, AVIF,
+ * GIF, TIFF), told by their first bytes and not by the file's name, and the size that the header claims is checked
+ * before anything is decoded. Whatever the file holds (CMYK, 16 bits, grey, a palette, transparency, several frames, a
+ * camera held sideways) comes out as upright 8-bit RGB, transparency on white, the first frame.
+ */
+import { extname } from 'node:path';
+import sharp, { type Sharp } from 'sharp';
+import { readBytes, STANDARD } from './files.js';
+import { exitCodes, Failure, grouped, misuse } from './terminal.js';
+
+/** The most pixels a picture may claim to have. */
+export const MAX_PIXELS = 200_000_000;
+
+/** 8-bit RGB, row by row: `data[(y·width + x)·3 + channel]`. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** A picture as it was loaded. */
+export interface Picture extends Pixels {
+  /** The file's name, or `stdin`. */
+  readonly name: string;
+  /** Facts of the file itself; width and height are of the upright picture. */
+  readonly source: { readonly format: string; readonly width: number; readonly height: number };
+}
+
+/** The kind of picture that bytes begin with, or undefined. */
+export function sniff(bytes: Uint8Array): string | undefined {
+  const text = Buffer.from(bytes.subarray(0, 32)).toString('latin1');
+  if (text.startsWith('\xff\xd8\xff')) return 'jpeg';
+  if (text.startsWith('\x89PNG\r\n\x1a\n')) return 'png';
+  if (text.startsWith('RIFF') && text.slice(8, 12) === 'WEBP') return 'webp';
+  if (text.startsWith('GIF8')) return 'gif';
+  if (text.startsWith('II*\0') || text.startsWith('MM\0*')) return 'tiff';
+  if (text.slice(4, 8) === 'ftyp' && /avi[fs]|mif1|msf1/.test(text.slice(8))) return 'avif';
+  return undefined;
+}
+
+function refuseFormat(bytes: Uint8Array, name: string): never {
+  const head = Buffer.from(bytes.subarray(0, 4096));
+  const text = head.toString('utf8');
+  const known = 'JPEG, PNG, WebP, AVIF, GIF and TIFF are read';
+  if (/<svg[\s>]/i.test(text)) {
+    throw new Failure(
+      `${name} is an SVG drawing, not a picture made of pixels`,
+      exitCodes.failed,
+      'render it to PNG first',
+    );
+  }
+  if (text.startsWith('%PDF')) throw new Failure(`${name} is a PDF document; ${known}`);
+  if (text.slice(4, 8) === 'ftyp') throw new Failure(`${name} is a film or a HEIC picture; ${known}`);
+  if (head.includes(0)) throw new Failure(`${name} is not a picture of a known kind; ${known}`);
+  throw new Failure(`${name} is a text file, not a picture`);
+}
+
+/** libvips' own words, shortened to one line without its internal names. */
+function decoderWords(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  return (lines[lines.length - 1] ?? 'unknown error').replace(
+    /^(Input buffer has corrupt header: )?(\w+:\s*)*/,
+    '',
+  );
+}
+
+/** Opens a picture and checks what its header claims; nothing is decoded yet. */
+async function openPicture(bytes: Uint8Array, name: string) {
+  const format = sniff(bytes) ?? refuseFormat(bytes, name);
+  const broken = (error: unknown) =>
+    new Failure(`${name} is a broken or truncated ${format.toUpperCase()} picture (${decoderWords(error)})`);
+  // Our own limit follows, with a message that says so; sharp's would come first.
+  const header = await sharp(bytes, { limitInputPixels: false })
+    .metadata()
+    .catch((error: unknown) => {
+      throw broken(error);
+    });
+  const { width, height } = header;
+  if (width * height > MAX_PIXELS) {
+    throw new Failure(
+      `${name} claims ${grouped(width)} × ${grouped(height)} pixels; at most ${grouped(MAX_PIXELS)} are decoded`,
+      exitCodes.failed,
+      'scale it down first',
+    );
+  }
+  const image = sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true });
+  const sideways = (header.orientation ?? 1) >= 5;
+  return {
+    image,
+    broken,
+    source: { format, width: sideways ? height : width, height: sideways ? width : height },
+  };
+}
+
+/**
+ * Loads a picture as a square of `size`×`size`: upright, the largest square of its middle, resampled.
+ *
+ * @param path a file, or `-` for stdin
+ */
+export async function loadSquare(path: string, size: number): Promise<Picture> {
+  const name = path === STANDARD ? 'stdin' : path;
+  const { image, broken, source } = await openPicture(await readBytes(path), name);
+  const { data } = await image
+    .autoOrient()
+    .resize(size, size, { fit: 'cover', position: 'centre' })
+    .flatten({ background: '#ffffff' })
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: unknown) => {
+      throw broken(error);
+    });
+  return { name, source, width: size, height: size, data: rgb(data, size * size) };
+}
+
+/** Grey becomes three equal channels, a fourth channel goes. */
+function rgb(data: Uint8Array, pixels: number): Uint8Array {
+  const channels = data.length / pixels;
+  if (channels === 3) return data;
+  const out = new Uint8Array(pixels * 3);
+  for (let i = 0; i < pixels; i++) {
+    for (let c = 0; c < 3; c++) out[i * 3 + c] = data[i * channels + (channels < 3 ? 0 : c)];
+  }
+  return out;
+}
+
+/** Endings of file names that can be written, and how. */
+const encoders: Record<string, (image: Sharp) => Sharp> = {
+  '.png': (image) => image.png({ compressionLevel: 9 }),
+  '.jpg': (image) => image.jpeg({ quality: 92, chromaSubsampling: '4:4:4' }),
+  '.jpeg': (image) => image.jpeg({ quality: 92, chromaSubsampling: '4:4:4' }),
+  '.webp': (image) => image.webp({ quality: 92 }),
+  '.avif': (image) => image.avif({ quality: 80 }),
+};
+
+/** How a target's name wants to be encoded; `-` is PNG. Refuses unknown endings. */
+export function encoderFor(target: string): (image: Sharp) => Promise<Uint8Array> {
+  const ending = target === STANDARD ? '.png' : extname(target).toLowerCase();
+  if (!Object.hasOwn(encoders, ending)) {
+    misuse(
+      `cannot tell the format of ${target} by its ending ${ending === '' ? '(it has none)' : `'${ending}'`}`,
+      `use one of ${Object.keys(encoders).join(', ')}`,
+    );
+  }
+  return (image) => encoders[ending](image).toBuffer();
+}
