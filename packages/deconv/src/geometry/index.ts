@@ -9,7 +9,7 @@ export {
   flopsOf,
   type Padding,
 } from './conv.js';
-export { coverageAxes } from './coverage.js';
+export { coverageAxes, coveragePlane } from './coverage.js';
 export {
   type ConvOp,
   type DialectName,
@@ -25,6 +25,14 @@ export {
   type WeightMapping,
 } from './dialects/index.js';
 export { type AxisPhase, type Phase, phases, phasesOfAxis } from './phases.js';
+export {
+  type AxisField,
+  type FieldLayer,
+  type FieldStep,
+  type ReceptiveField,
+  type ReceptiveFieldOptions,
+  receptiveField,
+} from './receptive-field.js';
 export {
   type Bound,
   type GeometrySolution,
