@@ -81,8 +81,8 @@ export function expectStored(
   let error = 0;
   for (const [i, value] of values.entries()) {
     const difference = Math.abs(value - got.data[i]);
-    // Written so that NaN counts as a difference.
-    if (!(difference <= error)) error = difference;
+    // Written so that NaN counts as a difference and is not replaced by a later one.
+    if (!(difference <= error) && !Number.isNaN(error)) error = difference;
   }
   expect(error, `${c.name} ${name}: largest difference`).toBeLessThanOrEqual(
     TOLERANCE[dtype] * Math.max(largest, 1e-30),

@@ -11,12 +11,11 @@
  */
 import type { OpName, OpTable } from './backend.js';
 import { currentBackend } from './backends.js';
-import { refuse, show } from './errors.js';
+import { checkOptions, refuse, show } from './errors.js';
 import { type Shape, sameShape, showShape } from './shape.js';
 import {
   allocate,
   type BackwardOptions,
-  convert,
   type GradNode,
   HostStorage,
   installEngine,
@@ -128,6 +127,14 @@ interface WalkOptions {
   readonly retainGraph: boolean;
 }
 
+/** The node at which a backward pass starts. */
+function startOf(op: string, root: Tensor): GradNode {
+  return (
+    root.node ??
+    refuse(op, 'this', 'this tensor does not depend on any tensor with requiresGrad, there is no gradient')
+  );
+}
+
 /** The seed of a backward pass: as given, checked, or 1 for a single number. */
 function seedOf(op: string, root: Tensor, gradOutput: Tensor | undefined): Tensor {
   if (gradOutput === undefined) {
@@ -149,19 +156,16 @@ function seedOf(op: string, root: Tensor, gradOutput: Tensor | undefined): Tenso
       `gradOutput must be ${root.dtype} ${showShape(root.shape)} like the output, got ${gradOutput.dtype} ${showShape(gradOutput.shape)}`,
     );
   }
-  return gradOutput;
+  return gradOutput.snapshot();
 }
 
 function walk(
   op: string,
-  root: Tensor,
+  start: GradNode,
   seed: Tensor,
   { createGraph, retainGraph }: WalkOptions,
   arrive: (node: GradNode, gradient: Tensor) => void,
 ): void {
-  const start =
-    root.node ??
-    refuse(op, 'this', 'this tensor does not depend on any tensor with requiresGrad, there is no gradient');
   const gradients = new Map<GradNode, Tensor>([[start, seed]]);
   withRecording(createGraph, () => {
     for (const node of fromResultToLeaves(start)) {
@@ -197,26 +201,30 @@ function walkOptions(options: BackwardOptions | undefined): WalkOptions {
   return { createGraph, retainGraph: options?.retainGraph ?? createGraph };
 }
 
-function backward(root: Tensor, gradOutput: Tensor | undefined, options: BackwardOptions | undefined): void {
-  const walking = walkOptions(options);
-  const seed = seedOf('backward', root, gradOutput);
-  // Each leaf gets values of its own: writing to one grad.data must not show in another, nor in the caller's seed.
-  const taken = new Set<Storage>([seed.storage]);
-  walk('backward', root, seed, walking, (node, gradient) => {
-    if (!node.leaf) return;
-    if (node.grad !== null) {
-      node.grad = accumulate(node.grad, gradient);
-    } else if (walking.createGraph) {
-      node.grad = gradient;
-    } else {
-      node.grad = taken.has(gradient.storage) ? copyOf(gradient) : gradient.detach();
-    }
-    taken.add(node.grad.storage);
-  });
+/**
+ * A gradient as it is handed out: a tensor with values of its own, so that writing to one never shows in another, nor
+ * in the caller's seed. `taken` are the values already handed out.
+ */
+function own(gradient: Tensor, taken: Set<Storage>, createGraph: boolean): Tensor {
+  const x = createGraph ? gradient.snapshot() : gradient.detach();
+  const mine = taken.has(x.storage)
+    ? record('copy', run('cast', [x], { dtype: x.dtype }, x.shape), [x], (g) => [g])
+    : x;
+  taken.add(mine.storage);
+  return mine;
 }
 
-function copyOf(x: Tensor): Tensor {
-  return run('cast', [x], { dtype: x.dtype }, x.shape);
+function backward(root: Tensor, gradOutput: Tensor | undefined, options: BackwardOptions | undefined): void {
+  checkOptions('backward', options, ['createGraph', 'retainGraph']);
+  const walking = walkOptions(options);
+  const start = startOf('backward', root);
+  const seed = seedOf('backward', root, gradOutput);
+  const taken = new Set<Storage>([seed.storage]);
+  walk('backward', start, seed, walking, (node, gradient) => {
+    if (!node.leaf) return;
+    node.grad =
+      node.grad === null ? own(gradient, taken, walking.createGraph) : accumulate(node.grad, gradient);
+  });
 }
 
 function leaf(): GradNode {
@@ -245,20 +253,25 @@ export interface GradOptions extends BackwardOptions {
  * ```
  */
 export function grad(output: Tensor, inputs: readonly Tensor[], options: GradOptions = {}): Tensor[] {
-  const wanted = new Map<GradNode, Tensor | null>();
-  for (const [i, input] of inputs.entries()) {
-    if (!(input instanceof Tensor) || input.node === null) {
-      refuse('grad', 'inputs', `inputs[${i}] must be a tensor that requires a gradient`);
-    }
-    wanted.set(input.node, null);
-  }
-  walk('grad', output, seedOf('grad', output, options.gradOutput), walkOptions(options), (node, gradient) => {
-    if (wanted.has(node)) wanted.set(node, gradient);
+  const op = 'grad';
+  checkOptions(op, options, ['gradOutput', 'createGraph', 'retainGraph']);
+  if (!(output instanceof Tensor)) refuse(op, 'output', `output must be a tensor, got ${show(output)}`);
+  if (!Array.isArray(inputs)) refuse(op, 'inputs', `inputs must be an array of tensors, got ${show(inputs)}`);
+  const nodes = inputs.map((input: unknown, i): GradNode => {
+    if (input instanceof Tensor && input.node !== null) return input.node;
+    return refuse(op, 'inputs', `inputs[${i}] must be a tensor that requires a gradient`);
   });
-  return inputs.map((input) => {
-    const found = input.node === null ? null : wanted.get(input.node);
-    return (
-      found ?? new Tensor(new HostStorage(convert(input.dtype, new Array(input.size).fill(0))), input.shape)
-    );
+  const walking = walkOptions(options);
+  const start = startOf(op, output);
+  const seed = seedOf(op, output, options.gradOutput);
+  const found = new Map<GradNode, Tensor | null>(nodes.map((node) => [node, null]));
+  walk(op, start, seed, walking, (node, gradient) => {
+    if (found.has(node)) found.set(node, gradient);
+  });
+  const taken = new Set<Storage>([seed.storage]);
+  return nodes.map((node, i) => {
+    const { dtype, size, shape } = inputs[i];
+    const gradient = found.get(node) ?? new Tensor(new HostStorage(allocate(dtype, size)), shape);
+    return own(gradient, taken, walking.createGraph);
   });
 }

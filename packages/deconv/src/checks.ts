@@ -41,7 +41,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 
 /**
  * Compares the gradients of f with central differences, element by element, along a random direction v: d⟨f(x), v⟩/dx.
- * Costs two runs of f per input element.
+ * Costs two runs of f per input element. f may itself call `grad` with createGraph, which checks gradients of gradients.
  *
  * @param f a function of tensors to one tensor
  * @param inputs float64 tensors at which to differentiate; all are treated as needing a gradient
@@ -79,28 +79,29 @@ export function gradcheck(
   const analytic = grad(output, leaves, { gradOutput: direction });
   let worst = { input: 0, element: 0, analytic: 0, numeric: 0 };
   let error = 0;
-  noGrad(() => {
-    for (const [which, leaf] of leaves.entries()) {
-      const at = (element: number, shift: number): number => {
-        const values = Float64Array.from(leaf.data);
-        values[element] += shift;
-        const moved = leaves.map((other, i) =>
-          i === which ? fromValues(values, leaf.shape) : other.detach(),
-        );
-        return dot(f(...moved).data, direction.data);
-      };
-      const numeric = Float64Array.from(leaf.data, (_, i) => (at(i, step) - at(i, -step)) / (2 * step));
-      const scale = numeric.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1);
-      for (const [element, value] of analytic[which].data.entries()) {
-        const difference = Math.abs(value - numeric[element]) / scale;
-        // A NaN difference must count as the worst, not slip through the comparison.
-        if (!(difference <= error)) {
-          error = difference;
-          worst = { input: which, element, analytic: value, numeric: numeric[element] };
-        }
+  const value = (...at: Tensor[]): number => dot(f(...at).data, direction.data);
+  for (const [which, leaf] of leaves.entries()) {
+    const shifted = (element: number, shift: number): number => {
+      const values = Float64Array.from(leaf.data);
+      values[element] += shift;
+      const moved = fromValues(values, leaf.shape);
+      moved.requiresGrad = true;
+      return value(...leaves.map((other, i) => (i === which ? moved : other)));
+    };
+    const numeric = Float64Array.from(
+      leaf.data,
+      (_, i) => (shifted(i, step) - shifted(i, -step)) / (2 * step),
+    );
+    const scale = numeric.reduce((largest, slope) => Math.max(largest, Math.abs(slope)), 1);
+    for (const [element, slope] of analytic[which].data.entries()) {
+      const difference = Math.abs(slope - numeric[element]) / scale;
+      // A NaN difference must count as the worst and remain it, not slip through the comparison.
+      if (!(difference <= error) && !Number.isNaN(error)) {
+        error = difference;
+        worst = { input: which, element, analytic: slope, numeric: numeric[element] };
       }
     }
-  });
+  }
   return { ok: error <= tolerance, error, worst };
 }
 

@@ -44,7 +44,8 @@ export function stridesOf(shape: Shape): number[] {
 
 /** Refuses anything but an array of integers ≥ 0 whose product can be indexed; returns a frozen copy. */
 export function checkShape(op: string, argument: string, shape: unknown): Shape {
-  if (!Array.isArray(shape)) refuse(op, argument, `${argument} must be an array of axis lengths, got ${show(shape)}`);
+  if (!Array.isArray(shape))
+    refuse(op, argument, `${argument} must be an array of axis lengths, got ${show(shape)}`);
   for (const [axis, length] of shape.entries()) {
     if (!Number.isInteger(length) || length < 0) {
       refuse(op, argument, `${argument} axis ${axis} must be an integer ≥ 0, got ${show(length)}`);
@@ -70,9 +71,14 @@ export function normaliseAxis(op: string, axis: unknown, rank: number, argument 
 }
 
 /** Several axes, each normalised, sorted, none twice. `undefined` means all. */
-export function normaliseAxes(op: string, axes: PerAxis | undefined, rank: number, argument = 'axis'): number[] {
+export function normaliseAxes(
+  op: string,
+  axes: PerAxis | undefined,
+  rank: number,
+  argument = 'axis',
+): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
-  const list = (typeof axes === 'number' ? [axes] : [...axes]).map((axis) => normaliseAxis(op, axis, rank, argument));
+  const list = [axes].flat().map((axis) => normaliseAxis(op, axis, rank, argument));
   list.sort((a, b) => a - b);
   for (let i = 1; i < list.length; i++) {
     if (list[i] === list[i - 1]) refuse(op, argument, `${argument} names axis ${list[i]} twice`);
@@ -91,7 +97,11 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
     const p = a[a.length - back] ?? 1;
     const q = b[b.length - back] ?? 1;
     if (p !== q && p !== 1 && q !== 1) {
-      refuse(op, 'b', `shapes ${showShape(a)} and ${showShape(b)} do not broadcast: ${p} against ${q} at axis -${back}`);
+      refuse(
+        op,
+        'b',
+        `shapes ${showShape(a)} and ${showShape(b)} do not broadcast: ${p} against ${q} at axis -${back}`,
+      );
     }
     out[rank - back] = p === 1 ? q : p;
   }
@@ -105,7 +115,11 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
 export function perAxis(op: string, argument: string, value: unknown, rank: number, least: number): number[] {
   const list = Array.isArray(value) ? value : new Array(rank).fill(value);
   if (list.length !== rank) {
-    refuse(op, argument, `${argument} needs ${rank} value${rank === 1 ? '' : 's'} (one per spatial axis), got ${show(value)}`);
+    refuse(
+      op,
+      argument,
+      `${argument} needs ${rank} value${rank === 1 ? '' : 's'} (one per spatial axis), got ${show(value)}`,
+    );
   }
   for (const entry of list) {
     if (!Number.isInteger(entry) || entry < least) {

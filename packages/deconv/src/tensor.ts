@@ -29,7 +29,7 @@ export function allocate(dtype: DType, length: number): TypedArray {
 
 /** A new array with `values` rounded to the number type. */
 export function convert(dtype: DType, values: ArrayLike<number>): TypedArray {
-  return constructors[dtype].from(values);
+  return new constructors[dtype](values);
 }
 
 /** Number type of an array; undefined for anything that is no {@link TypedArray}. */
@@ -235,9 +235,11 @@ export class Tensor {
       if (value === null) return;
       refuse('grad', 'grad', 'grad can only be set on a leaf that requires a gradient');
     }
-    if (value !== null && !(value instanceof Tensor && sameShape(value.shape, this.shape))) {
-      const got = value instanceof Tensor ? showShape(value.shape) : show(value);
-      refuse('grad', 'grad', `grad must be null or a tensor of shape ${showShape(this.shape)}, got ${got}`);
+    const fits = value instanceof Tensor && value.dtype === this.dtype && sameShape(value.shape, this.shape);
+    if (value !== null && !fits) {
+      const got = value instanceof Tensor ? `${value.dtype} ${showShape(value.shape)}` : show(value);
+      const wanted = `${this.dtype} tensor of shape ${showShape(this.shape)}`;
+      refuse('grad', 'grad', `grad must be null or a ${wanted}, got ${got}`);
     }
     this.#node.grad = value;
   }
@@ -267,7 +269,7 @@ export class Tensor {
 
   /**
    * @internal A second handle on the same values and the same node. Operations keep such handles for their backward
-   * pass, so that a later {@link assign} to the leaf cannot change a gradient under way.
+   * pass, so that a later {@link assign} or {@link dispose} cannot change a gradient under way.
    */
   snapshot(): Tensor {
     return new Tensor(this.storage, this.shape, this.#node);
@@ -305,8 +307,7 @@ export class Tensor {
   toString(): string {
     if (this.#storage === undefined) return `Tensor(${showShape(this.shape)}, disposed)`;
     const most = this.size <= 128 ? Number.POSITIVE_INFINITY : 6;
-    const digits = (value: number) =>
-      Number.isInteger(value) ? String(value) : value.toPrecision(5).replace(/\.?0+$/, '');
+    const digits = (value: number) => String(Number.isInteger(value) ? value : Number(value.toPrecision(5)));
     const cells = Array.from(this.data.subarray(0, 4096), digits);
     const width = Math.max(0, ...cells.map((cell) => cell.length));
     const level = (axis: number, start: number, indent: string): string => {

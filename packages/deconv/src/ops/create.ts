@@ -2,6 +2,7 @@
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import { checkShape, type Shape, showShape, sizeOf } from '../shape.js';
 import {
+  allocate,
   convert,
   DTYPES,
   type DType,
@@ -111,22 +112,26 @@ export function tensor(
   return finish(convert(options.dtype ?? own ?? 'float32', flat), shape, options);
 }
 
+function filled(op: string, shape: Shape, value: number, options: CreateOptions | undefined): Tensor {
+  const { dtype, ...rest } = readOptions(op, options);
+  const axes = checkShape(op, 'shape', shape);
+  if (typeof value !== 'number') refuse(op, 'value', `value must be a number, got ${show(value)}`);
+  return finish(allocate(dtype ?? 'float32', sizeOf(axes)).fill(value), axes, rest);
+}
+
 /** A tensor of one value. */
 export function full(shape: Shape, value: number, options?: CreateOptions): Tensor {
-  const { dtype, ...rest } = readOptions('full', options);
-  const axes = checkShape('full', 'shape', shape);
-  if (typeof value !== 'number') refuse('full', 'value', `value must be a number, got ${show(value)}`);
-  return finish(convert(dtype ?? 'float32', { length: sizeOf(axes) }).fill(value), axes, rest);
+  return filled('full', shape, value, options);
 }
 
 /** A tensor of zeros. */
 export function zeros(shape: Shape, options?: CreateOptions): Tensor {
-  return full(shape, 0, options);
+  return filled('zeros', shape, 0, options);
 }
 
 /** A tensor of ones. */
 export function ones(shape: Shape, options?: CreateOptions): Tensor {
-  return full(shape, 1, options);
+  return filled('ones', shape, 1, options);
 }
 
 /** 0, 1, 2 … count − 1 along one axis. */
@@ -134,7 +139,7 @@ export function arange(count: number, options?: CreateOptions): Tensor {
   const { dtype, ...rest } = readOptions('arange', options);
   const shape = checkShape('arange', 'count', [count]);
   return finish(
-    convert(dtype ?? 'float32', { length: count }).map((_, i) => i),
+    allocate(dtype ?? 'float32', count).map((_, i) => i),
     shape,
     rest,
   );
@@ -142,6 +147,8 @@ export function arange(count: number, options?: CreateOptions): Tensor {
 
 /** Options of the random makers. */
 export interface RandomOptions extends CreateOptions {
+  /** Number type. Default `'float32'`. */
+  readonly dtype?: 'float32' | 'float64' | undefined;
   /** Where the sequence starts: the same seed gives the same numbers everywhere. Integer. Default 0. */
   readonly seed?: number | undefined;
 }
@@ -181,12 +188,29 @@ export function randomStream(seed: number): () => number {
   };
 }
 
+function random(
+  op: string,
+  shape: Shape,
+  options: RandomOptions | undefined,
+  draw: (next: () => number, dtype: DType) => number,
+): Tensor {
+  const { dtype = 'float32', seed, ...rest } = readOptions(op, options, ['seed']) as RandomOptions;
+  checkName(op, 'dtype', dtype, ['float32', 'float64']);
+  const axes = checkShape(op, 'shape', shape);
+  const next = randomStream(seed ?? 0);
+  return finish(
+    allocate(dtype, sizeOf(axes)).map(() => draw(next, dtype)),
+    axes,
+    rest,
+  );
+}
+
 /** Uniform random numbers in [0, 1). */
 export function rand(shape: Shape, options?: RandomOptions): Tensor {
-  const { dtype, seed, ...rest } = readOptions('rand', options, ['seed']) as RandomOptions;
-  const axes = checkShape('rand', 'shape', shape);
-  const next = randomStream(seed ?? 0);
-  return finish(convert(dtype ?? 'float32', Array.from({ length: sizeOf(axes) }, next)), axes, rest);
+  // float32 has 24 bits: what they cannot hold is cut off, since rounding could give 1.
+  return random('rand', shape, options, (next, dtype) =>
+    dtype === 'float32' ? Math.floor(next() * 2 ** 24) / 2 ** 24 : next(),
+  );
 }
 
 /**
@@ -199,13 +223,9 @@ export function rand(shape: Shape, options?: RandomOptions): Tensor {
  * ```
  */
 export function randn(shape: Shape, options?: RandomOptions): Tensor {
-  const { dtype, seed, ...rest } = readOptions('randn', options, ['seed']) as RandomOptions;
-  const axes = checkShape('randn', 'shape', shape);
-  const next = randomStream(seed ?? 0);
-  const values = Array.from({ length: sizeOf(axes) }, () => {
+  return random('randn', shape, options, (next) => {
     // 1 − u lies in (0, 1], so that the logarithm is finite.
     const radius = Math.sqrt(-2 * Math.log(1 - next()));
     return radius * Math.cos(2 * Math.PI * next());
   });
-  return finish(convert(dtype ?? 'float32', values), axes, rest);
 }

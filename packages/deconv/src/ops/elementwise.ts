@@ -23,9 +23,9 @@ function binary(fn: BinaryName, left: Operand, right: Operand, gradients?: Gradi
   if (typeof left === 'number' && typeof right === 'number') {
     refuse(fn, 'a', 'a or b must be a tensor, got two numbers');
   }
-  const other = typeof left === 'number' ? (right as Tensor).dtype : (left as Tensor)?.dtype;
+  const other = (typeof left === 'number' ? (right as Tensor) : left)?.dtype ?? ANY_FLOAT;
   const read = (argument: string, value: Operand) =>
-    typeof value === 'number' ? scalar(value, other ?? ANY_FLOAT) : asTensor(fn, argument, value);
+    typeof value === 'number' ? scalar(fn, argument, value, other) : asTensor(fn, argument, value);
   let [a, b] = [read('a', left), read('b', right)];
   if (a.dtype !== b.dtype) {
     // The wider of the two floating-point types, as NumPy and PyTorch have it; integers are not mixed in silently.
@@ -66,17 +66,23 @@ export function mul(a: Operand, b: Operand): Tensor {
   return binary('mul', a, b, (g, p, q) => [() => mul(g, q), () => mul(g, p)]);
 }
 
-/** a / b element by element, broadcast. */
+/** a / b element by element, broadcast; floating-point only. d/db = −(a/b)/b. */
 export function div(a: Operand, b: Operand): Tensor {
-  return binary('div', a, b, (g, p, q) => [() => div(g, q), () => mul(g, div(mul(p, -1), mul(q, q)))]);
+  for (const [argument, value] of Object.entries({ a, b })) {
+    if (typeof value !== 'number') asFloat('div', argument, value);
+  }
+  return binary('div', a, b, (g, _p, q, quotient) => [
+    () => div(g, q),
+    () => mul(g, div(mul(quotient, -1), q)),
+  ]);
 }
 
-/** a to the power of b, broadcast. d/da = b·a^(b−1), d/db = a^b·ln a, taken as 0 where a = 0. */
+/** a to the power of b, broadcast. d/da = b·a^(b−1), 0 where b = 0; d/db = a^b·ln a, 0 where a = 0. */
 export function pow(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number') return unary('pow', 'powScalar', a as Tensor, [b]);
   return binary('pow', a, b, (g, p, q, output) => [
-    () => mul(g, mul(q, pow(p, sub(q, 1)))),
-    () => mul(g, where(equal(p, 0), mul(output, 0), mul(output, log(p)))),
+    () => where(equal(q, 0), 0, mul(g, mul(q, pow(p, sub(q, 1))))),
+    () => where(equal(p, 0), 0, mul(g, mul(output, log(p)))),
   ]);
 }
 
@@ -119,7 +125,9 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   const c = asTensor(op, 'condition', condition);
   const type = typeof a !== 'number' ? a?.dtype : typeof b !== 'number' ? b?.dtype : ANY_FLOAT;
   const read = (argument: string, value: Operand) =>
-    typeof value === 'number' ? scalar(value, type ?? ANY_FLOAT) : asTensor(op, argument, value);
+    typeof value === 'number'
+      ? scalar(op, argument, value, type ?? ANY_FLOAT)
+      : asTensor(op, argument, value);
   const [p, q] = [read('a', a), read('b', b)];
   if (p.dtype !== q.dtype) refuse(op, 'b', `a is ${p.dtype} but b is ${q.dtype}`, 'cast one of them');
   const shape = broadcastShapes(op, broadcastShapes(op, c.shape, p.shape), q.shape);
@@ -295,19 +303,22 @@ export function hardSwish(x: Tensor): Tensor {
 /** x held within [min, max]; the gradient passes only inside. */
 export function clamp(
   x: Tensor,
-  options: { readonly min?: number | undefined; readonly max?: number | undefined },
+  options: { readonly min?: number | undefined; readonly max?: number | undefined } = {},
 ): Tensor {
   checkOptions('clamp', options, ['min', 'max']);
   const [min, max] = [options.min ?? Number.NEGATIVE_INFINITY, options.max ?? Number.POSITIVE_INFINITY];
   return unary('clamp', 'clamp', x, [min, max]);
 }
 
-/** True when both tensors have the same shape and number type and every value is within the tolerance of the other. */
+/**
+ * True when both tensors have the same shape and number type and |a − b| ≤ absolute + relative·|b| for every value. An
+ * infinity is close to itself alone, a NaN to nothing.
+ */
 export function allClose(a: Tensor, b: Tensor, relative = 1e-5, absolute = 1e-8): boolean {
   const [p, q] = [asTensor('allClose', 'a', a), asTensor('allClose', 'b', b)];
   if (!sameShape(p.shape, q.shape) || p.dtype !== q.dtype) return false;
   const [x, y] = [p.data, q.data];
-  return x.every(
-    (value, i) => value === y[i] || Math.abs(value - y[i]) <= absolute + relative * Math.abs(y[i]),
-  );
+  const close = (v: number, w: number) =>
+    v === w || (Number.isFinite(w) && Math.abs(v - w) <= absolute + relative * Math.abs(w));
+  return x.every((value, i) => close(value, y[i]));
 }

@@ -11,8 +11,8 @@ export function fromValues(values: TypedArray, shape: Shape): Tensor {
 }
 
 /**
- * The argument as a tensor. A leaf comes back as a snapshot: what an operation keeps for its backward pass must not
- * change when the leaf is assigned to.
+ * The argument as a tensor: a handle of the operation's own. What is kept for the backward pass must not change when
+ * the caller assigns to the tensor, nor go when the caller disposes of it.
  */
 export function asTensor(op: string, argument: string, value: unknown): Tensor {
   if (!(value instanceof Tensor)) {
@@ -20,7 +20,7 @@ export function asTensor(op: string, argument: string, value: unknown): Tensor {
       Array.isArray(value) || dtypeOf(value) !== undefined ? 'wrap it: tensor(values, shape)' : undefined;
     refuse(op, argument, `${argument} must be a tensor, got ${show(value)}`, hint);
   }
-  return value.requiresGrad && value.isLeaf ? value.snapshot() : value;
+  return value.snapshot();
 }
 
 /** The argument as a floating-point tensor. */
@@ -44,7 +44,11 @@ export function sameType(op: string, tensors: Readonly<Record<string, Tensor | u
   }
 }
 
-/** A single number as a tensor of rank 0. */
-export function scalar(value: number, dtype: DType): Tensor {
-  return new Tensor(new HostStorage(convert(dtype, [value])), []);
+/** A number that stands next to tensors of the number type, as a tensor of rank 0. Refuses what an integer type loses. */
+export function scalar(op: string, argument: string, value: number, dtype: DType): Tensor {
+  const values = convert(dtype, [value]);
+  if ((dtype === 'int32' || dtype === 'uint8') && values[0] !== value) {
+    refuse(op, argument, `${argument} ${show(value)} is not a number of type ${dtype}`, "cast(x, 'float32')");
+  }
+  return new Tensor(new HostStorage(values), []);
 }

@@ -16,7 +16,7 @@ import {
   sizeOf,
   stridesOf,
 } from '../shape.js';
-import { DTYPES, type DType, Tensor } from '../tensor.js';
+import { DTYPES, type DType, dtypeOf, Tensor, type TypedArray } from '../tensor.js';
 import { asTensor } from './input.js';
 
 /** The elements of a view of x, in the view's shape. Gradient: the view written into zeros. */
@@ -173,6 +173,7 @@ export interface SliceOptions {
 export function slice(x: Tensor, options: SliceOptions): Tensor {
   const op = 'slice';
   const input = asTensor(op, 'x', x);
+  if (options === undefined) refuse(op, 'options', 'options are required: { start, end, step }');
   checkOptions(op, options, ['start', 'end', 'step']);
   for (const [name, list] of Object.entries(options)) {
     if (list !== undefined && (!Array.isArray(list) || list.length > input.rank)) {
@@ -255,6 +256,8 @@ export function pad(
   checkName(op, 'mode', mode, ['constant', 'reflect', 'replicate', 'circular']);
   if (options.value !== undefined && mode !== 'constant')
     refuse(op, 'value', `value has no meaning with mode '${mode}'`);
+  const value = options.value ?? 0;
+  if (typeof value !== 'number') refuse(op, 'value', `value must be a number, got ${show(value)}`);
   const well = (pair: unknown) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isInteger);
   if (!Array.isArray(amounts) || amounts.length > input.rank || !amounts.every(well)) {
     refuse(
@@ -294,7 +297,7 @@ export function pad(
   });
   const strides = stridesOf(shape);
   const offset = before.reduce((sum, amount, axis) => sum + Math.max(0, amount) * strides[axis], 0);
-  return writeView(op, kept, { shape: kept.shape, strides, offset }, shape, 'set', options.value ?? 0);
+  return writeView(op, kept, { shape: kept.shape, strides, offset }, shape, 'set', value);
 }
 
 /**
@@ -361,10 +364,12 @@ export function mapAxis(name: string, x: Tensor, axis: number, map: AxisMap, tra
  * console.log(take(tensor([10, 20, 30]), [2, 0, 0]).toArray()); // [ 30, 10, 10 ]
  * ```
  */
-export function take(x: Tensor, positions: readonly number[], axis = 0): Tensor {
+export function take(x: Tensor, positions: readonly number[] | TypedArray, axis = 0): Tensor {
   const input = asTensor('take', 'x', x);
   const along = normaliseAxis('take', axis, input.rank);
   const inLength = input.shape[along];
+  if (!Array.isArray(positions) && dtypeOf(positions) === undefined)
+    refuse('take', 'positions', `positions must be an array of integers, got ${show(positions)}`);
   const index = Int32Array.from(positions, (position) => {
     if (!Number.isInteger(position) || position < -inLength || position >= inLength) {
       refuse(

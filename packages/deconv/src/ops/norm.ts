@@ -78,12 +78,17 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   }
   const channels = input.shape[1];
   for (const [argument, running] of Object.entries({ runningMean, runningVar })) {
-    if (running !== undefined && (running.rank !== 1 || running.shape[0] !== channels)) {
-      refuse(op, argument, `${argument} must have shape [${channels}], got ${showShape(running.shape)}`);
-    }
+    if (running === undefined) continue;
+    const { shape, dtype } = asFloat(op, argument, running);
+    if (shape.length !== 1 || shape[0] !== channels)
+      refuse(op, argument, `${argument} must have shape [${channels}], got ${showShape(shape)}`);
+    if (dtype !== input.dtype) refuse(op, argument, `${argument} is ${dtype} but x is ${input.dtype}`);
   }
+  const training = options.training ?? false;
+  if (typeof training !== 'boolean')
+    refuse(op, 'training', `training must be true or false, got ${show(training)}`);
   const broadcast = [1, channels, ...input.shape.slice(2).map(() => 1)];
-  if (!options.training) {
+  if (!training) {
     if (runningMean === undefined || runningVar === undefined) {
       refuse(op, 'runningMean', 'runningMean and runningVar are required unless training is true');
     }
@@ -126,7 +131,7 @@ function grouped(op: string, x: Tensor, groups: number | undefined, options: Nor
   const input = readInput(op, x, op === 'instanceNorm' ? 3 : 2);
   const eps = readEps(op, options.eps);
   const channels = input.shape[1];
-  const count = groups ?? channels;
+  const count = op === 'instanceNorm' ? channels : (groups as number);
   if (!Number.isInteger(count) || count < 1 || channels % count !== 0) {
     refuse(
       op,
@@ -155,6 +160,9 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
   const op = 'layerNorm';
   checkOptions(op, options, ['weight', 'bias', 'eps']);
   const input = asFloat(op, 'x', x);
+  if (!Array.isArray(normalizedShape)) {
+    refuse(op, 'normalizedShape', `normalizedShape must be an array, got ${show(normalizedShape)}`);
+  }
   const last = input.shape.slice(input.rank - normalizedShape.length);
   if (
     normalizedShape.length === 0 ||

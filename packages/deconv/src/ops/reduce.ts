@@ -1,7 +1,7 @@
 /** reduce: sums, means, extrema and variances over axes. */
 import { record, run } from '../autograd.js';
 import type { ReduceName } from '../backend.js';
-import { checkOptions, refuse } from '../errors.js';
+import { checkOptions, refuse, show } from '../errors.js';
 import { normaliseAxes, normaliseAxis, type PerAxis } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { div, equal, mul, square, sub } from './elementwise.js';
@@ -64,7 +64,8 @@ export function sum(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
 
 /** Mean over axes; NaN for nothing. */
 export function mean(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
-  return div(sum(x, options), read('mean', x, options).count);
+  const { count } = read('mean', x, options);
+  return div(sum(x, options), count);
 }
 
 /**
@@ -78,6 +79,8 @@ export function variance(
 ): Tensor {
   checkOptions('variance', options, ['axis', 'keepDims', 'correction']);
   const { correction = 1, ...over } = options;
+  if (!Number.isFinite(correction))
+    refuse('variance', 'correction', `correction must be a number, got ${show(correction)}`);
   const { count } = read('variance', x, over);
   const centred = sub(x, mean(x, { axis: over.axis, keepDims: true }));
   return div(sum(square(centred), over), Math.max(0, count - correction));

@@ -26,8 +26,10 @@ export interface UpsampleOptions {
   readonly alignCorners?: boolean | undefined;
 }
 
-function nearestMap(n: number, out: number, scale: number): AxisMap {
-  const index = Int32Array.from({ length: out }, (_, o) => Math.min(n - 1, Math.floor(o * scale)));
+function nearestMap(n: number, out: number, factor: number | undefined): AxisMap {
+  // One division at the end, so that whole positions stay whole: 49 · (1 / 49) is less than 1 in floating point.
+  const place = (o: number) => Math.floor(factor === undefined ? (o * n) / out : o / factor);
+  const index = Int32Array.from({ length: out }, (_, o) => Math.min(n - 1, place(o)));
   return { inLength: n, outLength: out, taps: 1, index, weight: new Float64Array(out).fill(1) };
 }
 
@@ -65,13 +67,14 @@ function linearMap(n: number, out: number, scale: number, alignCorners: boolean)
  */
 export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
   const op = 'upsample';
+  if (options === undefined) refuse(op, 'size', 'give either size or scaleFactor');
   const given: UpsampleOptions = typeof options === 'number' ? { scaleFactor: options } : options;
   checkOptions(op, given, ['size', 'scaleFactor', 'mode', 'alignCorners']);
   const input = asFloat(op, 'x', x);
   const rank = input.rank - 2;
   if (rank < 1 || rank > 3)
     refuse(op, 'x', `x must be (N, C, …1 to 3 spatial axes), got ${showShape(input.shape)}`);
-  const mode = given?.mode ?? 'nearest';
+  const mode = given.mode ?? 'nearest';
   checkName(op, 'mode', mode, ['nearest', 'linear', 'bilinear', 'trilinear']);
   const meant = { bilinear: 2, trilinear: 3 }[mode as string];
   if (meant !== undefined && meant !== rank) {
@@ -122,7 +125,9 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
     const scale = factors === undefined ? n / size[axis] : 1 / factors[axis];
     if (n === size[axis] && scale === 1) return output;
     const map =
-      mode === 'nearest' ? nearestMap(n, size[axis], scale) : linearMap(n, size[axis], scale, alignCorners);
+      mode === 'nearest'
+        ? nearestMap(n, size[axis], factors?.[axis])
+        : linearMap(n, size[axis], scale, alignCorners);
     return mapAxis(op, output, axis + 2, map);
   }, input);
 }

@@ -64,11 +64,31 @@ function checkPoolPadding(op: string, w: WindowGeometry): void {
   }
 }
 
+/** Refuses windows whose taps all lie in the padding: with dilation they may step over the whole input. */
+function checkWindowsSee(op: string, w: WindowGeometry): void {
+  for (const [axis, n] of w.inputSize.entries()) {
+    const [k, s, d, p] = [w.kernelSize[axis], w.stride[axis], w.dilation[axis], w.padding[axis]];
+    if (d === 1) continue;
+    for (let q = 0; q < w.outputSize[axis]; q++) {
+      // The first tap u at or after the start of the input: q·s + u·d − p ≥ 0.
+      const u = Math.max(0, Math.ceil((p - q * s) / d));
+      if (u >= k || q * s + u * d - p >= n) {
+        refuse(
+          op,
+          'padding',
+          `window ${q} of axis ${axis} has no tap inside the input: kernelSize ${k}, dilation ${d}, padding ${p}, input ${n}`,
+        );
+      }
+    }
+  }
+}
+
 function maxPool(op: string, rank: number, x: Tensor, options: WindowOptions): MaxPoolResult {
   const input = asFloat(op, 'input', x);
   checkOptions(op, options, POOL_OPTIONS);
   const w = windowGeometry(op, input.shape, options, rank, 'kernelSize');
   checkPoolPadding(op, w);
+  checkWindowsSee(op, w);
   const indices = run('pool.argMax', [input], w, [w.batch, w.channels, ...w.outputSize]);
   return { output: gather(op, input, indices, w.outputSize), indices };
 }
@@ -139,6 +159,8 @@ function maxUnpool(op: string, rank: number, x: Tensor, switches: Tensor, option
     .slice(2)
     .map((n, axis) => (n - 1) * stride[axis] + kernelSize[axis] - 2 * padding[axis]);
   let wanted: readonly number[] = options.outputSize ?? natural;
+  if (!Array.isArray(wanted))
+    refuse(op, 'outputSize', `outputSize must be an array of sizes, got ${show(wanted)}`);
   if (wanted.length === rank + 2) {
     if (wanted[0] !== input.shape[0] || wanted[1] !== input.shape[1]) {
       refuse(
@@ -283,6 +305,9 @@ function foldWindows(columns: Tensor, w: WindowGeometry): Tensor {
 export function unfold(input: Tensor, options: UnfoldOptions): Tensor {
   const x = asFloat('unfold', 'input', input);
   checkOptions('unfold', options, FOLD_OPTIONS);
+  if (x.rank < 3 || x.rank > 5) {
+    refuse('unfold', 'input', `input must be (N, C, …1 to 3 spatial axes), got ${showShape(x.shape)}`);
+  }
   return unfoldWindows(x, windowGeometry('unfold', x.shape, options, x.rank - 2, 'one'));
 }
 
@@ -302,9 +327,10 @@ export function fold(columns: Tensor, options: FoldOptions): Tensor {
   const op = 'fold';
   const x = asFloat(op, 'columns', columns);
   checkOptions(op, options, [...FOLD_OPTIONS, 'outputSize']);
-  const { outputSize, ...windows } = options;
-  if (!Array.isArray(outputSize))
-    refuse(op, 'outputSize', `outputSize must be an array of sizes, got ${show(outputSize)}`);
+  const { outputSize, ...windows } = options ?? {};
+  if (!Array.isArray(outputSize) || outputSize.length < 1 || outputSize.length > 3) {
+    refuse(op, 'outputSize', `outputSize must be an array of 1 to 3 sizes, got ${show(outputSize)}`);
+  }
   const rank = outputSize.length;
   const space = perAxis(op, 'outputSize', outputSize, rank, 1);
   if (x.rank !== 3)

@@ -8,7 +8,7 @@ import {
 } from '../geometry/conv.js';
 import { coveragePlane } from '../geometry/coverage.js';
 import { conv1d, conv2d, conv3d } from '../ops/conv.js';
-import { fromValues } from '../ops/input.js';
+import { asFloat, fromValues } from '../ops/input.js';
 import { reshape, transpose } from '../ops/layout.js';
 import { type PerAxis, perAxis, type Shape, showShape, sizeOf } from '../shape.js';
 import { allocate, hostTensor, type Tensor } from '../tensor.js';
@@ -39,7 +39,7 @@ const CONVS = [conv1d, conv2d, conv3d];
 export function unrolledMatrix(weight: Tensor, inputShape: Shape, options: ConvGeometryOptions = {}): Tensor {
   const op = 'unrolledMatrix';
   checkOptions(op, options, ['stride', 'padding', 'dilation', 'groups']);
-  const rank = weight.rank - 2;
+  const rank = asFloat(op, 'weight', weight).rank - 2;
   if (rank < 1 || rank > 3)
     refuse(op, 'weight', `weight must be (O, C/groups, …kernelSize), got ${showShape(weight.shape)}`);
   if (!Array.isArray(inputShape) || inputShape.length < rank || inputShape.length > rank + 2) {
@@ -97,7 +97,7 @@ export function coverage(inputSize: Shape, options: CoverageOptions): Tensor {
   if (!Array.isArray(inputSize) || inputSize.length < 1 || inputSize.length > 3) {
     refuse(op, 'inputSize', `inputSize must be an array of 1 to 3 spatial sizes, got ${show(inputSize)}`);
   }
-  const { kernelSize, ...rest } = options;
+  const { kernelSize, ...rest } = options ?? {};
   const kernel = perAxis(op, 'kernelSize', kernelSize, inputSize.length, 1);
   const geometry = convTransposeGeometry([1, 1, ...inputSize], [1, 1, ...kernel], rest, op);
   return hostTensor(Int32Array.from(coveragePlane(geometry)), geometry.xSize);
