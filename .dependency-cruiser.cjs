@@ -15,6 +15,7 @@ const floors = [
   ['backends'],
   ['autograd'],
   ['ops'],
+  ['checks'],
   ['nn', 'optim'],
   ['io', 'onnx', 'vis'],
   ['index'],
@@ -23,10 +24,9 @@ const floors = [
 /** The families inside `ops/`, lowest first: a family imports only from those before it. */
 const families = [
   'input',
-  'broadcast',
+  'layout',
   'elementwise',
   'reduce',
-  'layout',
   'matmul',
   'softmax',
   'window',
