@@ -1,0 +1,354 @@
+/**
+ * assembler: WebAssembly modules written from TypeScript, at run time: just the instructions that the kernels need, with
+ * locals by handle and structured control flow. No text format, no tool chain, no binary in the repository.
+ *
+ * Encoding: the WebAssembly core specification 2.0, chapter 5; SIMD opcodes from its vector instructions, relaxed SIMD
+ * from the proposal of that name (now 3.0).
+ */
+
+/** Value types. */
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
+
+const VALUE_TYPE: Readonly<Record<ValueType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
+
+/** Plain instructions without immediates, by their names in the specification. */
+const PLAIN = {
+  return: 0x0f,
+  drop: 0x1a,
+  select: 0x1b,
+  'i32.eqz': 0x45,
+  'i32.eq': 0x46,
+  'i32.ne': 0x47,
+  'i32.lt_s': 0x48,
+  'i32.lt_u': 0x49,
+  'i32.gt_s': 0x4a,
+  'i32.gt_u': 0x4b,
+  'i32.le_s': 0x4c,
+  'i32.ge_s': 0x4e,
+  'i32.ge_u': 0x4f,
+  'f32.lt': 0x5d,
+  'f32.gt': 0x5e,
+  'i32.add': 0x6a,
+  'i32.sub': 0x6b,
+  'i32.mul': 0x6c,
+  'i32.and': 0x71,
+  'i32.shl': 0x74,
+  'f32.add': 0x92,
+  'f32.sub': 0x93,
+  'f32.mul': 0x94,
+  'f32.div': 0x95,
+  'f32.min': 0x96,
+  'f32.max': 0x97,
+} as const;
+
+/** Vector instructions without immediates: opcode after the prefix 0xfd. */
+const VECTOR = {
+  'f32x4.splat': 19,
+  'f32x4.gt': 68,
+  'v128.and': 78,
+  'v128.bitselect': 82,
+  'f32x4.neg': 225,
+  'f32x4.add': 228,
+  'f32x4.sub': 229,
+  'f32x4.mul': 230,
+  'f32x4.div': 231,
+  'f32x4.min': 232,
+  'f32x4.max': 233,
+  'f32x4.relaxed_madd': 0x105,
+} as const;
+
+/** Loads and stores: opcode, after the prefix 0xfd for vectors. Natural alignment is not promised. */
+const ACCESS = {
+  'i32.load': [0x28],
+  'f32.load': [0x2a],
+  'i32.store': [0x36],
+  'f32.store': [0x38],
+  'v128.load': [0xfd, 0],
+  'v128.load32_splat': [0xfd, 9],
+  'v128.store': [0xfd, 11],
+} as const;
+
+export type PlainName = keyof typeof PLAIN;
+export type VectorName = keyof typeof VECTOR;
+export type AccessName = keyof typeof ACCESS;
+
+/** A local variable or parameter of a function. */
+export interface Local {
+  readonly index: number;
+  readonly type: ValueType;
+}
+
+/** Unsigned LEB128. */
+function unsigned(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  do {
+    const low = rest % 128;
+    rest = Math.floor(rest / 128);
+    bytes.push(rest > 0 ? low + 128 : low);
+  } while (rest > 0);
+  return bytes;
+}
+
+/** Signed LEB128 of a 32-bit integer. */
+function signed(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value | 0; ; ) {
+    const low = rest & 127;
+    rest >>= 7;
+    if ((rest === 0 && (low & 64) === 0) || (rest === -1 && (low & 64) !== 0)) return [...bytes, low];
+    bytes.push(low | 128);
+  }
+}
+
+/** A name; ours are all ASCII. */
+const text = (value: string): number[] => {
+  const bytes = Array.from(value, (letter) => letter.charCodeAt(0));
+  return [...unsigned(bytes.length), ...bytes];
+};
+
+const section = (id: number, entries: readonly (readonly number[])[]): number[] => {
+  const body = [...unsigned(entries.length), ...entries.flat()];
+  return [id, ...unsigned(body.length), ...body];
+};
+
+/** The body of one function under construction. Emits in stack order: operands first, then the instruction. */
+export class FunctionBuilder {
+  readonly #code: number[] = [];
+  readonly #locals: ValueType[] = [];
+  readonly #parameters: number;
+  #depth = 0;
+
+  constructor(parameters: number) {
+    this.#parameters = parameters;
+  }
+
+  /** A new local variable, 0 at first. */
+  local(type: ValueType): Local {
+    this.#locals.push(type);
+    return { index: this.#parameters + this.#locals.length - 1, type };
+  }
+
+  /** Pushes a variable. */
+  get(local: Local): this {
+    return this.#emit(0x20, ...unsigned(local.index));
+  }
+
+  /** Pops into a variable. */
+  set(local: Local): this {
+    return this.#emit(0x21, ...unsigned(local.index));
+  }
+
+  /** Copies the top of the stack into a variable. */
+  tee(local: Local): this {
+    return this.#emit(0x22, ...unsigned(local.index));
+  }
+
+  /** Pushes an integer constant. */
+  i32(value: number): this {
+    return this.#emit(0x41, ...signed(value));
+  }
+
+  /** Pushes a float constant. */
+  f32(value: number): this {
+    return this.#emit(0x43, ...new Uint8Array(Float32Array.of(value).buffer));
+  }
+
+  /** An instruction without immediates. */
+  op(name: PlainName | VectorName): this {
+    if (name in PLAIN) return this.#emit(PLAIN[name as PlainName]);
+    return this.#emit(0xfd, ...unsigned(VECTOR[name as VectorName]));
+  }
+
+  /** Calls the table entry whose number is on the stack, above its arguments; the callee has the type of `like`. */
+  callIndirect(like: number): this {
+    return this.#emit(0x11, ...unsigned(like), 0);
+  }
+
+  /** A load or store at the address on the stack plus `offset` bytes. */
+  access(name: AccessName, offset = 0): this {
+    return this.#emit(...ACCESS[name], 2, ...unsigned(offset));
+  }
+
+  /** Pushes the 16-byte constant of four floats, all `value`. */
+  splat(value: number): this {
+    return this.f32(value).op('f32x4.splat');
+  }
+
+  /** Picks 4 of the 8 floats of the two vectors on the stack: 0–3 from the lower, 4–7 from the upper. */
+  shuffle(lanes: readonly [number, number, number, number]): this {
+    return this.#emit(0xfd, 13, ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte)));
+  }
+
+  /** local += constant. */
+  add(local: Local, by: number | Local): this {
+    this.get(local);
+    if (typeof by === 'number') this.i32(by);
+    else this.get(by);
+    return this.op('i32.add').set(local);
+  }
+
+  /**
+   * Repeats `body` while the counter is above 0, taking `step` off it each time. Nothing is done when it starts at 0 or
+   * below.
+   */
+  countdown(counter: Local, step: number, body: () => void): this {
+    return this.block((leave) => {
+      this.get(counter).i32(step).op('i32.lt_s');
+      leave();
+      this.loop((again) => {
+        body();
+        this.get(counter).i32(step).op('i32.sub').tee(counter).i32(step).op('i32.ge_s');
+        again();
+      });
+    });
+  }
+
+  /** A block; `leave` pops a condition and goes to its end if it is not 0. */
+  block(body: (leave: () => void) => void): this {
+    return this.#structure(0x02, body);
+  }
+
+  /** A loop; `again` pops a condition and goes to its start if it is not 0. */
+  loop(body: (again: () => void) => void): this {
+    return this.#structure(0x03, body);
+  }
+
+  /** Runs `body` if the condition on the stack is not 0. */
+  if(body: () => void, otherwise?: () => void): this {
+    this.#emit(0x04, 0x40);
+    this.#depth++;
+    body();
+    if (otherwise) {
+      this.#emit(0x05);
+      otherwise();
+    }
+    this.#depth--;
+    return this.#emit(0x0b);
+  }
+
+  /** memory.copy: destination, source and byte count are on the stack. */
+  memoryCopy(): this {
+    return this.#emit(0xfc, 10, 0, 0);
+  }
+
+  /** memory.fill: destination, byte value and byte count are on the stack. */
+  memoryFill(): this {
+    return this.#emit(0xfc, 11, 0);
+  }
+
+  #structure(opcode: number, body: (branch: () => void) => void): this {
+    this.#emit(opcode, 0x40);
+    const level = ++this.#depth;
+    body(() => this.#emit(0x0d, ...unsigned(this.#depth - level)));
+    this.#depth--;
+    return this.#emit(0x0b);
+  }
+
+  #emit(...bytes: number[]): this {
+    for (const byte of bytes) this.#code.push(byte);
+    return this;
+  }
+
+  /** The encoded body: locals in runs of one type, code, end. */
+  bytes(): number[] {
+    const runs: [number, ValueType][] = [];
+    for (const type of this.#locals) {
+      const last = runs.at(-1);
+      if (last?.[1] === type) last[0]++;
+      else runs.push([1, type]);
+    }
+    const declared = runs.map(([count, type]) => [...unsigned(count), VALUE_TYPE[type]]);
+    const body = [...unsigned(runs.length), ...declared.flat(), ...this.#code, 0x0b];
+    return [...unsigned(body.length), ...body];
+  }
+}
+
+/** The memory that a module imports as `env.memory`, in pages of 64 KiB. */
+export interface MemoryLimits {
+  readonly initial: number;
+  readonly maximum: number;
+  readonly shared: boolean;
+}
+
+/** A module: functions over one imported memory, all exported by name. */
+export class ModuleBuilder {
+  readonly #memory: MemoryLimits;
+  readonly #functions: { name: string; parameters: readonly ValueType[]; code: number[] }[] = [];
+
+  constructor(memory: MemoryLimits) {
+    this.#memory = memory;
+  }
+
+  /** Adds and exports a function without results; `build` gets the builder and a handle for each parameter. */
+  func(
+    name: string,
+    parameters: readonly ValueType[],
+    build: (f: FunctionBuilder, ...p: Local[]) => void,
+  ): this {
+    const f = new FunctionBuilder(parameters.length);
+    build(f, ...parameters.map((type, index) => ({ index, type })));
+    this.#functions.push({ name, parameters, code: f.bytes() });
+    return this;
+  }
+
+  /** Number of the function so named: its place in the table, and the number of its type. */
+  indexOf(name: string): number {
+    const index = this.#functions.findIndex((f) => f.name === name);
+    if (index < 0) throw new Error(`assembler: no function ${name}`);
+    return index;
+  }
+
+  /** The encoded module; every function is in the table, at its own number. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    const { initial, maximum, shared } = this.#memory;
+    const types = this.#functions.map(({ parameters }) => [
+      0x60,
+      ...unsigned(parameters.length),
+      ...parameters.map((type) => VALUE_TYPE[type]),
+      0,
+    ]);
+    const memory = [
+      ...text('env'),
+      ...text('memory'),
+      2,
+      shared ? 3 : 1,
+      ...unsigned(initial),
+      ...unsigned(maximum),
+    ];
+    return Uint8Array.from([
+      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      ...section(1, types),
+      ...section(2, [memory]),
+      ...section(
+        3,
+        this.#functions.map((_, i) => unsigned(i)),
+      ),
+      ...section(4, [[0x70, 0, ...unsigned(this.#functions.length)]]),
+      ...section(
+        7,
+        this.#functions.map(({ name }, i) => [...text(name), 0, ...unsigned(i)]),
+      ),
+      ...section(9, [
+        [
+          0,
+          0x41,
+          0,
+          0x0b,
+          ...unsigned(this.#functions.length),
+          ...this.#functions.flatMap((_, i) => unsigned(i)),
+        ],
+      ]),
+      ...section(
+        10,
+        this.#functions.map(({ code }) => code),
+      ),
+    ]);
+  }
+}

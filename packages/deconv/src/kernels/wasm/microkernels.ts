@@ -1,0 +1,389 @@
+/**
+ * microkernels: the inner loops, as WebAssembly made at run time. Each is a *command*: a function of sixteen integers
+ * (addresses, counts and byte steps) without a result. A plan is a list of commands; `execute` runs a stretch of it.
+ *
+ * The one that matters is `gemm<MR>`: C[MR × NR] += A[MR × K] · B[K × NR] for a whole grid of tiles. A comes in panels
+ * of MR values per k, packed once per weight. B is not packed: row k of the tile starts at `b + table[k]`, which for a
+ * convolution is a row of the input itself, shifted by one tap. The accumulators stay in registers for the whole of K;
+ * 6 × 8 floats (6 × 16 where the engine fuses pairs of 128-bit operations) leave just room for one row of B and one
+ * value of A in the fifteen vector registers V8 hands out.
+ *
+ * A microkernel contains no shuffle and no load between its last stores: either would keep V8 from fusing its vectors to
+ * 256 bits. Interleaving is done by `store2`, from a small buffer.
+ */
+import {
+  type FunctionBuilder,
+  type Local,
+  type MemoryLimits,
+  ModuleBuilder,
+  type ValueType,
+} from './assembler.js';
+
+/** Integers that a command takes. */
+export const COMMAND_ARGUMENTS = 16;
+
+/** The register tile and the arithmetic to generate for. */
+export interface Tile {
+  /** Rows of the tile: values of A per k. */
+  readonly mr: number;
+  /** Columns of the tile in floats, a multiple of 4: values of B per k. */
+  readonly nr: number;
+  /** Fused multiply–add in one rounding; else a multiplication and an addition. */
+  readonly relaxed: boolean;
+}
+
+/** Bytes at address 0 that are always zero: what a fresh tile starts from, and the row that a missing input reads. */
+export const ZEROS = 1024;
+
+const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill('i32');
+
+/**
+ * gemm: a, b, table, k, c, cRow, fresh; n1, a1, b1, c1; n2, a2, b2, c2.
+ * For each of n1 outer and n2 inner tiles (addresses moving by the given steps): C tile = A panel · B rows, added to
+ * what is there unless `fresh`.
+ */
+function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, { nr, relaxed }: Tile): void {
+  const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = p;
+  const vectors = nr / 4;
+  const acc = Array.from({ length: rows * vectors }, () => f.local('v128'));
+  const bRow = Array.from({ length: vectors }, () => f.local('v128'));
+  const aValue = f.local('v128');
+  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = Array.from({ length: 9 }, () => f.local('i32'));
+  f.i32(0).get(cRow).get(fresh).op('select').set(fromRow);
+  f.countdown(n1, 1, () => {
+    f.get(n2).set(inner);
+    f.get(a).set(ap).get(b).set(bp).get(c).set(cp);
+    f.countdown(inner, 1, () => {
+      f.i32(0).get(cp).get(fresh).op('select').set(from);
+      for (let r = 0; r < rows; r++) {
+        for (let j = 0; j < vectors; j++)
+          f.get(from)
+            .access('v128.load', 16 * j)
+            .set(acc[r * vectors + j]);
+        if (r + 1 < rows) f.add(from, fromRow);
+      }
+      f.get(table).set(tp).get(k).set(kLeft);
+      f.get(ap).set(from);
+      f.countdown(kLeft, 1, () => {
+        f.get(tp).access('i32.load').get(bp).op('i32.add').set(row);
+        for (let j = 0; j < vectors; j++)
+          f.get(row)
+            .access('v128.load', 16 * j)
+            .set(bRow[j]);
+        for (let r = 0; r < rows; r++) {
+          f.get(from)
+            .access('v128.load32_splat', 4 * r)
+            .set(aValue);
+          for (let j = 0; j < vectors; j++) {
+            const sum = acc[r * vectors + j];
+            if (relaxed) f.get(aValue).get(bRow[j]).get(sum).op('f32x4.relaxed_madd').set(sum);
+            else f.get(aValue).get(bRow[j]).op('f32x4.mul').get(sum).op('f32x4.add').set(sum);
+          }
+        }
+        f.add(from, 4 * rows).add(tp, 4);
+      });
+      f.get(cp).set(from);
+      for (let r = 0; r < rows; r++) {
+        for (let j = 0; j < vectors; j++)
+          f.get(from)
+            .get(acc[r * vectors + j])
+            .access('v128.store', 16 * j);
+        if (r + 1 < rows) f.add(from, cRow);
+      }
+      f.add(ap, a2).add(bp, b2).add(cp, c2);
+    });
+    f.add(a, a1).add(b, b1).add(c, c1);
+  });
+}
+
+/**
+ * pad: src, dst; n1, src1, dst1; n2, src2, dst2; left, count, step, right.
+ * For n1 × n2 rows: `left` zeros, `count` floats of the source `step` bytes apart, `right` zeros. May write up to three
+ * floats beyond a row and read as many beyond the source; the next row, or the slack of the buffer, makes that good.
+ */
+function pad(f: FunctionBuilder, p: readonly Local[]): void {
+  const [src, dst, n1, src1, dst1, n2, src2, dst2, left, count, step, right] = p;
+  const [s, d, sRow, dRow, left2, inner] = Array.from({ length: 6 }, () => f.local('i32'));
+  const zeros = (amount: Local) => {
+    f.get(amount).set(left2);
+    f.countdown(left2, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+  };
+  f.countdown(n1, 1, () => {
+    f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(inner);
+    f.countdown(inner, 1, () => {
+      f.get(sRow).set(s).get(dRow).set(d);
+      zeros(left);
+      f.get(step).i32(4).op('i32.eq');
+      f.if(
+        () => {
+          f.get(count).i32(3).op('i32.add').set(left2);
+          f.countdown(left2, 4, () =>
+            f.get(d).get(s).access('v128.load').access('v128.store').add(s, 16).add(d, 16),
+          );
+          // Back from the rounded end to the true one.
+          f.get(dRow).get(left).get(count).op('i32.add').i32(2).op('i32.shl').op('i32.add').set(d);
+        },
+        () => {
+          f.get(count).set(left2);
+          f.countdown(left2, 1, () =>
+            f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4),
+          );
+        },
+      );
+      zeros(right);
+      f.add(sRow, src2).add(dRow, dst2);
+    });
+    f.add(src, src1).add(dst, dst1);
+  });
+}
+
+/**
+ * packB: src, dst, table, k, strips, srcStep, d1, d2.
+ * For each strip: the k rows that the table names, NR floats each, one after the other. Vector 1 of a row lies d1 bytes
+ * behind vector 0, vectors 2 and 3 d2 behind 0 and 1, so that a strip may be made of short rows.
+ */
+function packB(f: FunctionBuilder, p: readonly Local[], { nr }: Tile): void {
+  const [src, dst, table, k, strips, srcStep, d1, d2] = p;
+  const [tp, left, row] = Array.from({ length: 3 }, () => f.local('i32'));
+  f.countdown(strips, 1, () => {
+    f.get(table).set(tp).get(k).set(left);
+    f.countdown(left, 1, () => {
+      f.get(tp).access('i32.load').get(src).op('i32.add').set(row);
+      for (let j = 0; j < nr / 4; j++) {
+        f.get(dst).get(row);
+        if (j & 1) f.get(d1).op('i32.add');
+        if (j & 2) f.get(d2).op('i32.add');
+        f.access('v128.load').access('v128.store', 16 * j);
+      }
+      f.add(dst, 4 * nr).add(tp, 4);
+    });
+    f.add(src, srcStep);
+  });
+}
+
+/**
+ * packA: w, dst, rowTable, rows, kTable, k.
+ * One panel: dst[k][r] = w at rowTable[r] + kTable[k] (byte offsets), r < rows.
+ */
+function packA(f: FunctionBuilder, p: readonly Local[]): void {
+  const [w, dst, rowTable, rows, kTable, k] = p;
+  const [base, rp, left] = Array.from({ length: 3 }, () => f.local('i32'));
+  f.countdown(k, 1, () => {
+    f.get(kTable).access('i32.load').get(w).op('i32.add').set(base);
+    f.get(rowTable).set(rp).get(rows).set(left);
+    f.countdown(left, 1, () => {
+      f.get(dst).get(rp).access('i32.load').get(base).op('i32.add').access('f32.load').access('f32.store');
+      f.add(rp, 4).add(dst, 4);
+    });
+    f.add(kTable, 4);
+  });
+}
+
+/**
+ * store: c, out, bias, scale; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
+ * For n1 channels × n2 rows × n3 values: out = c · scale + bias. The bias of a channel is one float, `bias1` bytes on
+ * from the last; scale (0 for none) is a plane laid out like one channel of the output.
+ */
+function store(f: FunctionBuilder, p: readonly Local[]): void {
+  const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
+  const [cRow, oRow, sRow, left2, left3, cp, op, sp] = Array.from({ length: 8 }, () => f.local('i32'));
+  const add = f.local('f32');
+  const add4 = f.local('v128');
+  f.countdown(n1, 1, () => {
+    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    f.get(c).set(cRow).get(out).set(oRow).get(scale).set(sRow).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(cRow).set(cp).get(oRow).set(op).get(sRow).set(sp).get(n3).set(left3);
+      f.get(scale);
+      f.if(
+        () => {
+          f.countdown(left3, 1, () => {
+            f.get(op).get(cp).access('f32.load').get(sp).access('f32.load').op('f32.mul');
+            f.get(add).op('f32.add').access('f32.store').add(cp, 4).add(op, out3).add(sp, out3);
+          });
+        },
+        () => {
+          f.get(out3).i32(4).op('i32.eq');
+          f.if(() => {
+            f.countdown(left3, 4, () => {
+              f.get(op)
+                .get(cp)
+                .access('v128.load')
+                .get(add4)
+                .op('f32x4.add')
+                .access('v128.store')
+                .add(cp, 16)
+                .add(op, 16);
+            });
+          });
+          f.countdown(left3, 1, () => {
+            f.get(op)
+              .get(cp)
+              .access('f32.load')
+              .get(add)
+              .op('f32.add')
+              .access('f32.store')
+              .add(cp, 4)
+              .add(op, out3);
+          });
+        },
+      );
+      f.add(cRow, c2).add(oRow, out2);
+      f.get(scale);
+      f.if(() => f.add(sRow, out2));
+    });
+    f.add(c, c1).add(out, out1).add(bias, bias1);
+  });
+}
+
+/**
+ * store2: c, d, out, bias; n1, c1, out1, bias1; n2, c2, out2; n3.
+ * Two phases interleaved: out[2i] = c[i] + bias, out[2i + 1] = d[i] + bias, for n1 channels × n2 rows × n3 pairs.
+ */
+function store2(f: FunctionBuilder, p: readonly Local[]): void {
+  const [c, d, out, bias, n1, c1, out1, bias1, n2, c2, out2, n3] = p;
+  const [at, oRow, left2, left3, cp, op] = Array.from({ length: 6 }, () => f.local('i32'));
+  const add = f.local('f32');
+  const [add4, even, odd] = Array.from({ length: 3 }, () => f.local('v128'));
+  // d is kept as its distance from c.
+  f.get(d).get(c).op('i32.sub').set(d);
+  f.countdown(n1, 1, () => {
+    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    f.get(c).set(at).get(out).set(oRow).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
+      f.countdown(left3, 4, () => {
+        f.get(cp).access('v128.load').get(add4).op('f32x4.add').set(even);
+        f.get(cp).get(d).op('i32.add').access('v128.load').get(add4).op('f32x4.add').set(odd);
+        f.get(op).get(even).get(odd).shuffle([0, 4, 1, 5]).access('v128.store');
+        f.get(op).get(even).get(odd).shuffle([2, 6, 3, 7]).access('v128.store', 16);
+        f.add(cp, 16).add(op, 32);
+      });
+      f.countdown(left3, 1, () => {
+        f.get(op).get(cp).access('f32.load').get(add).op('f32.add').access('f32.store');
+        f.get(op)
+          .get(cp)
+          .get(d)
+          .op('i32.add')
+          .access('f32.load')
+          .get(add)
+          .op('f32.add')
+          .access('f32.store', 4);
+        f.add(cp, 4).add(op, 8);
+      });
+      f.add(at, c2).add(oRow, out2);
+    });
+    f.add(c, c1).add(out, out1).add(bias, bias1);
+  });
+}
+
+/**
+ * turn: src, dst; rows, srcRow; cols, srcCol; dstRow, pad; n1, src1, dst1; n2, src2, dst2.
+ * Transposes blocks: for n1 × n2 blocks, dst[col · dstRow + row] = src[row · srcRow + col · srcCol] for rows × cols,
+ * with `pad` zero floats behind the rows of each column. Steps in bytes.
+ */
+function turn(f: FunctionBuilder, p: readonly Local[]): void {
+  const [src, dst, rows, srcRow, cols, srcCol, dstRow, zeros, n1, src1, dst1, n2, src2, dst2] = p;
+  const [sBlock, dBlock, sCol, dCol, s, d, left2, leftCols, leftRows] = Array.from({ length: 9 }, () =>
+    f.local('i32'),
+  );
+  f.countdown(n1, 1, () => {
+    f.get(src).set(sBlock).get(dst).set(dBlock).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
+      f.countdown(leftCols, 1, () => {
+        f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
+        f.countdown(leftRows, 1, () => {
+          f.get(d).get(s).access('f32.load').access('f32.store').add(s, srcRow).add(d, 4);
+        });
+        f.get(zeros).set(leftRows);
+        f.countdown(leftRows, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+        f.add(sCol, srcCol).add(dCol, dstRow);
+      });
+      f.add(sBlock, src2).add(dBlock, dst2);
+    });
+    f.add(src, src1).add(dst, dst1);
+  });
+}
+
+/** clear: address, bytes. */
+function clear(f: FunctionBuilder, p: readonly Local[]): void {
+  f.get(p[0]).i32(0).get(p[1]).memoryFill();
+}
+
+/**
+ * sumParts: src, dst, count, parts, partBytes.
+ * dst[i] = src[i] + src[i + part] + …, in that order: how partial sums of a gradient become one, whatever thread made
+ * them.
+ */
+function sumParts(f: FunctionBuilder, p: readonly Local[]): void {
+  const [src, dst, count, parts, partBytes] = p;
+  const [from, left] = [f.local('i32'), f.local('i32')];
+  const total = f.local('f32');
+  f.countdown(count, 1, () => {
+    f.f32(0).set(total).get(src).set(from).get(parts).set(left);
+    f.countdown(left, 1, () =>
+      f.get(total).get(from).access('f32.load').op('f32.add').set(total).add(from, partBytes),
+    );
+    f.get(dst).get(total).access('f32.store').add(dst, 4).add(src, 4);
+  });
+}
+
+/** Words of one command in a list: the function's number, then a base and an offset for each argument. */
+export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
+
+/** The module, and the number of each command. */
+export interface Kernels {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly commands: Readonly<Record<string, number>>;
+}
+
+/**
+ * Generates the kernels for a tile. Exports every command under its name, and `execute(list, count, bases)`, which runs
+ * `count` commands from address `list`, each argument being bases[base] + offset.
+ */
+export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
+  const m = new ModuleBuilder(memory);
+  const command = (name: string, build: (f: FunctionBuilder, p: readonly Local[]) => void) =>
+    m.func(name, INTEGERS, (f, ...p) => build(f, p));
+  for (let rows = 1; rows <= tile.mr; rows++) command(`gemm${rows}`, (f, p) => gemm(f, p, rows, tile));
+  command('pad', pad);
+  command('packA', packA);
+  command('packB', (f, p) => packB(f, p, tile));
+  command('store', store);
+  command('store2', store2);
+  command('turn', turn);
+  command('clear', clear);
+  command('sumParts', sumParts);
+  const names = [
+    ...Array.from({ length: tile.mr }, (_, i) => `gemm${i + 1}`),
+    'pad',
+    'packA',
+    'packB',
+    'store',
+    'store2',
+    'turn',
+    'clear',
+    'sumParts',
+  ];
+  const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));
+  m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
+    f.countdown(count, 1, () => {
+      for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
+        f.get(list)
+          .access('i32.load', 4 + 8 * i)
+          .i32(2)
+          .op('i32.shl')
+          .get(bases)
+          .op('i32.add')
+          .access('i32.load');
+        f.get(list)
+          .access('i32.load', 8 + 8 * i)
+          .op('i32.add');
+      }
+      f.get(list).access('i32.load').callIndirect(commands.gemm1);
+      f.add(list, 4 * COMMAND_WORDS);
+    });
+  });
+  return { bytes: m.bytes(), commands };
+}

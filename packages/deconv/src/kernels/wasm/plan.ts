@@ -1,0 +1,725 @@
+/**
+ * plan: a dense problem cut into work for the microkernels: a list of commands per *band* of the output grid, the
+ * tables they read, and how much memory they need. A plan depends on the shape alone; it is made once per shape, and
+ * what changes from call to call (where the arrays lie) are the bases that its commands refer to.
+ *
+ * Per band:
+ *   1. pad      the rows of the input that the band sees, with zeros around them and split by residue of the input
+ *               stride, so that every tap of every strip is one contiguous row;
+ *   2. packB    (many output rows, or very short image rows) those rows once more, strip by strip;
+ *   3. gemm     rows (phases × channels) × positions of the band, K in blocks;
+ *   4. store    from the small result buffer to the output, phases interleaved, bias added, averaged.
+ */
+
+import { COMMAND_ARGUMENTS, COMMAND_WORDS, type Tile } from './microkernels.js';
+import type { AxisClass, Phase, Problem } from './problem.js';
+
+/** What the addresses in a command are relative to. */
+export const BASE = {
+  zero: 0,
+  input: 1,
+  packed: 2,
+  output: 3,
+  work: 4,
+  tables: 5,
+  weight: 6,
+  bias: 7,
+  scale: 8,
+} as const;
+
+/** Number of bases. */
+export const BASES = 9;
+
+/** Numbers of the commands by name. */
+export type Commands = Readonly<Record<string, number>>;
+
+type Argument = number | readonly [base: number, offset: number];
+
+/** Builds a list of commands. */
+export class CommandList {
+  readonly words: number[] = [];
+  readonly #commands: Commands;
+
+  constructor(commands: Commands) {
+    this.#commands = commands;
+  }
+
+  get length(): number {
+    return this.words.length / COMMAND_WORDS;
+  }
+
+  /** Appends a command; arguments are numbers or [base, offset]. */
+  push(name: string, ...given: readonly Argument[]): void {
+    const number = this.#commands[name];
+    if (number === undefined) throw new Error(`plan: no command ${name}`);
+    this.words.push(number);
+    for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
+      const argument = given[i] ?? 0;
+      if (typeof argument === 'number') this.words.push(BASE.zero, argument);
+      else this.words.push(argument[0], argument[1]);
+    }
+  }
+}
+
+/** Collects integers for the tables and tells where each run of them lies, in bytes. */
+export class TableBuilder {
+  readonly words: number[] = [];
+
+  add(values: readonly number[]): number {
+    const at = this.words.length * 4;
+    for (const value of values) this.words.push(value);
+    return at;
+  }
+}
+
+/** A stretch of commands, and by how much the bases move for it. */
+export interface Item {
+  readonly first: number;
+  readonly count: number;
+  readonly moves: Readonly<Partial<Record<keyof typeof BASE, number>>>;
+}
+
+/** Work for the kernels: stages one after the other, the items of a stage in any order on any thread. */
+export interface Plan {
+  readonly commands: Int32Array;
+  readonly tables: Int32Array;
+  readonly stages: readonly (readonly Item[])[];
+  /** Which stages pack the weight: skipped while the packed weight is still good. */
+  readonly packStages: number;
+  /** Bytes of the packed weight. */
+  readonly packedBytes: number;
+  /** Bytes of work space per thread. */
+  readonly workBytes: number;
+  /** Useful floating-point operations, for deciding whether threads are worth waking. */
+  readonly flops: number;
+}
+
+/** K is cut into blocks of this many rows: a strip's block of B stays in the first-level cache. */
+const K_BLOCK = 256;
+/** Targets for the buffers of a band, in bytes: together they should stay in the second-level cache, or near it. */
+const PADDED_TARGET = 640 * 1024;
+const RESULT_TARGET = 512 * 1024;
+const PACKED_B_TARGET = 1024 * 1024;
+/** From this many tiles on, B is read often enough to be packed. */
+const PACK_FROM_TILES = 16;
+/** Floats behind a buffer that vector loads may read, or stores may touch. */
+const SLACK = 64;
+/** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
+const A_STAYS_FLOATS = 48 * 1024;
+/** Work below this is done by the calling thread alone. */
+const SHARE_FROM_FLOPS = 4e6;
+
+const floorMod = (a: number, b: number) => ((a % b) + b) % b;
+const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
+const product = (list: readonly number[]) => list.reduce((a, b) => a * b, 1);
+
+/** What one axis of the padded input looks like: residues of the input stride, and the reach of the offsets. */
+interface Reach {
+  readonly residues: readonly number[];
+  readonly low: number;
+  readonly span: number;
+}
+
+function reachOf(classes: readonly AxisClass[], stride: number): Reach {
+  const offsets = classes.flatMap((c) => c.offsets);
+  if (offsets.length === 0) return { residues: [0], low: 0, span: 0 };
+  const steps = offsets.map((offset) => Math.floor(offset / stride));
+  const low = Math.min(...steps);
+  const residues = [...new Set(offsets.map((offset) => floorMod(offset, stride)))].sort((a, b) => a - b);
+  return { residues, low, span: Math.max(...steps) - low };
+}
+
+/** A class of phases over all axes: one matrix product. */
+interface Group {
+  readonly axes: readonly [AxisClass, AxisClass, AxisClass];
+  /** Phases along z, y, x, in the order of the rows. */
+  readonly phases: readonly (readonly [Phase, Phase, Phase])[];
+  readonly k: number;
+  /** Byte offsets of the rows of B in the padded input, one per k. */
+  readonly kTable: number;
+  /** Byte offsets of the taps in the weight, one per k. */
+  readonly wTable: number;
+}
+
+interface Box {
+  readonly from: readonly number[];
+  readonly size: readonly number[];
+}
+
+/** How the positions of a band are laid into strips. */
+interface Strips {
+  /** 'rows': each row rounded up; 'flat': rows run on through the padding; 'short': several rows make one strip. */
+  readonly kind: 'rows' | 'flat' | 'short';
+  /** Floats from one row of the result to the next. */
+  readonly pitch: number;
+  /** Floats of one z-level of the result. */
+  readonly level: number;
+  /** Strips per run, runs per level, and the floats from one run to the next in the padded input. */
+  readonly perRun: number;
+  readonly runs: number;
+  readonly runStep: number;
+}
+
+/** Strips of `nr` positions over one level of `rows` × `width`, whose rows lie `padded` floats apart in the input. */
+function stripsOf(rows: number, width: number, padded: number, nr: number, short: boolean): Strips {
+  const perStrip = nr / width;
+  if (short && width >= 4 && (perStrip === 2 || perStrip === 4)) {
+    const runs = Math.ceil(rows / perStrip);
+    return { kind: 'short', pitch: width, level: runs * nr, perRun: 1, runs, runStep: perStrip * padded };
+  }
+  const byRow = roundUp(width, nr);
+  const flat = roundUp((rows - 1) * padded + width, nr);
+  if (flat < byRow * rows) {
+    return { kind: 'flat', pitch: padded, level: flat, perRun: flat / nr, runs: 1, runStep: 0 };
+  }
+  return { kind: 'rows', pitch: byRow, level: byRow * rows, perRun: byRow / nr, runs: rows, runStep: padded };
+}
+
+/** A run of output channels, with where its panels lie, in bytes, one address per group. */
+interface Block {
+  readonly from: number;
+  readonly count: number;
+  readonly panels: readonly number[];
+}
+
+/** Where the result of one group of one block lies in the work space. */
+interface Result {
+  readonly at: number;
+  /** Bytes from one row (channel) to the next. */
+  readonly row: number;
+  readonly strips: Strips;
+}
+
+/** Strides of the padded input of a band, in floats. */
+interface Layout {
+  readonly x: number;
+  readonly y: number;
+  readonly channel: number;
+  readonly plane: number;
+  readonly floats: number;
+}
+
+/** Makes the plan of forward or inputGrad. */
+class DensePlanner {
+  readonly #p: Problem;
+  readonly #tile: Tile;
+  readonly #list: CommandList;
+  readonly #tables = new TableBuilder();
+  readonly #reach: readonly Reach[];
+  /** Grid length per axis. */
+  readonly #grid: readonly number[];
+  readonly #bias: boolean;
+  readonly #scale: boolean;
+  readonly #regular: number;
+  #groups: readonly Group[] = [];
+  #layout: Layout;
+  #workBytes = 0;
+
+  constructor(p: Problem, tile: Tile, commands: Commands, bias: boolean, scale: boolean) {
+    this.#p = p;
+    this.#tile = tile;
+    this.#list = new CommandList(commands);
+    this.#bias = bias;
+    this.#scale = scale;
+    this.#reach = p.classes.map((classes, axis) => reachOf(classes, p.inStride[axis]));
+    this.#grid = p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
+    this.#regular = this.#tables.add(Array.from({ length: K_BLOCK }, (_, k) => 4 * tile.nr * k));
+    this.#layout = this.#layoutOf(this.#grid);
+  }
+
+  #layoutOf(size: readonly number[]): Layout {
+    const [z, y, x] = size.map((length, axis) => length + this.#reach[axis].span);
+    // Planes a multiple of 4 KiB apart would all fall into the same few cache sets.
+    const channel = roundUp(z * y * x, 16) + 16;
+    const plane = channel * this.#p.inChannels;
+    const planes = product(this.#reach.map((reach) => reach.residues.length));
+    return { x, y, channel, plane, floats: plane * planes + SLACK };
+  }
+
+  /** Cuts the grid into bands whose buffers keep to the targets; at least `least` of them if the grid allows. */
+  #bandSize(rows: number, k: number, least: number): number[] {
+    const grid = this.#grid;
+    const size = [...grid];
+    const { nr, mr } = this.#tile;
+    const count = () => size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
+    const tooLarge = () => {
+      const positions = size[0] * size[1] * roundUp(size[2], nr);
+      return (
+        this.#layoutOf(size).floats * 4 > PADDED_TARGET ||
+        Math.min(rows, 8 * mr) * positions * 4 > RESULT_TARGET ||
+        (rows >= PACK_FROM_TILES * mr && k * positions * 4 > PACKED_B_TARGET)
+      );
+    };
+    const cut = (axis: number, unit: number): boolean => {
+      if (size[axis] <= unit) return false;
+      const parts = Math.ceil(grid[axis] / size[axis]) + 1;
+      const even = roundUp(Math.ceil(grid[axis] / parts), unit);
+      size[axis] = Math.max(unit, Math.min(size[axis] - 1, even));
+      return true;
+    };
+    while (tooLarge() && (cut(0, 1) || cut(1, 1) || cut(2, 4 * nr))) {}
+    while (count() < least && (cut(0, 1) || cut(1, 1))) {}
+    return size;
+  }
+
+  plan(batch: number, groups: number): Plan {
+    const p = this.#p;
+    const flops = this.#flops(batch * groups);
+    const combos = p.classes[0].flatMap((z) =>
+      p.classes[1].flatMap((y) => p.classes[2].map((x) => [z, y, x] as const)),
+    );
+    const rows = combos.map((axes) => product(axes.map((c) => c.phases.length)) * p.outChannels);
+    const depth = combos.map((axes) => product(axes.map((c) => c.offsets.length)) * p.inChannels);
+    // Enough items for a few threads to share evenly, unless the work is too small to share at all.
+    const shared = flops >= SHARE_FROM_FLOPS;
+    const least = shared ? Math.ceil(8 / Math.max(1, batch * groups)) : 1;
+    const size = this.#bandSize(Math.max(1, ...rows), Math.max(1, ...depth), least);
+    this.#layout = this.#layoutOf(size);
+    this.#groups = combos.map((axes) => this.#group(axes));
+
+    const { blocks, packedFloats, packs } = this.#packing(size);
+    const grid = this.#grid;
+    const bandCount = size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
+    const parts = shared && batch * groups * bandCount < 4 ? blocks.map((block) => [block]) : [blocks];
+    const bands: { first: number; count: number }[] = [];
+    for (let z = 0; z < grid[0]; z += size[0]) {
+      for (let y = 0; y < grid[1]; y += size[1]) {
+        for (let x = 0; x < grid[2]; x += size[2]) {
+          const from = [z, y, x];
+          const box = { from, size: size.map((length, axis) => Math.min(length, grid[axis] - from[axis])) };
+          for (const part of parts) {
+            const first = this.#list.length;
+            this.#band(box, part);
+            bands.push({ first, count: this.#list.length - first });
+          }
+        }
+      }
+    }
+    const weightBytes = p.outChannels * p.inChannels * product(p.kernelSize) * 4;
+    const inBytes = p.inChannels * product(p.inSize) * 4;
+    const outBytes = p.outChannels * product(p.outSize) * 4;
+    const packItems: Item[] = [];
+    const items: Item[] = [];
+    for (let g = 0; g < groups; g++) {
+      const packed = g * packedFloats * 4;
+      for (const pack of packs) packItems.push({ ...pack, moves: { weight: g * weightBytes, packed } });
+    }
+    for (let n = 0; n < batch; n++) {
+      for (let g = 0; g < groups; g++) {
+        const moves = {
+          input: (n * groups + g) * inBytes,
+          output: (n * groups + g) * outBytes,
+          packed: g * packedFloats * 4,
+          bias: this.#bias ? g * p.outChannels * 4 : 0,
+        };
+        for (const band of bands) items.push({ ...band, moves });
+      }
+    }
+    return {
+      commands: Int32Array.from(this.#list.words),
+      tables: Int32Array.from(this.#tables.words),
+      stages: [packItems, items],
+      packStages: 1,
+      packedBytes: packedFloats * groups * 4 + SLACK * 4,
+      workBytes: this.#workBytes,
+      flops,
+    };
+  }
+
+  #flops(times: number): number {
+    const p = this.#p;
+    const perAxis = p.classes.map((classes) =>
+      classes.reduce((n, c) => n + c.phases.reduce((m, phase) => m + phase.count, 0) * c.offsets.length, 0),
+    );
+    return 2 * times * p.inChannels * p.outChannels * product(perAxis);
+  }
+
+  #group(axes: readonly [AxisClass, AxisClass, AxisClass]): Group {
+    const p = this.#p;
+    const { plane, channel, y: height, x: width } = this.#layout;
+    const residues = this.#reach.map((reach) => reach.residues.length);
+    // Where an offset lies along one axis: in which residue's plane, and how many steps in.
+    const place = (axis: number, offset: number): [number, number] => {
+      const { residues: list, low } = this.#reach[axis];
+      const s = p.inStride[axis];
+      return [list.indexOf(floorMod(offset, s)), Math.floor(offset / s) - low];
+    };
+    const [, kh, kw] = p.kernelSize;
+    const rows: number[] = [];
+    const taps: number[] = [];
+    for (const [a, dz] of axes[0].offsets.entries()) {
+      const [rz, z] = place(0, dz);
+      for (const [b, dy] of axes[1].offsets.entries()) {
+        const [ry, y] = place(1, dy);
+        for (const [c, dx] of axes[2].offsets.entries()) {
+          const [rx, x] = place(2, dx);
+          rows.push(((rz * residues[1] + ry) * residues[2] + rx) * plane + (z * height + y) * width + x);
+          taps.push((axes[0].steps[a] * kh + axes[1].steps[b]) * kw + axes[2].steps[c]);
+        }
+      }
+    }
+    // Input channels outermost: neighbouring taps of one channel share cache lines.
+    const channels = Array.from({ length: p.inChannels }, (_, i) => i);
+    const kTable = this.#tables.add(channels.flatMap((i) => rows.map((row) => 4 * (i * channel + row))));
+    const wTable = this.#tables.add(channels.flatMap((i) => taps.map((tap) => 4 * (i * p.weightIn + tap))));
+    const phases = axes[0].phases.flatMap((z) =>
+      axes[1].phases.flatMap((y) => axes[2].phases.map((x) => [z, y, x] as const)),
+    );
+    return { axes, phases, k: rows.length * p.inChannels, kTable, wTable };
+  }
+
+  /** Blocks of output channels whose results fit the buffer, the place of their panels, and the commands that pack them. */
+  #packing(size: readonly number[]) {
+    const { mr, nr } = this.#tile;
+    const positions = size[0] * size[1] * roundUp(size[2] + this.#reach[2].span, nr);
+    const phases = this.#groups.reduce((n, group) => n + group.phases.length, 0);
+    const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
+    const channels = this.#p.outChannels;
+    const step = fit >= channels ? channels : fit > mr ? Math.floor(fit / mr) * mr : fit;
+    const blocks: Block[] = [];
+    const commands: number[] = [];
+    const [, kh, kw] = this.#p.kernelSize;
+    let at = 0;
+    for (let from = 0; from < channels; from += step) {
+      const count = Math.min(step, channels - from);
+      const panels = this.#groups.map((group) => {
+        const start = at * 4;
+        const rows = group.phases.flatMap(([z, y, x]) => {
+          const tap = (z.tap * kh + y.tap) * kw + x.tap;
+          return Array.from({ length: count }, (_, o) => 4 * ((from + o) * this.#p.weightOut + tap));
+        });
+        const rowTable = this.#tables.add(rows);
+        for (let r = 0; r < rows.length; r += mr) {
+          const height = Math.min(mr, rows.length - r);
+          commands.push(this.#list.length);
+          this.#list.push(
+            'packA',
+            [BASE.weight, 0],
+            [BASE.packed, at * 4],
+            [BASE.tables, rowTable + 4 * r],
+            height,
+            [BASE.tables, group.wTable],
+            group.k,
+          );
+          at += height * group.k;
+        }
+        return start;
+      });
+      blocks.push({ from, count, panels });
+    }
+    // Panels are small; a handful of them make an item.
+    const per = Math.max(1, Math.ceil(commands.length / 16));
+    const packs = commands
+      .filter((_, i) => i % per === 0)
+      .map((first, i) => ({ first, count: Math.min(per, commands.length - i * per) }));
+    return { blocks, packedFloats: at, packs };
+  }
+
+  /** The commands of one band. */
+  #band(box: Box, blocks: readonly Block[]): void {
+    this.#pad(box);
+    const { mr, nr } = this.#tile;
+    for (const block of blocks) {
+      let at = this.#layout.floats * 4;
+      const results: Result[] = [];
+      for (const [which, group] of this.#groups.entries()) {
+        // The part of the band that this class reaches.
+        const size = box.size.map((length, axis) =>
+          Math.max(0, Math.min(length, group.axes[axis].count - box.from[axis])),
+        );
+        const rows = group.phases.length * block.count;
+        const packable = (strips: Strips) => group.k * strips.level * size[0] * 4 <= 2 * PACKED_B_TARGET;
+        let strips = stripsOf(size[1], size[2], this.#layout.x, nr, true);
+        if (strips.kind === 'short' && !packable(strips))
+          strips = stripsOf(size[1], size[2], this.#layout.x, nr, false);
+        const packs = packable(strips) && (strips.kind === 'short' || rows >= PACK_FROM_TILES * mr);
+        const row = 4 * (roundUp(strips.level * size[0], 16) + 16);
+        const result = { at, row, strips };
+        results.push(result);
+        at += rows * row + SLACK * 4;
+        this.#workBytes = Math.max(this.#workBytes, at);
+        if (size.some((length) => length === 0)) continue;
+        if (packs) {
+          this.#multiplyPacked(group, block.panels[which], rows, size[0], result, at);
+          this.#workBytes = Math.max(this.#workBytes, at + 4 * (group.k * strips.level * size[0] + SLACK));
+        } else {
+          this.#multiply(group, block.panels[which], rows, size[0], result);
+        }
+      }
+      this.#store(box, block, results);
+    }
+  }
+
+  /** Input rows of a band with zeros where there is no input, one plane per residue of the input stride. */
+  #pad(box: Box): void {
+    const p = this.#p;
+    const layout = this.#layout;
+    const [depth, height, width] = p.inSize;
+    const { inChannels, inStride } = p;
+    const extent = box.size.map((length, axis) => length + this.#reach[axis].span);
+    // Positions of the padded axis that fall into the input, first and one past the last, and the input index of the first.
+    const inside = (axis: number, residue: number): [number, number, number] => {
+      const s = inStride[axis];
+      const origin = s * (box.from[axis] + this.#reach[axis].low) + residue;
+      const from = Math.min(extent[axis], Math.max(0, Math.ceil(-origin / s)));
+      const to = Math.max(from, Math.min(extent[axis], Math.floor((p.inSize[axis] - 1 - origin) / s) + 1));
+      return [from, to, origin + from * s];
+    };
+    let plane = 0;
+    for (const rz of this.#reach[0].residues) {
+      for (const ry of this.#reach[1].residues) {
+        for (const rx of this.#reach[2].residues) {
+          const [[z0, z1, zIn], [y0, y1, yIn], [x0, x1, xIn]] = [inside(0, rz), inside(1, ry), inside(2, rx)];
+          for (let z = 0; z < extent[0]; z++) {
+            const at = (y: number) => 4 * (plane * layout.plane + (z * layout.y + y) * layout.x);
+            const zeros = (from: number, to: number) => {
+              if (to <= from) return;
+              const dst = [BASE.work, at(from)] as const;
+              this.#list.push(
+                'pad',
+                0,
+                dst,
+                inChannels,
+                0,
+                4 * layout.channel,
+                to - from,
+                0,
+                4 * layout.x,
+                extent[2],
+              );
+            };
+            const [from, to] = z >= z0 && z < z1 && x1 > x0 ? [y0, y1] : [extent[1], extent[1]];
+            zeros(0, from);
+            if (to > from) {
+              const source = ((zIn + (z - z0) * inStride[0]) * height + yIn) * width + xIn;
+              this.#list.push(
+                'pad',
+                [BASE.input, 4 * source],
+                [BASE.work, at(from)],
+                inChannels,
+                4 * depth * height * width,
+                4 * layout.channel,
+                to - from,
+                4 * inStride[1] * width,
+                4 * layout.x,
+                x0,
+                x1 - x0,
+                4 * inStride[2],
+                extent[2] - x1,
+              );
+            }
+            zeros(to, extent[1]);
+          }
+          plane++;
+        }
+      }
+    }
+  }
+
+  /** Full tiles, then the rows that are left, for the given steps of tiles and strips. */
+  #tiles(rows: number, emit: (height: number, count: number, firstRow: number) => void): void {
+    const { mr } = this.#tile;
+    const full = Math.floor(rows / mr);
+    if (full > 0) emit(mr, full, 0);
+    if (rows > full * mr) emit(rows - full * mr, 1, full * mr);
+  }
+
+  /** Rows of B straight from the padded input. */
+  #multiply(group: Group, panel: number, rows: number, levels: number, { at, row, strips }: Result): void {
+    const { nr } = this.#tile;
+    const levelStep = 4 * this.#layout.y * this.#layout.x;
+    for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
+      const depth = Math.min(K_BLOCK, group.k - k);
+      for (let z = 0; z < levels; z++) {
+        this.#tiles(rows, (height, count, firstRow) => {
+          const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * height)] as const;
+          const table = [BASE.tables, group.kTable + 4 * k] as const;
+          const tile = [count, 4 * height * group.k, 0, height * row] as const;
+          const fresh = k === 0 ? 1 : 0;
+          for (let run = 0; run < strips.runs; run++) {
+            const b = [BASE.work, z * levelStep + 4 * run * strips.runStep] as const;
+            const c = [
+              BASE.work,
+              at + firstRow * row + 4 * (z * strips.level + run * strips.perRun * nr),
+            ] as const;
+            this.#list.push(
+              `gemm${height}`,
+              a,
+              b,
+              table,
+              depth,
+              c,
+              row,
+              fresh,
+              strips.perRun,
+              0,
+              4 * nr,
+              4 * nr,
+              ...tile,
+            );
+          }
+        });
+      }
+    }
+  }
+
+  /** Rows of B packed strip by strip first, at `packAt`. */
+  #multiplyPacked(
+    group: Group,
+    panel: number,
+    rows: number,
+    levels: number,
+    result: Result,
+    packAt: number,
+  ): void {
+    const { nr } = this.#tile;
+    const { at, row, strips } = result;
+    const { x: width, y: height } = this.#layout;
+    const stripBytes = 4 * nr * group.k;
+    // Second vector, and second pair of vectors, of a strip: further along the row, or in the next rows.
+    const short = strips.kind === 'short';
+    const d1 = short && strips.pitch === 4 ? 4 * width : 16;
+    const d2 = short ? 4 * width * (strips.pitch === 4 ? 2 : 1) : 32;
+    const table = [BASE.tables, group.kTable] as const;
+    const perLevel = strips.perRun * strips.runs;
+    for (let z = 0; z < levels; z++) {
+      const source = (run: number) => [BASE.work, 4 * (z * height * width + run * strips.runStep)] as const;
+      const target = (run: number) =>
+        [BASE.work, packAt + (z * perLevel + run * strips.perRun) * stripBytes] as const;
+      if (strips.perRun === 1) {
+        this.#list.push(
+          'packB',
+          source(0),
+          target(0),
+          table,
+          group.k,
+          strips.runs,
+          4 * strips.runStep,
+          d1,
+          d2,
+        );
+      } else {
+        for (let run = 0; run < strips.runs; run++) {
+          this.#list.push('packB', source(run), target(run), table, group.k, strips.perRun, 4 * nr, d1, d2);
+        }
+      }
+    }
+    const count = perLevel * levels;
+    for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
+      const depth = Math.min(K_BLOCK, group.k - k);
+      this.#tiles(rows, (tileRows, tiles, firstRow) => {
+        const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * tileRows)] as const;
+        const b = [BASE.work, packAt + 4 * nr * k] as const;
+        const c = [BASE.work, at + firstRow * row] as const;
+        const tile = [tiles, 4 * tileRows * group.k, 0, tileRows * row] as const;
+        const strip = [count, 0, stripBytes, 4 * nr] as const;
+        // The outer loop is over what would not stay in the cache if it were inner.
+        const order = tiles * tileRows * depth > A_STAYS_FLOATS ? [...tile, ...strip] : [...strip, ...tile];
+        const regular = [BASE.tables, this.#regular] as const;
+        this.#list.push(`gemm${tileRows}`, a, b, regular, depth, c, row, k === 0 ? 1 : 0, ...order);
+      });
+    }
+  }
+
+  /** Results of a block to the output: each phase to its residue, two neighbouring ones together where that is possible. */
+  #store(box: Box, block: Block, results: readonly Result[]): void {
+    const p = this.#p;
+    const [, height, width] = p.outSize;
+    const outPlane = 4 * product(p.outSize);
+    const bias = this.#bias ? ([BASE.bias, 4 * block.from] as const) : 0;
+    const bias1 = this.#bias ? 4 : 0;
+    const lines = new Map<string, Line[]>();
+    for (const [which, group] of this.#groups.entries()) {
+      const { at, row, strips } = results[which];
+      for (const [number, phases] of group.phases.entries()) {
+        const range = phases.map((phase, axis) => {
+          const from = Math.max(phase.lead, box.from[axis]);
+          const to = Math.min(phase.lead + phase.count, box.from[axis] + box.size[axis]);
+          const out = (from - phase.lead) * p.outStride[axis] + phase.start;
+          return { local: from - box.from[axis], count: to - from, out };
+        });
+        if (range.some(({ count }) => count <= 0)) continue;
+        const [z, y, x] = range;
+        const c =
+          at + number * block.count * row + 4 * (z.local * strips.level + y.local * strips.pitch + x.local);
+        const out = (z.out * height + y.out) * width + x.out;
+        const line = {
+          c,
+          row,
+          pitch: 4 * strips.pitch,
+          level: 4 * strips.level,
+          out,
+          z: z.count,
+          y: y.count,
+          x: x.count,
+        };
+        const key = `${z.out}:${y.out}`;
+        lines.set(key, [...(lines.get(key) ?? []), line]);
+      }
+    }
+    const [tz, ty, tx] = p.outStride;
+    for (const list of lines.values()) {
+      const waiting = [...list].sort((a, b) => a.out - b.out);
+      while (waiting.length > 0) {
+        const line = waiting[0];
+        const next = waiting[1];
+        waiting.shift();
+        const paired =
+          tx === 2 &&
+          !this.#scale &&
+          next !== undefined &&
+          next.out === line.out + 1 &&
+          next.x === line.x &&
+          next.row === line.row &&
+          next.pitch === line.pitch &&
+          next.level === line.level;
+        if (paired) waiting.shift();
+        for (let z = 0; z < line.z; z++) {
+          const c = [BASE.work, line.c + z * line.level] as const;
+          const at = 4 * (block.from * product(p.outSize) + line.out + z * tz * height * width);
+          const out = [BASE.output, at] as const;
+          const channel = [block.count, line.row, outPlane, bias1] as const;
+          const rows = [line.y, line.pitch, 4 * ty * width] as const;
+          if (paired) {
+            const d = [BASE.work, next.c + z * line.level] as const;
+            this.#list.push('store2', c, d, out, bias, ...channel, ...rows, line.x);
+          } else {
+            const inPlane = 4 * (line.out + z * tz * height * width);
+            const scale = this.#scale ? ([BASE.scale, inPlane] as const) : 0;
+            this.#list.push('store', c, out, bias, scale, ...channel, ...rows, line.x, 4 * tx);
+          }
+        }
+      }
+    }
+  }
+}
+
+/** One phase of a block's result, and where it goes: offsets in bytes within the work space, in floats in the output. */
+interface Line {
+  readonly c: number;
+  readonly row: number;
+  readonly pitch: number;
+  readonly level: number;
+  readonly out: number;
+  readonly z: number;
+  readonly y: number;
+  readonly x: number;
+}
+
+/** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
+export function planDense(
+  problem: Problem,
+  batch: number,
+  groups: number,
+  options: {
+    readonly tile: Tile;
+    readonly commands: Commands;
+    readonly bias: boolean;
+    readonly scale: boolean;
+  },
+): Plan {
+  return new DensePlanner(problem, options.tile, options.commands, options.bias, options.scale).plan(
+    batch,
+    groups,
+  );
+}

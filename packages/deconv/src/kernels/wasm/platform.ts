@@ -1,0 +1,39 @@
+/**
+ * platform: the little that the engine asks of its host beyond the language: WebAssembly, and threads. Typed here by
+ * what is used, so that the library needs neither a browser's nor Node's type declarations.
+ */
+
+/** The memory object of WebAssembly. */
+export interface LinearMemory {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
+interface WebAssemblyHost {
+  Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => LinearMemory;
+  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  Instance: new (
+    module: object,
+    imports: { env: { memory: LinearMemory } },
+  ) => { readonly exports: Readonly<Record<string, (...values: number[]) => void>> };
+  validate(bytes: Uint8Array<ArrayBuffer>): boolean;
+}
+
+/** What the global object may have. */
+interface Host {
+  readonly WebAssembly?: WebAssemblyHost;
+  readonly crossOriginIsolated?: boolean;
+  readonly process?: {
+    readonly versions?: { readonly node?: string };
+    getBuiltinModule?(name: string): unknown;
+  };
+}
+
+/** The global object, as far as the engine knows it. */
+export const host: Host = globalThis as Host;
+
+/** WebAssembly, or an error that says it is missing. */
+export function webAssembly(): WebAssemblyHost {
+  if (host.WebAssembly === undefined) throw new Error('deconv: this JavaScript engine has no WebAssembly');
+  return host.WebAssembly;
+}
