@@ -92,7 +92,9 @@ export function drawTable(
   const peak = Math.max(...coverage);
   const block = (count: number) => (count === 0 ? '·' : BLOCKS[Math.ceil((count / peak) * 8) - 1]);
   const lines = [line(words.columns, (q) => (inside(q) ? `${q}` : '×'), paint.bold)];
-  const shown = Math.min(windows, most);
+  // Windows that begin beyond the last column would be rows of dots.
+  const visible = Math.floor((last + axis.before) / axis.s) + 1;
+  const shown = Math.min(windows, most, Math.max(visible, 1));
   for (let i = 0; i < shown; i++) {
     lines.push(
       line(`${words.rows} ${i}`, (q) => {

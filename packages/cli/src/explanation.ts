@@ -27,10 +27,27 @@ export function canonicalOf({ op, geometry: g }: Layer) {
   };
 }
 
-/** The layer in every framework's words. */
+/**
+ * The layer in every framework's words. What has one axis is said of two equal ones where a framework knows only
+ * pictures: `onTwoAxes`.
+ */
 export function inDialects(layer: Layer) {
   const { op, options, sizes: known } = canonicalOf(layer);
-  return dialectNames.map((name) => ({ name, said: toDialect(name, op, { ...options, ...known }) }));
+  const twice = (list: readonly number[]) => [list[0], list[0]];
+  return dialectNames.map((name) => {
+    const said = toDialect(name, op, { ...options, ...known });
+    if (!('reason' in said) || known.rank !== 1) return { name, said, onTwoAxes: false };
+    const doubled = toDialect(name, op, {
+      stride: twice(options.stride),
+      dilation: twice(options.dilation),
+      groups: options.groups,
+      padding: [options.padding[0], options.padding[0]],
+      rank: 2,
+      kernelSize: twice(known.kernelSize),
+      inputSize: twice(known.inputSize),
+    });
+    return { name, said: doubled, onTwoAxes: true };
+  });
 }
 
 /**
@@ -105,11 +122,12 @@ function sameAxis(a: AxisGeometry, b: AxisGeometry): boolean {
   return key(a) === key(b);
 }
 
-function describeOptions({ geometry: g }: Layer): string {
+function describeOptions({ geometry: g, outputPadding }: Layer): string {
   const each = (list: readonly number[]) => (list.every((v) => v === list[0]) ? `${list[0]}` : sizes(list));
-  const pads = g.padBefore.map((before, axis) =>
-    before === g.padAfter[axis] ? `${before}` : `${before} before, ${g.padAfter[axis]} after`,
-  );
+  const pads = g.padBefore.map((before, axis) => {
+    const after = g.padAfter[axis] + outputPadding[axis];
+    return before === after ? `${before}` : `${before} before, ${after} after`;
+  });
   const padding = pads.every((pad) => pad === pads[0]) ? pads[0] : pads.join(' × ');
   const parts = [
     `kernelSize ${each(g.kernelSize)}`,
@@ -117,6 +135,7 @@ function describeOptions({ geometry: g }: Layer): string {
     `padding ${padding}`,
     `dilation ${each(g.dilation)}`,
   ];
+  if (outputPadding.some((extra) => extra > 0)) parts.push(`outputPadding ${each(outputPadding)}`);
   if (g.groups > 1) parts.push(`groups ${g.groups}`);
   return parts.join('   ');
 }
@@ -160,7 +179,7 @@ function sizeChapter(op: ConvOp, axis: AxisGeometry, paint: Paint): string[] {
     rows.push([`− ${extent}`, `${spread}: so much room the first window takes, and ${room} is left`]);
     rows.push([
       `/ ${s}`,
-      `each further window starts ${s} later: ${Math.floor(room / s)} of them fit${left > 0 ? `, and the last ${plural(left, 'row')} are read by none` : ', exactly'}`,
+      `each further window starts ${s} later: ${Math.floor(room / s)} fit${Math.floor(room / s) === 1 ? 's' : ''}${left > 0 ? `, and the last ${plural(left, 'row')} are read by none` : ', exactly'}`,
     ]);
     rows.push(['+ 1', 'the first window']);
     return [
@@ -283,7 +302,7 @@ function phaseChapter({ geometry: g }: Layer, axis: number, paint: Paint): strin
   if (own.length > LISTED_PHASES) lines.push(paint.dim(`(${LISTED_PHASES} of ${own.length} phases)`));
   return [
     ...wrap(
-      `A place is reached by a tap only if it has the right remainder by the stride ${s}. So the outputs fall into ${s} phases, each a small dense convolution with its own part of the kernel; no zero is ever multiplied. Inputs that do not exist count as 0.`,
+      `Tap u reaches output q only if q + padding − u·dilation is a multiple of the stride ${s}. So the outputs fall into ${s} phases, each a small dense convolution with its own part of the kernel; no zero is ever multiplied. Inputs that do not exist count as 0.`,
       '',
       Math.min(terminalWidth(), 100) - 3,
     ).split('\n'),
@@ -336,10 +355,10 @@ function dialectChapter(layer: Layer, paint: Paint): string[] {
   const width = Math.min(terminalWidth(), 100) - 3;
   const name = (text: string) => paint.cyan(text.padEnd(10));
   const indent = ' '.repeat(10);
-  return inDialects(layer).flatMap(({ name: dialect, said }) => {
+  return inDialects(layer).flatMap(({ name: dialect, said, onTwoAxes }) => {
     if ('reason' in said) return hang(name(dialect), 10, `cannot say it: ${said.reason}`, width, paint.dim);
     const options = Object.entries(said.options).map(([key, value]) => `${key}=${shortValue(value)}`);
-    const weight = `weight ${said.weightLayout}${said.weightFlip ? ', reversed in space' : ''}`;
+    const weight = `${onTwoAxes ? 'on two equal axes; ' : ''}weight ${said.weightLayout}${said.weightFlip ? ', reversed in space' : ''}`;
     return [
       ...hang(name(dialect), 10, `${options.join(', ')}; ${weight}`, width),
       ...said.notes.flatMap((note) => hang(indent, 10, note, width, paint.dim)),

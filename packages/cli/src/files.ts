@@ -5,9 +5,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createReadStream, rmSync } from 'node:fs';
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { exitCodes, Failure, grouped, misuse } from './terminal.js';
+import { whenStopped } from './interrupt.js';
+import { Failure, grouped, misuse } from './terminal.js';
 
 /** The name for stdin as an input and stdout as an output. */
 export const STANDARD = '-';
@@ -15,23 +16,11 @@ export const STANDARD = '-';
 /** The most bytes that are read as one file. */
 export const MAX_BYTES = 512 * 2 ** 20;
 
-const temporary = new Set<string>();
-
-/** Ends the process by Ctrl-C's (or a terminator's) rules: half-written files go first. Called once, by main. */
-export function cleanUpOnSignals(): void {
-  const stop = (exitCode: number) => () => {
-    for (const path of temporary) rmSync(path, { force: true });
-    process.exit(exitCode);
-  };
-  process.once('SIGINT', stop(exitCodes.interrupted));
-  process.once('SIGTERM', stop(143));
-}
-
 /** What went wrong with a path, in words. */
 function pathFailure(error: unknown, path: string, doing: string): Failure {
   const code = (error as NodeJS.ErrnoException).code;
   const reasons: Record<string, string> = {
-    ENOENT: doing === 'read' ? 'there is no such file' : 'its folder does not exist',
+    ENOENT: doing === 'read' ? 'there is no such file' : 'its folder cannot be made',
     ENOTDIR: 'a part of its path is not a folder',
     EACCES: 'permission denied',
     EPERM: 'permission denied',
@@ -82,13 +71,19 @@ export async function checkTarget(target: string, source: string): Promise<void>
       misuse('a picture cannot be shown on a terminal', 'redirect it: … -o - > picture.png');
     return;
   }
-  const folder = await stat(dirname(resolve(target))).catch((error: unknown) => {
-    throw pathFailure(error, target, 'write');
-  });
-  if (!folder.isDirectory()) throw new Failure(`cannot write ${target}: ${dirname(target)} is not a folder`);
+  // Missing folders are made when the file is written; what is there of its path must be a folder.
+  for (let folder = dirname(resolve(target)); ; folder = dirname(folder)) {
+    const info = await stat(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw pathFailure(error, target, 'write');
+    });
+    if (info === undefined) continue;
+    if (!info.isDirectory()) throw new Failure(`cannot write ${target}: ${folder} is not a folder`);
+    break;
+  }
   const there = await stat(target).catch(() => undefined);
   if (there === undefined) return;
-  if (there.isDirectory()) throw new Failure(`cannot write ${target}: it is a folder`, exitCodes.failed);
+  if (there.isDirectory()) throw new Failure(`cannot write ${target}: it is a folder`);
   if (source === STANDARD) return;
   const input = await stat(source).catch(() => undefined);
   if (input && input.ino === there.ino && input.dev === there.dev) {
@@ -96,7 +91,7 @@ export async function checkTarget(target: string, source: string): Promise<void>
   }
 }
 
-/** Writes a whole file, or stdout for `-`. A link is followed: what it points at is replaced. */
+/** Writes a whole file, and the folders that it lies in, or stdout for `-`. A link is followed: what it points at is replaced. */
 export async function writeBytes(target: string, bytes: Uint8Array): Promise<void> {
   if (target === STANDARD) {
     await new Promise<void>((done, failed) => {
@@ -109,8 +104,9 @@ export async function writeBytes(target: string, bytes: Uint8Array): Promise<voi
     dirname(path),
     `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.part`,
   );
-  temporary.add(draft);
+  const forget = whenStopped(() => rmSync(draft, { force: true }));
   try {
+    await mkdir(dirname(path), { recursive: true });
     const file = await open(draft, 'wx');
     try {
       await file.writeFile(bytes);
@@ -122,6 +118,6 @@ export async function writeBytes(target: string, bytes: Uint8Array): Promise<voi
     await rm(draft, { force: true });
     throw pathFailure(error, target, 'write');
   } finally {
-    temporary.delete(draft);
+    forget();
   }
 }

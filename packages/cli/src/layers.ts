@@ -20,6 +20,7 @@ import {
   dialectNames,
   dialectOptions,
   fromDialect,
+  toDialect,
 } from 'deconv';
 import { exitCodes, Failure, misuse } from './terminal.js';
 
@@ -87,7 +88,11 @@ export function withLayerOptions(command: Command): Command {
 export function dialectOption(
   meaning = "options are written in this framework's names and conventions",
 ): Option {
-  return new Option('--dialect <name>', meaning).choices([...dialectNames]);
+  return new Option('--dialect <name>', `${meaning}: ${dialectNames.join(', ')}`).argParser((name) => {
+    // The library knows the names, and which is nearest to a wrong one.
+    dialectOptions(name as DialectName, 'conv');
+    return name;
+  });
 }
 
 /** A value of a framework's option: [2, 2] → [2,2], "same" → 'same'. */
@@ -157,7 +162,8 @@ export function parseValue(text: string): unknown {
 /** Reads LAYER. */
 export function parseLayer(text: string): LayerText {
   const [, name, rest] = /^([a-z]+)\d*d?(?::(.*))?$/i.exec(text) ?? [];
-  const kind = name === undefined ? undefined : KINDS[name.toLowerCase()];
+  const kind =
+    name !== undefined && Object.hasOwn(KINDS, name.toLowerCase()) ? KINDS[name.toLowerCase()] : undefined;
   if (kind === undefined) {
     return misuse(
       `cannot read the layer '${text}'`,
@@ -190,15 +196,18 @@ export function layerFromFlags(options: LayerOptions): LayerText | undefined {
   return { kind, text: `${kind}:${text}`, values };
 }
 
-/** The option of a framework that means one of ours, where there is one and only one. */
+/** The option of a framework that means one of ours: `stride` is `strides` or `window_strides`, `padding` is `pad`. */
 function nativeName(name: string, known: readonly string[]): string {
   if (known.includes(name)) return name;
-  const plain = (text: string) => text.toLowerCase().replace(/_/g, '');
+  const plain = (text: string) => text.toLowerCase().replace(/_/g, '').replace(/s$/, '');
   const own = plain(name);
-  const near = known.filter((other) => plain(other).replace(/s$/, '') === own.replace(/s$/, ''));
-  if (near.length === 1) return near[0];
-  const meant = known.filter((other) => plain(other).startsWith(own) || plain(other).endsWith(own));
-  return meant.length === 1 ? meant[0] : name;
+  const alike = known.filter((other) => plain(other) === own);
+  const near = known.filter((other) => {
+    const theirs = plain(other);
+    return theirs.startsWith(own) || theirs.endsWith(own) || (theirs.length >= 3 && own.startsWith(theirs));
+  });
+  // Only where there is one and only one; else the library refuses the name and says what it knows.
+  return alike.length === 1 ? alike[0] : near.length === 1 ? near[0] : name;
 }
 
 /** A number for every axis. */
@@ -231,6 +240,8 @@ export function placeLayer(layer: LayerText, input: Input, dialect: DialectName 
   if (dialect === undefined) {
     const padding = pairsForAll(rest['padding'], rank);
     options = (padding === undefined ? rest : { ...rest, padding }) as typeof options;
+    // Geometries read the options that they know; the translator is who refuses the others, naming the nearest.
+    toDialect('torch', op, { rank, ...options });
   } else {
     const known = Object.keys(dialectOptions(dialect, op));
     const native = Object.fromEntries(

@@ -9,7 +9,7 @@ import { addExplain } from './commands/explain.js';
 import { addProject } from './commands/project.js';
 import { addShape } from './commands/shape.js';
 import { addSolve } from './commands/solve.js';
-import { cleanUpOnSignals } from './files.js';
+import { listenForSignals } from './interrupt.js';
 import { exitCodeHelp, exitCodes, paintFor, report } from './terminal.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -46,7 +46,7 @@ addExplain(program);
 for (const command of program.commands)
   command.copyInheritedSettings(program).helpOption('-h, --help', 'show this help');
 
-cleanUpOnSignals();
+listenForSignals();
 // A reader that goes away early (| head) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.ok);

@@ -77,7 +77,7 @@ function drawLegend(entries: readonly LegendEntry[], left: number, top: number):
     const width = LEGEND.swatch + 7 + measure(label, LEGEND.size) + 18;
     if (x + width - 18 > left + METRICS.tile) break;
     parts.push(
-      `<rect x="${x}" y="${top}" width="${LEGEND.swatch}" height="${LEGEND.swatch}" rx="3" fill="${hex(colour)}"/>`,
+      `<rect x="${x}" y="${top}" width="${LEGEND.swatch}" height="${LEGEND.swatch}" rx="3" fill="${hex(colour)}" stroke="${COLOURS.soft}" stroke-opacity="0.5"/>`,
       textPath(label, x + LEGEND.swatch + 7, top + 12.5, { size: LEGEND.size, fill: COLOURS.soft }),
     );
     x += width;
@@ -154,5 +154,7 @@ export async function drawPanel(panel: Panel): Promise<{ image: Sharp; width: nu
     ...layers,
     { input: Buffer.from(drawing), left: 0, top: 0 },
   ]);
+  // Drawing on top made it transparent in principle.
+  image.removeAlpha();
   return { image, width, height };
 }

@@ -56,21 +56,25 @@ function refuseFormat(bytes: Uint8Array, name: string): never {
   throw new Failure(`${name} is a text file, not a picture`);
 }
 
-/** libvips' own words, shortened to one line without its internal names. */
+/** libvips' own words in brackets, shortened to one line without its internal names; nothing where nothing is left. */
 function decoderWords(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return (lines[lines.length - 1] ?? 'unknown error').replace(
-    /^(Input buffer has corrupt header: )?(\w+:\s*)*/,
-    '',
-  );
+  const text = error instanceof Error ? error.message : '';
+  const lines = text
+    .replace(/Input buffer has corrupt header:/, '')
+    .split('\n')
+    .map((line) => line.trim());
+  const words = lines
+    .filter((line) => line !== '')
+    .pop()
+    ?.replace(/^(\w+:\s*)*/, '');
+  return words ? ` (${words})` : '';
 }
 
 /** Opens a picture and checks what its header claims; nothing is decoded yet. */
 async function openPicture(bytes: Uint8Array, name: string) {
   const format = sniff(bytes) ?? refuseFormat(bytes, name);
   const broken = (error: unknown) =>
-    new Failure(`${name} is a broken or truncated ${format.toUpperCase()} picture (${decoderWords(error)})`);
+    new Failure(`${name} is a broken or truncated ${format.toUpperCase()} picture${decoderWords(error)}`);
   // Our own limit follows, with a message that says so; sharp's would come first.
   const header = await sharp(bytes, { limitInputPixels: false })
     .metadata()

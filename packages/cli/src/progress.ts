@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import cliProgress from 'cli-progress';
+import { whenStopped } from './interrupt.js';
 import { type CommonOptions, wantsColour } from './terminal.js';
 
 /** A running bar. */
@@ -31,6 +32,11 @@ export function startProgress(steps: number, options: CommonOptions): Progress {
   });
   let done = 0;
   let running = true;
+  const stop = () => {
+    if (running) shown.stop();
+    running = false;
+  };
+  const forget = whenStopped(stop);
   shown.start(steps, 0, { label: '' });
   return {
     next: (label) => {
@@ -39,8 +45,8 @@ export function startProgress(steps: number, options: CommonOptions): Progress {
       return turn();
     },
     stop: () => {
-      if (running) shown.stop();
-      running = false;
+      forget();
+      stop();
     },
   };
 }

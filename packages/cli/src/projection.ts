@@ -73,7 +73,7 @@ export function projectionTiles(projection: Projection): Tile[] {
   );
 
   const most = histogram[histogram.length - 1].count;
-  const even = histogram.length === 1;
+  const even = histogram.filter(({ count }) => count > 0).length === 1;
   const legend: LegendEntry[] = pick(histogram, 8).map(({ count }) => ({
     colour: countColour(count, most),
     label: `${count}`,
@@ -114,7 +114,7 @@ export function projectionTiles(projection: Projection): Tile[] {
     },
     {
       heading: 'Coverage',
-      caption: `How many windows reach each pixel${even ? `: ${most} everywhere` : `, ${histogram[0].count} to ${most}`}. Windows are ${kernel} × ${kernel}, ${stride} apart.`,
+      caption: `How many windows reach each pixel${histogram.length === 1 ? `: ${most} everywhere` : `, ${histogram[0].count} to ${most}`}. Windows are ${kernel} × ${kernel}, ${stride} apart.`,
       images: [coloured(counts.data, size, size, (count) => countColour(count, most))],
       crisp: true,
       legend,

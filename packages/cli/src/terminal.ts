@@ -13,7 +13,7 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as con
 export const exitCodeHelp = `
 Exit codes:
   0    done
-  1    the job failed: a file could not be read or written, or is no picture
+  1    the job failed: a file cannot be read or written, or is no picture; nothing was found
   2    wrong usage: an unknown command or option, or a value that cannot work
   130  stopped by Ctrl-C`;
 
@@ -163,8 +163,15 @@ export const plural = (n: number, noun: string): string => `${grouped(n)} ${noun
 /** Writes a line to stdout. */
 export const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** Writes facts for programs to stdout. */
-export const printJson = (facts: object): void => print(JSON.stringify(facts, null, 2));
+/** Writes facts for programs to stdout. Lists of numbers stay on one line. */
+export function printJson(facts: object): void {
+  const text = JSON.stringify(facts, null, 2);
+  print(
+    text.replace(/\[[\s\d.,eE+-]+\]/g, (list) =>
+      list.replace(/\s+/g, ' ').replace(/\[ | \]/g, (c) => c.trim()),
+    ),
+  );
+}
 
 /** Writes a line to stderr. */
 export const say = (text: string): void => void process.stderr.write(`${text}\n`);

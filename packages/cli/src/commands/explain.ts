@@ -76,7 +76,12 @@ function factsOf(layer: Layer): object {
       : null,
     // Windows × places; 0 where there is no weight, else the tap's number counted from 1.
     matrix: matrix ? rowsOf(matrix) : null,
-    dialects: Object.fromEntries(inDialects(layer).map(({ name, said }) => [name, said])),
+    dialects: Object.fromEntries(
+      inDialects(layer).map(({ name, said, onTwoAxes }) => [
+        name,
+        { ...said, ...(onTwoAxes ? { onTwoAxes } : {}) },
+      ]),
+    ),
     notes,
   };
 }
