@@ -11,6 +11,7 @@ export {
 } from './conv.js';
 export { coverageAxes, coveragePlane } from './coverage.js';
 export {
+  type CanonicalLayer,
   type ConvOp,
   type DialectName,
   type DialectOptions,

@@ -14,10 +14,19 @@ import { onnx } from './onnx.js';
 import { tfjs } from './tfjs.js';
 import { tinynet } from './tinynet.js';
 import { torch } from './torch.js';
-import type { ConvOp, Dialect, DialectName, DialectOptions, FromDialect, ToDialect } from './types.js';
+import type {
+  CanonicalLayer,
+  ConvOp,
+  Dialect,
+  DialectName,
+  DialectOptions,
+  FromDialect,
+  ToDialect,
+} from './types.js';
 import { webnn } from './webnn.js';
 
 export type {
+  CanonicalLayer,
   ConvOp,
   DialectName,
   DialectOptions,
@@ -106,11 +115,15 @@ export function fromDialect(dialect: DialectName, op: ConvOp, options: DialectOp
  * console.log('reason' in torch ? torch.reason : torch.options.padding); // PyTorch crops both sides alike …
  * ```
  */
-export function toDialect(dialect: DialectName, op: ConvOp, options: DialectOptions = {}): ToDialect {
+export function toDialect(
+  dialect: DialectName,
+  op: ConvOp,
+  options: CanonicalLayer | DialectOptions = {},
+): ToDialect {
   const known = find('toDialect', dialect, op);
   const where = `toDialect '${dialect}' ${op}`;
   checkOptions(where, options, [...CANONICAL_OPTIONS[op], ...Object.keys(COMMON_OPTIONS)]);
-  const it = explicit(where, op, options);
+  const it = explicit(where, op, options as DialectOptions);
   const said = 'reason' in it ? it : known.to(it);
   if ('reason' in it || 'reason' in said)
     return Object.freeze({ reason: (said as { reason: string }).reason });

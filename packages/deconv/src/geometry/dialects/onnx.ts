@@ -15,11 +15,11 @@
  *
  * Where the specification contradicts itself or its implementations do, this file follows the formula above, which is
  * that of the operator's page today:
- * - In older texts the formula gave SAME_UPPER the odd row at the *begin*, the prose at the *end* (onnx issue 1609); both
- *   now say the end. Old onnxruntimes follow the old formula and shift by one row (onnxruntime pull request 8769).
- * - With NOTSET and output_shape the formula puts the odd row at the begin. onnxruntime put it at the end until pull
- *   request 13311; the reference evaluator of the standard crops nothing at all in that case.
- * - SAME_* without output_shape must give n·s. Old onnxruntimes crop nothing then (issue 4086); the present one still
+ * - In older texts the formula gave SAME_UPPER the odd row at the *begin*, the prose at the *end* (onnx/onnx#1609); both
+ *   now say the end. Old onnxruntimes follow the old formula and shift by one row (microsoft/onnxruntime#8769).
+ * - With NOTSET and output_shape the formula puts the odd row at the begin. onnxruntime put it at the end until
+ *   microsoft/onnxruntime#13311; the reference evaluator of the standard crops nothing at all in that case.
+ * - SAME_* without output_shape must give n·s. Old onnxruntimes crop nothing then (microsoft/onnxruntime#4086); the present one still
  *   gives the uncropped size where the stride exceeds extent + output_padding, where the specification wants n·s.
  * - For a negative total the reference evaluator shares it out too, which shifts SAME_UPPER; onnxruntime extends after.
  *

@@ -4,6 +4,7 @@
  * (`ConvGeometryOptions`, `ConvTransposeGeometryOptions`). Translating never changes what is computed: the same
  * numbers come out, or the translation says why it cannot be done.
  */
+import type { PerAxis } from '../../shape.js';
 import type { Pad } from '../axis.js';
 import type { ConvGeometryOptions, ConvTransposeGeometryOptions } from '../conv.js';
 
@@ -15,6 +16,14 @@ export type DialectName = 'torch' | 'keras' | 'onnx' | 'jax' | 'tfjs' | 'webnn' 
 
 /** Options as one framework writes them. Every name and value is checked; unknown ones are refused. */
 export type DialectOptions = Readonly<Record<string, unknown>>;
+
+/** Canonical options, with the sizes that a translation may depend on. */
+export interface CanonicalLayer extends ConvGeometryOptions, ConvTransposeGeometryOptions {
+  /** Number of spatial axes, 1 to 3. Default: as the arrays say, else 2. */
+  readonly rank?: number | undefined;
+  readonly inputSize?: PerAxis | undefined;
+  readonly kernelSize?: PerAxis | undefined;
+}
 
 /** How a weight travels between a framework and deconv. */
 export interface WeightMapping {
