@@ -30,6 +30,7 @@ export {
   type AxisField,
   type FieldLayer,
   type FieldStep,
+  type FieldType,
   type ReceptiveField,
   type ReceptiveFieldOptions,
   receptiveField,

@@ -197,6 +197,12 @@ describe('receptiveField', () => {
     expect(axes.map((axis) => axis.padding)).toEqual([0, 0]);
   });
 
+  it('a layer without a type is a convolution', () => {
+    const { axes, steps } = receptiveField([{ kernelSize: 5 }, { type: 'pool', kernelSize: 2 }]);
+    expect(axes[0].size).toBe(6);
+    expect(steps.map((step) => step.name)).toEqual(['conv 0', 'pool 1']);
+  });
+
   it('no layers: an output is its input', () => {
     expect(receptiveField([], { rank: 1 }).axes[0]).toMatchObject({ size: 1, start: 0, padding: 0 });
   });

@@ -26,9 +26,13 @@ import { type Padding, readPadding } from './conv.js';
 import { phasesOfAxis } from './phases.js';
 import { windowAxis } from './window.js';
 
+/** The kinds of layer a field is followed through. */
+export type FieldType = 'conv' | 'pool' | 'convTranspose' | 'upsample';
+
 /** One layer of a stack, as far as its geometry goes. Layers without an extent (activations, norms) are left out. */
 export interface FieldLayer {
-  readonly type: 'conv' | 'pool' | 'convTranspose' | 'upsample';
+  /** Default 'conv'. */
+  readonly type?: FieldType | undefined;
   /** Shown in the result. */
   readonly name?: string | undefined;
   /** conv, pool, convTranspose. */
@@ -67,7 +71,7 @@ export interface AxisField {
 /** The field after one layer. */
 export interface FieldStep {
   readonly name: string;
-  readonly type: FieldLayer['type'];
+  readonly type: FieldType;
   readonly axes: readonly AxisField[];
   /** Present when inputSize was given. */
   readonly outputSize: readonly number[] | undefined;
@@ -100,7 +104,7 @@ interface Field {
 
 const MAX_PERIOD = 65536;
 const NAME = 'receptiveField';
-const OPTIONS: Readonly<Record<FieldLayer['type'], readonly string[]>> = {
+const OPTIONS: Readonly<Record<FieldType, readonly string[]>> = {
   conv: ['kernelSize', 'stride', 'padding', 'dilation'],
   pool: ['kernelSize', 'stride', 'padding', 'dilation', 'ceilMode'],
   convTranspose: ['kernelSize', 'stride', 'padding', 'dilation', 'outputPadding'],
@@ -207,8 +211,7 @@ function readUpsample(where: string, layer: FieldLayer, rank: number): Step {
   };
 }
 
-function readWindow(where: string, layer: FieldLayer, rank: number): Step {
-  const { type } = layer;
+function readWindow(where: string, type: FieldType, layer: FieldLayer, rank: number): Step {
   const kernel = perAxis(
     where,
     'kernelSize',
@@ -292,10 +295,11 @@ export function receptiveField(
     if (typeof layer !== 'object' || layer === null) {
       refuse(where, 'layer', `layer must be an object, got ${show(layer)}`);
     }
-    checkOptions(where, layer, ['type', 'name', ...(OPTIONS[layer.type] ?? Object.values(OPTIONS).flat())]);
-    checkName(where, 'type', layer.type, Object.keys(OPTIONS));
+    const type = layer.type ?? 'conv';
+    checkOptions(where, layer, ['type', 'name', ...(OPTIONS[type] ?? Object.values(OPTIONS).flat())]);
+    checkName(where, 'type', type, Object.keys(OPTIONS));
     const step =
-      layer.type === 'upsample' ? readUpsample(where, layer, rank) : readWindow(where, layer, rank);
+      type === 'upsample' ? readUpsample(where, layer, rank) : readWindow(where, type, layer, rank);
     const after = fields.map((field, axis) => step(field, axis, size?.[axis]));
     fields = after.map(({ field }) => field);
     const known = size === undefined ? undefined : after.map(({ out }) => out as number);
@@ -311,8 +315,8 @@ export function receptiveField(
     const axes = Object.freeze(fields.map(describe));
     steps.push(
       Object.freeze({
-        name: layer.name ?? `${layer.type} ${index}`,
-        type: layer.type,
+        name: layer.name ?? `${type} ${index}`,
+        type,
         axes,
         outputSize: size,
       }),
