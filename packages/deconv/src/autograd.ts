@@ -233,6 +233,15 @@ function leaf(): GradNode {
 
 installEngine({ backward, leaf });
 
+/**
+ * Starts collecting gradients in a tensor just made. It stands here, and not with the makers, so that a bundle in which
+ * tensors can ask for gradients contains the engine, even if the program calls no operation.
+ */
+export function collectGradients(x: Tensor): Tensor {
+  x.requiresGrad = true;
+  return x;
+}
+
 /** Options of {@link grad}. */
 export interface GradOptions extends BackwardOptions {
   /** Gradient of the final scalar with respect to `output`; may be left out for a one-element output. */

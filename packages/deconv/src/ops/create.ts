@@ -1,4 +1,5 @@
 /** create: tensors from values, from a rule, and from seeded random numbers. */
+import { collectGradients } from '../autograd.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import { checkShape, type Shape, showShape, sizeOf } from '../shape.js';
 import {
@@ -25,8 +26,7 @@ const CREATE_OPTIONS = ['dtype', 'requiresGrad'] as const;
 
 function finish(values: TypedArray, shape: Shape, options: CreateOptions): Tensor {
   const made = fromValues(values, shape);
-  if (options.requiresGrad) made.requiresGrad = true;
-  return made;
+  return options.requiresGrad ? collectGradients(made) : made;
 }
 
 function readOptions(
