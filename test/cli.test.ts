@@ -329,7 +329,7 @@ describe('deconv project', () => {
     const folder = await deconv('project', 'lake.png', '-o', 'words.png/panel.png');
     expect([folder.code, folder.stderr]).toEqual([
       1,
-      'error: cannot write words.png/panel.png: a part of its path is not a folder\n',
+      `error: cannot write words.png/panel.png: ${join(cwd, 'words.png')} is not a folder\n`,
     ]);
     const onFolder = await deconv('project', 'lake.png', '-o', 'folder.png');
     expect([onFolder.code, onFolder.stderr]).toEqual([1, 'error: cannot write folder.png: it is a folder\n']);
