@@ -20,7 +20,9 @@ const flags = [
 export async function launchBrowser(more: readonly string[] = []): Promise<Browser> {
   const executablePath = await findBrowser();
   if (executablePath === undefined) {
-    throw new Error('no Chromium or Chrome on this machine: `npm test` tries to get one, or set CHROME_PATH to yours');
+    throw new Error(
+      'no Chromium or Chrome on this machine: `npm test` tries to get one, or set CHROME_PATH to yours',
+    );
   }
   return chromium.launch({ executablePath, headless: true, args: [...flags, ...more] });
 }
