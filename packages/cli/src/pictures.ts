@@ -9,8 +9,10 @@ import sharp, { type Sharp } from 'sharp';
 import { readBytes, STANDARD } from './files.js';
 import { exitCodes, Failure, grouped, misuse } from './terminal.js';
 
-/** The most pixels a picture may claim to have. */
+/** The most pixels a picture may claim to have where it is decoded row by row. */
 export const MAX_PIXELS = 200_000_000;
+/** And where the whole of it must be held: interlaced and progressive files, WebP, AVIF. */
+export const MAX_WHOLE_PIXELS = 64_000_000;
 
 /** 8-bit RGB, row by row: `data[(y·width + x)·3 + channel]`. */
 export interface Pixels {
@@ -82,14 +84,16 @@ async function openPicture(bytes: Uint8Array, name: string) {
       throw broken(error);
     });
   const { width, height } = header;
-  if (width * height > MAX_PIXELS) {
+  const whole = header.isProgressive || format === 'webp' || format === 'avif';
+  const most = whole ? MAX_WHOLE_PIXELS : MAX_PIXELS;
+  if (width * height > most) {
     throw new Failure(
-      `${name} claims ${grouped(width)} × ${grouped(height)} pixels; at most ${grouped(MAX_PIXELS)} are decoded`,
+      `${name} claims ${grouped(width)} × ${grouped(height)} pixels; at most ${grouped(most)} are decoded${whole ? ' of a file that must be held whole' : ''}`,
       exitCodes.failed,
       'scale it down first',
     );
   }
-  const image = sharp(bytes, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true });
+  const image = sharp(bytes, { failOn: 'error', limitInputPixels: most, sequentialRead: true });
   const sideways = (header.orientation ?? 1) >= 5;
   return {
     image,
