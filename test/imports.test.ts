@@ -15,8 +15,12 @@ afterAll(() => rmSync(place, { recursive: true, force: true }));
 const deconv = 'packages/deconv';
 const cli = 'packages/cli/src/main.ts';
 
-/** A library and a command line in which every import is right. */
+const example = 'examples/one.ts';
+
+/** A library, a command line and an example in which every import is right. */
 const sound: Record<string, string> = {
+  'package.json': '{ "type": "module", "workspaces": ["packages/*"] }',
+  [example]: "import { one } from 'deconv'; console.log(one);",
   [`${deconv}/package.json`]: '{ "name": "deconv", "type": "module", "exports": { ".": "./dist/index.js" } }',
   [`${deconv}/dist/index.js`]: 'export const one = 1;',
   [`${deconv}/src/errors.ts`]: 'export const one = 1;',
@@ -51,7 +55,16 @@ function violations(name: string, changes: readonly (readonly [file: string, tex
   symlinkSync('../packages/deconv', join(tree, 'node_modules/deconv'), 'junction');
   const program = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
   const config = join(root, '.dependency-cruiser.cjs');
-  const args = [program, '--config', config, '--output-type', 'json', `${deconv}/src`, 'packages/cli/src'];
+  const args = [
+    program,
+    '--config',
+    config,
+    '--output-type',
+    'json',
+    `${deconv}/src`,
+    'packages/cli/src',
+    'examples',
+  ];
   const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: tree, encoding: 'utf8' });
   if (!stdout.startsWith('{')) throw new Error(`dependency-cruiser said nothing of use: ${stdout}${stderr}`);
   const { summary } = JSON.parse(stdout) as { summary: { violations: Violation[] } };
@@ -170,6 +183,13 @@ const faults: { what: string; file: string; text: string; rule: string; to: stri
     text: "import '../../deconv/dist/one.js';",
     rule: 'others-use-the-public-surface',
     to: `${deconv}/dist/one.js`,
+  },
+  {
+    what: 'sources from an example',
+    file: example,
+    text: "import '../packages/deconv/src/index.js';",
+    rule: 'others-use-the-public-surface',
+    to: `${deconv}/src/index.ts`,
   },
 ];
 
