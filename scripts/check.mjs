@@ -1,10 +1,10 @@
 /**
- * check: `npm run check`. Types, lint and format, and which way imports point. Every step runs even when one before it
+ * check: `npm run check`. The lockfile, types, lint and format, and which way imports point. Every step runs even when one before it
  * failed; each ends in one line, and a failed one shows what its tool said.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureInstalled, root, run, runBin } from './setup.mjs';
+import { ensureInstalled, npm, root, run, runBin } from './setup.mjs';
 
 const quiet = { quiet: true };
 const sources = ['packages/deconv/src', 'packages/cli/src', 'apps/playground/src', 'examples'];
@@ -12,6 +12,8 @@ const present = sources.filter((folder) => existsSync(join(root, folder)));
 
 /** @type {[name: string, step: () => number][]} */
 const steps = [
+  // A lockfile that leaves out some system's optional packages installs here and fails elsewhere.
+  ['lockfile', () => npm(['ci', '--dry-run', '--no-audit', '--no-fund', '--loglevel=error'], quiet)],
   ['build', () => run(process.execPath, ['scripts/build.mjs'], quiet)],
   ['types', () => runBin('typescript/bin/tsc', ['-p', 'tsconfig.test.json'], quiet)],
   ['lint and format', () => runBin('@biomejs/biome/bin/biome', ['ci', '--error-on-warnings'], quiet)],
