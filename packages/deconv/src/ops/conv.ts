@@ -215,7 +215,7 @@ export function conv1d(input: Tensor, weight: Tensor, options?: ConvOptions): Te
  * ```ts
  * import { conv2d, tensor } from 'deconv';
  * const image = tensor([[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]]);
- * console.log(conv2d(image, tensor([[[[1, 2], [3, 4]]]])).toArray()); // [ [ [ [ 37, 47 ], [ 67, 77 ] ] ] ]
+ * console.log(conv2d(image, tensor([[[[1, 2], [3, 4]]]])).data); // Float32Array(4) [ 37, 47, 67, 77 ]
  * ```
  */
 export function conv2d(input: Tensor, weight: Tensor, options?: ConvOptions): Tensor {

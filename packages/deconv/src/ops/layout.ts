@@ -401,7 +401,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  * @example
  * ```ts
  * import { pixelShuffle, tensor } from 'deconv';
- * console.log(pixelShuffle(tensor([1, 2, 3, 4], [1, 4, 1, 1]), 2).toArray()); // [ [ [ [ 1, 2 ], [ 3, 4 ] ] ] ]
+ * console.log(pixelShuffle(tensor([1, 2, 3, 4], [1, 4, 1, 1]), 2).data); // Float32Array(4) [ 1, 2, 3, 4 ]
  * ```
  */
 export function pixelShuffle(x: Tensor, factor: number): Tensor {

@@ -108,7 +108,7 @@ export function maxPool1d(input: Tensor, options: WindowOptions): MaxPoolResult 
  * import { maxPool2d, maxUnpool2d, tensor } from 'deconv';
  * const x = tensor([[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]]);
  * const { output, indices } = maxPool2d(x, { kernelSize: 2, stride: 1 });
- * console.log(output.toArray()); // [ [ [ [ 5, 6 ], [ 8, 9 ] ] ] ]
+ * console.log(output.data); // Float32Array(4) [ 5, 6, 8, 9 ]
  * console.log(maxUnpool2d(output, indices, { kernelSize: 2, stride: 1 }).data); // Float32Array(9) [ 0, 0, 0, 0, 5, 6, 0, 8, 9 ]
  * ```
  */
