@@ -16,7 +16,10 @@ const steps = [
   ['lockfile', () => npm(['ci', '--dry-run', '--no-audit', '--no-fund', '--loglevel=error'], quiet)],
   ['build', () => run(process.execPath, ['scripts/build.mjs'], quiet)],
   ['types', () => runBin('typescript/bin/tsc', ['-p', 'tsconfig.test.json'], quiet)],
-  ['lint and format', () => runBin('@biomejs/biome/bin/biome', ['ci', '--error-on-warnings'], quiet)],
+  [
+    'lint and format',
+    () => runBin('@biomejs/biome/bin/biome', ['ci', '--error-on-warnings', '--colors=off'], quiet),
+  ],
   ['imports', () => runBin('dependency-cruiser/bin/dependency-cruise.mjs', present, quiet)],
 ];
 
