@@ -1,43 +1,114 @@
 /**
- * backends: opens an engine by name; the only place that knows which there are. The reference backend is always
- * present, so that the first operation needs no await.
+ * backends: opens an engine by name; the only place that knows which there are. The engine is opened by the first
+ * operation that needs it, synchronously, so nothing has to be awaited before; `configure` is only for choosing.
+ *
+ * Candidates, in order: `'wasm'`, generated WebAssembly kernels on all cores; `'reference'`, plain loops in float64,
+ * which is always there.
  */
 import type { Backend } from './backend.js';
-import { checkName, checkOptions } from './errors.js';
+import { checkName, checkOptions, refuse, show } from './errors.js';
 import { reference } from './kernels/reference/index.js';
+import { processors, WasmBackend } from './kernels/wasm/index.js';
 
 /** What {@link configure} understands. */
 export interface ConfigureOptions {
-  /** Engine by name. `'reference'`: plain loops in float64, slow and exact. */
-  readonly backend?: 'reference' | undefined;
+  /**
+   * Engine by name. `'wasm'`: generated WebAssembly kernels for float32, the reference for everything else.
+   * `'reference'`: plain loops that sum in float64, slow and exact. Default `'wasm'` where the JavaScript engine has SIMD.
+   */
+  readonly backend?: 'wasm' | 'reference' | undefined;
+  /** Threads to work with, the calling one included. Integer ≥ 1. Default: one per processor. Results do not depend on it. */
+  readonly threads?: number | undefined;
+  /**
+   * Ask V8 to fuse pairs of 128-bit vector operations into 256-bit ones (Node 24 and newer; elsewhere without effect).
+   * It is an experimental flag of the whole process, so it is off unless asked for, and used only after a self-test.
+   */
+  readonly wideSimd?: boolean | undefined;
 }
 
-const OPENERS: Readonly<Record<string, () => Promise<Backend>>> = {
-  reference: async () => reference,
-};
+/** What is in force. */
+export interface Configuration {
+  readonly backend: string;
+  /** Threads that may work. */
+  readonly threads: number;
+  /** Whether kernels for 256-bit vectors are in use. */
+  readonly wideSimd: boolean;
+  /** Register tile of the matrix kernels, rows × floats; undefined on the reference. */
+  readonly tile: string | undefined;
+  /** Measured speed of that tile on one thread, in GF/s; undefined on the reference. */
+  readonly peak: number | undefined;
+}
 
-let current: Backend = reference;
+const NAMES = ['wasm', 'reference'];
+const MOST_THREADS = 64;
 
-/** The engine that runs operations now. */
+let current: Backend | undefined;
+let threads = 0;
+let wideSimd = false;
+
+function openWasm(): Backend {
+  const count = threads === 0 ? Math.min(MOST_THREADS, Math.max(1, processors())) : threads;
+  return WasmBackend.open({ threads: count, wideSimd }, reference) ?? reference;
+}
+
+/** The engine that runs operations now; opened if none is. */
 export function currentBackend(): Backend {
+  current ??= openWasm();
   return current;
 }
 
 /**
- * Chooses the engine. Only for choosing: everything works without having called it.
+ * Chooses the engine, its threads and its vectors. Only for choosing: everything works without having called it.
+ * Tensors made before stay usable.
  *
+ * @throws DeconvError for an unknown name or option, and for `'wasm'` where the JavaScript engine has no SIMD
  * @example
  * ```ts
  * import { configure } from 'deconv';
- * console.log(await configure({ backend: 'reference' })); // { backend: 'reference' }
+ * const inForce = await configure({ backend: 'reference' });
+ * console.log(inForce.backend, inForce.threads); // reference 1
+ * await configure({ backend: 'wasm' });
  * ```
  * @returns what is in force
  */
-export async function configure(options: ConfigureOptions = {}): Promise<{ backend: string }> {
-  checkOptions('configure', options, ['backend']);
-  if (options.backend !== undefined) {
-    checkName('configure', 'backend', options.backend, Object.keys(OPENERS));
-    current = await OPENERS[options.backend]();
+export async function configure(options: ConfigureOptions = {}): Promise<Configuration> {
+  const op = 'configure';
+  checkOptions(op, options, ['backend', 'threads', 'wideSimd']);
+  if (options.backend !== undefined) checkName(op, 'backend', options.backend, NAMES);
+  const { threads: count, wideSimd: wide } = options;
+  if (count !== undefined && !(Number.isInteger(count) && count >= 1 && count <= MOST_THREADS)) {
+    refuse(op, 'threads', `threads must be an integer in [1, ${MOST_THREADS}], got ${show(count)}`);
   }
-  return { backend: current.name };
+  if (wide !== undefined && typeof wide !== 'boolean') {
+    refuse(op, 'wideSimd', `wideSimd must be true or false, got ${show(wide)}`);
+  }
+  const changed = (count !== undefined && count !== threads) || (wide !== undefined && wide !== wideSimd);
+  threads = count ?? threads;
+  wideSimd = wide ?? wideSimd;
+  const name = options.backend ?? current?.name ?? 'wasm';
+  if (name === 'reference') current = reference;
+  else if (changed || current?.name !== 'wasm') {
+    if (current instanceof WasmBackend) current.close();
+    current = openWasm();
+    if (options.backend === 'wasm' && current.name !== 'wasm') {
+      refuse(
+        op,
+        'backend',
+        "backend 'wasm' needs WebAssembly with SIMD, which this JavaScript engine has not",
+      );
+    }
+  }
+  const backend = currentBackend();
+  if (!(backend instanceof WasmBackend)) {
+    return { backend: backend.name, threads: 1, wideSimd: false, tile: undefined, peak: undefined };
+  }
+  const { choice, threads: working } = backend.report;
+  const { mr, nr } = choice.tile;
+  return {
+    backend: backend.name,
+    threads: working,
+    wideSimd: nr >= 16,
+    tile: `${mr}×${nr}`,
+    peak: choice.peak,
+  };
 }

@@ -39,6 +39,7 @@ const PLAIN = {
   'i32.mul': 0x6c,
   'i32.and': 0x71,
   'i32.shl': 0x74,
+  'i32.shr_u': 0x76,
   'f32.add': 0x92,
   'f32.sub': 0x93,
   'f32.mul': 0x94,
@@ -63,7 +64,7 @@ const VECTOR = {
   'f32x4.relaxed_madd': 0x105,
 } as const;
 
-/** Loads and stores: opcode, after the prefix 0xfd for vectors. Natural alignment is not promised. */
+/** Loads and stores: opcode, after the prefix 0xfd for vectors and 0xfe for atomics. More than 4 bytes of alignment is not promised. */
 const ACCESS = {
   'i32.load': [0x28],
   'f32.load': [0x2a],
@@ -72,6 +73,8 @@ const ACCESS = {
   'v128.load': [0xfd, 0],
   'v128.load32_splat': [0xfd, 9],
   'v128.store': [0xfd, 11],
+  'i32.atomic.load': [0xfe, 0x10],
+  'i32.atomic.rmw.add': [0xfe, 0x1e],
 } as const;
 
 export type PlainName = keyof typeof PLAIN;
@@ -164,6 +167,11 @@ export class FunctionBuilder {
   op(name: PlainName | VectorName): this {
     if (name in PLAIN) return this.#emit(PLAIN[name as PlainName]);
     return this.#emit(0xfd, ...unsigned(VECTOR[name as VectorName]));
+  }
+
+  /** Calls a function by its number. */
+  call(index: number): this {
+    return this.#emit(0x10, ...unsigned(index));
   }
 
   /** Calls the table entry whose number is on the stack, above its arguments; the callee has the type of `like`. */

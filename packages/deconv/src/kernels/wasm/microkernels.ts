@@ -329,6 +329,114 @@ function sumParts(f: FunctionBuilder, p: readonly Local[]): void {
   });
 }
 
+/** What the addresses in a command are relative to. */
+export const BASE = {
+  zero: 0,
+  input: 1,
+  packed: 2,
+  output: 3,
+  work: 4,
+  tables: 5,
+  weight: 6,
+  bias: 7,
+  scale: 8,
+  shared: 9,
+} as const;
+
+/** Number of bases. */
+export const BASES = 10;
+
+/** Words of an item: first command, number of commands, and what to add to each base. */
+export const ITEM_WORDS = 2 + BASES;
+
+/** Words of the control block, all 32-bit; see threads.ts for who writes them when. */
+export const CONTROL = {
+  /** Number of the stage under way. */
+  epoch: 0,
+  /** (epoch << 16) + the next item to be taken. */
+  next: 1,
+  /** Items of the stage. */
+  count: 2,
+  /** Items that are finished. */
+  done: 3,
+  /** Address of the command list. */
+  commands: 4,
+  /** Address of the items: first command, number of commands, then what to add to each base. */
+  items: 5,
+  /** Helpers that are ready. */
+  ready: 6,
+  /** Bytes of work space of each thread; thread t has the t-th. */
+  stride: 7,
+  /** Where the bases of the call begin. */
+  bases: 8,
+} as const;
+
+/**
+ * drain(control, bases, thread): takes items of the current stage until none is left, and runs their commands.
+ *
+ * A ticket is (epoch, number). It counts only if its epoch is still current *after* the number of items was read: the
+ * caller writes a new epoch before a new count, so a count read under the old epoch belongs to it. A thread that comes
+ * late, or between two stages, therefore takes nothing.
+ */
+function drain(f: FunctionBuilder, control: Local, bases: Local, thread: Local, execute: number): void {
+  const [ticket, count, item] = Array.from({ length: 3 }, () => f.local('i32'));
+  f.block((leave) => {
+    f.loop((again) => {
+      f.get(control)
+        .i32(1)
+        .access('i32.atomic.rmw.add', 4 * CONTROL.next)
+        .set(ticket);
+      f.get(control)
+        .access('i32.atomic.load', 4 * CONTROL.count)
+        .set(count);
+      f.get(control)
+        .access('i32.atomic.load', 4 * CONTROL.epoch)
+        .i32(0xffff)
+        .op('i32.and');
+      f.get(ticket).i32(16).op('i32.shr_u').op('i32.ne');
+      leave();
+      f.get(ticket).i32(0xffff).op('i32.and').tee(ticket).get(count).op('i32.ge_u');
+      leave();
+      f.get(control)
+        .access('i32.load', 4 * CONTROL.items)
+        .get(ticket)
+        .i32(4 * ITEM_WORDS)
+        .op('i32.mul')
+        .op('i32.add')
+        .set(item);
+      for (let base = 0; base < BASES; base++) {
+        f.get(bases)
+          .get(control)
+          .access('i32.load', 4 * (CONTROL.bases + base));
+        if (base === BASE.work) {
+          f.get(thread)
+            .get(control)
+            .access('i32.load', 4 * CONTROL.stride)
+            .op('i32.mul')
+            .op('i32.add');
+        }
+        f.get(item)
+          .access('i32.load', 4 * (2 + base))
+          .op('i32.add')
+          .access('i32.store', 4 * base);
+      }
+      f.get(control).access('i32.load', 4 * CONTROL.commands);
+      f.get(item)
+        .access('i32.load')
+        .i32(4 * COMMAND_WORDS)
+        .op('i32.mul')
+        .op('i32.add');
+      f.get(item).access('i32.load', 4).get(bases).call(execute);
+      f.get(control)
+        .i32(1)
+        .access('i32.atomic.rmw.add', 4 * CONTROL.done)
+        .op('drop');
+      f.i32(1);
+      again();
+    });
+  });
+}
+
 /** Words of one command in a list: the function's number, then a base and an offset for each argument. */
 export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
 
@@ -336,6 +444,11 @@ export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
 export interface Kernels {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly commands: Readonly<Record<string, number>>;
+}
+
+/** A module with the full tile's kernel alone, as `gemm`: what a tile is tried by. */
+export function gemmModule(tile: Tile, memory: MemoryLimits): Uint8Array<ArrayBuffer> {
+  return new ModuleBuilder(memory).func('gemm', INTEGERS, (f, ...p) => gemm(f, p, tile.mr, tile)).bytes();
 }
 
 /**
@@ -385,5 +498,8 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
       f.add(list, 4 * COMMAND_WORDS);
     });
   });
+  m.func('drain', ['i32', 'i32', 'i32'], (f, control, bases, thread) =>
+    drain(f, control, bases, thread, m.indexOf('execute')),
+  );
   return { bytes: m.bytes(), commands };
 }

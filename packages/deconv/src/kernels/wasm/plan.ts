@@ -11,24 +11,8 @@
  *   4. store    from the small result buffer to the output, phases interleaved, bias added, averaged.
  */
 
-import { COMMAND_ARGUMENTS, COMMAND_WORDS, type Tile } from './microkernels.js';
+import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS, type Tile } from './microkernels.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
-
-/** What the addresses in a command are relative to. */
-export const BASE = {
-  zero: 0,
-  input: 1,
-  packed: 2,
-  output: 3,
-  work: 4,
-  tables: 5,
-  weight: 6,
-  bias: 7,
-  scale: 8,
-} as const;
-
-/** Number of bases. */
-export const BASES = 9;
 
 /** Numbers of the commands by name. */
 export type Commands = Readonly<Record<string, number>>;
@@ -90,12 +74,14 @@ export interface Plan {
   readonly packedBytes: number;
   /** Bytes of work space per thread. */
   readonly workBytes: number;
+  /** Bytes of a buffer that the threads fill together. */
+  readonly sharedBytes: number;
   /** Useful floating-point operations, for deciding whether threads are worth waking. */
   readonly flops: number;
 }
 
 /** K is cut into blocks of this many rows: a strip's block of B stays in the first-level cache. */
-const K_BLOCK = 256;
+export const K_BLOCK = 256;
 /** Targets for the buffers of a band, in bytes: together they should stay in the second-level cache, or near it. */
 const PADDED_TARGET = 640 * 1024;
 const RESULT_TARGET = 512 * 1024;
@@ -103,15 +89,15 @@ const PACKED_B_TARGET = 1024 * 1024;
 /** From this many tiles on, B is read often enough to be packed. */
 const PACK_FROM_TILES = 16;
 /** Floats behind a buffer that vector loads may read, or stores may touch. */
-const SLACK = 64;
+export const SLACK = 64;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
 const A_STAYS_FLOATS = 48 * 1024;
 /** Work below this is done by the calling thread alone. */
-const SHARE_FROM_FLOPS = 4e6;
+export const SHARE_FROM_FLOPS = 4e6;
 
 const floorMod = (a: number, b: number) => ((a % b) + b) % b;
-const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
-const product = (list: readonly number[]) => list.reduce((a, b) => a * b, 1);
+export const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
+export const product = (list: readonly number[]) => list.reduce((a, b) => a * b, 1);
 
 /** What one axis of the padded input looks like: residues of the input stride, and the reach of the offsets. */
 interface Reach {
@@ -322,6 +308,7 @@ class DensePlanner {
       packStages: 1,
       packedBytes: packedFloats * groups * 4 + SLACK * 4,
       workBytes: this.#workBytes,
+      sharedBytes: 0,
       flops,
     };
   }

@@ -1,0 +1,196 @@
+/**
+ * engine: linear memory, kernels for the tile that suits this machine, plans by shape, and the running of them.
+ * geometry → plan → run: a plan is made once per shape, kept in linear memory, and bounded in number.
+ */
+
+import { type Block, Heap } from './heap.js';
+import {
+  BASE,
+  BASES,
+  CONTROL,
+  generateKernels,
+  ITEM_WORDS,
+  type Kernels,
+  type Tile,
+} from './microkernels.js';
+import type { Item, Plan } from './plan.js';
+import { host, webAssembly } from './platform.js';
+import { Residency } from './storage.js';
+import { Threads } from './threads.js';
+
+/** Bytes at the start of memory: zeros, then the control block, then the bases of each thread. */
+const CONTROL_AT = 1024;
+const BASES_AT = 2048;
+const RESERVED = 8192;
+/** The bases of a thread take 64 bytes. */
+const MOST_THREADS = (RESERVED - BASES_AT) / 64;
+/** 4 GiB less a page; some hosts want less. */
+const PAGES = [65535, 32768, 16384, 8192];
+/** Bytes of commands and tables that plans may keep. */
+const PLANS_BUDGET = 32 * 1024 * 1024;
+/** Items of one stage; more are run in several. */
+const MOST_ITEMS = 60_000;
+
+/** A plan whose commands, tables and items lie in linear memory. */
+export interface Loaded {
+  readonly plan: Plan;
+  readonly commands: Block;
+  readonly tables: Block;
+  readonly items: Block;
+  /** First item of each stage, and the number of all. */
+  readonly starts: readonly number[];
+}
+
+/** Addresses of a call, by base. */
+export type Addresses = Readonly<Partial<Record<keyof typeof BASE, number>>>;
+
+/** What {@link Engine} can be made with. */
+export interface EngineOptions {
+  readonly tile: Tile;
+  readonly threads: number;
+}
+
+function openHeap(shared: boolean): Heap {
+  let last: unknown;
+  for (const pages of PAGES) {
+    try {
+      return new Heap(RESERVED, shared, pages);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw last;
+}
+
+function writeItem(words: Int32Array, at: number, item: Item): void {
+  words[at] = item.first;
+  words[at + 1] = item.count;
+  for (const [name, base] of Object.entries(BASE))
+    words[at + 2 + base] = item.moves[name as keyof typeof BASE] ?? 0;
+}
+
+/** The engine of one tile on one memory. */
+export class Engine {
+  readonly tile: Tile;
+  readonly kernels: Kernels;
+  readonly heap: Heap;
+  readonly residency: Residency;
+  readonly #threads: Threads;
+  readonly #wanted: number;
+  /** Plans by key, used longest ago first. */
+  readonly #plans = new Map<string, Loaded>();
+  #plansBytes = 0;
+  #work: Block | undefined;
+  #shared: Block | undefined;
+
+  constructor({ tile, threads }: EngineOptions) {
+    this.tile = tile;
+    const shared =
+      typeof SharedArrayBuffer !== 'undefined' &&
+      (host.process !== undefined || host.crossOriginIsolated === true);
+    this.heap = openHeap(shared);
+    this.residency = new Residency(this.heap);
+    this.kernels = generateKernels(tile, this.heap.limits);
+    const { Module, Instance } = webAssembly();
+    const module = new Module(this.kernels.bytes);
+    const { drain } = new Instance(module, { env: { memory: this.heap.memory } }).exports;
+    this.#threads = new Threads({
+      memory: this.heap.memory,
+      module,
+      control: CONTROL_AT,
+      bases: BASES_AT,
+      drain,
+    });
+    this.#wanted = shared ? Math.min(threads, MOST_THREADS) : 1;
+  }
+
+  /** Threads that may work, the caller included. */
+  get threads(): number {
+    return this.#wanted;
+  }
+
+  /** The plan of this key, made if it is not known. */
+  plan(key: string, make: () => Plan): Loaded {
+    const known = this.#plans.get(key);
+    if (known !== undefined) {
+      this.#plans.delete(key);
+      this.#plans.set(key, known);
+      return known;
+    }
+    const plan = make();
+    const loaded = this.#load(plan);
+    this.#plans.set(key, loaded);
+    this.#plansBytes += loaded.commands.bytes + loaded.tables.bytes + loaded.items.bytes;
+    for (const [old, { commands, tables, items }] of this.#plans) {
+      if (this.#plansBytes <= PLANS_BUDGET || old === key) break;
+      for (const block of [commands, tables, items]) {
+        this.#plansBytes -= block.bytes;
+        this.residency.give(block);
+      }
+      this.#plans.delete(old);
+    }
+    return loaded;
+  }
+
+  #load(plan: Plan): Loaded {
+    const put = (values: Int32Array): Block => {
+      const block = this.residency.take(values.byteLength);
+      this.heap.integers.set(values, block.at / 4);
+      return block;
+    };
+    const items = plan.stages.flat();
+    const words = new Int32Array(items.length * ITEM_WORDS);
+    for (const [i, item] of items.entries()) writeItem(words, i * ITEM_WORDS, item);
+    const starts = [0];
+    for (const stage of plan.stages) starts.push(starts[starts.length - 1] + stage.length);
+    return { plan, commands: put(plan.commands), tables: put(plan.tables), items: put(words), starts };
+  }
+
+  /**
+   * Runs the stages of a plan from `fromStage` on.
+   *
+   * @param addresses where the arrays of this call lie
+   */
+  run(loaded: Loaded, addresses: Addresses, fromStage: number): void {
+    const { plan, starts } = loaded;
+    const alone = this.#wanted === 1 || plan.flops < SHARE_FROM;
+    if (!alone) this.#threads.start(this.#wanted);
+    const stride = Math.ceil(plan.workBytes / 64) * 64 + 64;
+    const work = this.#room(this.#work, stride * this.#threads.size);
+    this.#work = work;
+    const shared = this.#room(this.#shared, plan.sharedBytes);
+    this.#shared = shared;
+    const words = this.heap.integers;
+    const control = CONTROL_AT / 4;
+    for (let base = 0; base < BASES; base++) words[control + CONTROL.bases + base] = 0;
+    for (const [name, at] of Object.entries(addresses)) {
+      words[control + CONTROL.bases + BASE[name as keyof typeof BASE]] = at as number;
+    }
+    words[control + CONTROL.bases + BASE.tables] = loaded.tables.at;
+    words[control + CONTROL.bases + BASE.work] = work.at;
+    words[control + CONTROL.bases + BASE.shared] = shared.at;
+    words[control + CONTROL.commands] = loaded.commands.at;
+    words[control + CONTROL.stride] = stride;
+    for (let stage = fromStage; stage < plan.stages.length; stage++) {
+      for (let from = starts[stage]; from < starts[stage + 1]; from += MOST_ITEMS) {
+        words[control + CONTROL.items] = loaded.items.at + 4 * ITEM_WORDS * from;
+        this.#threads.run(Math.min(MOST_ITEMS, starts[stage + 1] - from), alone);
+      }
+    }
+  }
+
+  /** A block of at least so many bytes that lasts from call to call. */
+  #room(block: Block | undefined, bytes: number): Block {
+    if (block !== undefined && !block.free && block.bytes >= bytes) return block;
+    if (block !== undefined) this.residency.give(block);
+    return this.residency.take(bytes);
+  }
+
+  /** Stops the helpers. */
+  close(): void {
+    this.#threads.stop();
+  }
+}
+
+/** Work below this is done by the calling thread alone: waking helpers would cost more than they bring. */
+const SHARE_FROM = 4e6;

@@ -1,0 +1,138 @@
+/**
+ * heap: the linear memory and who has which part of it. Best fit over a list of free stretches that is kept in order of
+ * address and merged at every release; memory grows by need and never shrinks. Refuses what cannot fit, and stays whole
+ * when it does.
+ */
+import { type LinearMemory, webAssembly } from './platform.js';
+
+const PAGE = 65536;
+/** Blocks begin at whole cache lines. */
+const LINE = 64;
+
+interface Stretch {
+  at: number;
+  bytes: number;
+}
+
+/** A part of the linear memory. */
+export interface Block {
+  readonly at: number;
+  readonly bytes: number;
+  free: boolean;
+}
+
+/** Thrown when linear memory cannot hold what is asked for. */
+export class OutOfMemory extends Error {
+  override readonly name = 'OutOfMemory';
+}
+
+/** A linear memory and its blocks. */
+export class Heap {
+  readonly memory: LinearMemory;
+  readonly limits: { readonly initial: number; readonly maximum: number; readonly shared: boolean };
+  readonly #free: Stretch[];
+  #end: number;
+  #used = 0;
+  #floats: Float32Array = new Float32Array(0);
+  #integers: Int32Array = new Int32Array(0);
+
+  /** @param reserved bytes at address 0 that are never handed out */
+  constructor(reserved: number, shared: boolean, maximumPages: number) {
+    this.limits = { initial: 16, maximum: maximumPages, shared };
+    this.memory = new (webAssembly().Memory)(this.limits);
+    this.#end = this.limits.initial * PAGE;
+    this.#free = [{ at: reserved, bytes: this.#end - reserved }];
+  }
+
+  /** Bytes handed out. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** The memory as floats; made anew after it has grown. */
+  get floats(): Float32Array {
+    if (this.#floats.buffer !== this.memory.buffer) this.#floats = new Float32Array(this.memory.buffer);
+    return this.#floats;
+  }
+
+  /** The memory as integers; made anew after it has grown. */
+  get integers(): Int32Array {
+    if (this.#integers.buffer !== this.memory.buffer) this.#integers = new Int32Array(this.memory.buffer);
+    return this.#integers;
+  }
+
+  /** A block of at least `bytes`, its content arbitrary. */
+  take(bytes: number): Block {
+    // A line more than asked for: vector loads may read a little beyond the end.
+    const size = Math.ceil(bytes / LINE) * LINE + LINE;
+    let best = -1;
+    for (let i = 0; i < this.#free.length; i++) {
+      const room = this.#free[i].bytes;
+      if (room >= size && (best < 0 || room < this.#free[best].bytes)) best = i;
+    }
+    if (best < 0) {
+      this.#grow(size);
+      best = this.#free.length - 1;
+    }
+    const stretch = this.#free[best];
+    const at = stretch.at;
+    stretch.at += size;
+    stretch.bytes -= size;
+    if (stretch.bytes === 0) this.#free.splice(best, 1);
+    this.#used += size;
+    return { at, bytes: size, free: false };
+  }
+
+  /** Gives a block back; a second time does nothing. */
+  release(block: Block): void {
+    if (block.free) return;
+    block.free = true;
+    this.#used -= block.bytes;
+    let low = 0;
+    let high = this.#free.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#free[middle].at < block.at) low = middle + 1;
+      else high = middle;
+    }
+    const before = this.#free[low - 1];
+    const after = this.#free[low];
+    const joinsBefore = before !== undefined && before.at + before.bytes === block.at;
+    const joinsAfter = after !== undefined && block.at + block.bytes === after.at;
+    if (joinsBefore) {
+      before.bytes += block.bytes + (joinsAfter ? after.bytes : 0);
+      if (joinsAfter) this.#free.splice(low, 1);
+    } else if (joinsAfter) {
+      after.at = block.at;
+      after.bytes += block.bytes;
+    } else {
+      this.#free.splice(low, 0, { at: block.at, bytes: block.bytes });
+    }
+  }
+
+  /** Makes the last free stretch at least `bytes` long. */
+  #grow(bytes: number): void {
+    const last = this.#free.at(-1);
+    const tail = last !== undefined && last.at + last.bytes === this.#end ? last.bytes : 0;
+    const needed = Math.ceil((bytes - tail) / PAGE);
+    const pages = this.#end / PAGE;
+    // Some more than needed, so that growing stays rare; just what is needed near the limit.
+    const generous = Math.min(Math.max(needed, pages >> 3), this.limits.maximum - pages);
+    if (needed > this.limits.maximum - pages) {
+      throw new OutOfMemory(
+        `${bytes} bytes do not fit: ${this.#used} of at most ${this.limits.maximum * PAGE} bytes of linear memory are in use`,
+      );
+    }
+    try {
+      this.memory.grow(generous);
+    } catch {
+      throw new OutOfMemory(
+        `the engine refused ${generous * PAGE} more bytes of linear memory, ${this.#end} are in use`,
+      );
+    }
+    const added = generous * PAGE;
+    if (tail > 0 && last !== undefined) last.bytes += added;
+    else this.#free.push({ at: this.#end, bytes: added });
+    this.#end += added;
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * storage: values that live in linear memory while kernels work on them, and in an ordinary array once the user has
+ * asked for them.
+ *
+ * Nothing is asked of the user, and no finaliser is relied on: they do not run within a synchronous loop. What is
+ * resident is bounded by a budget; beyond it the values placed longest ago are copied out to ordinary arrays, which the
+ * garbage collector looks after, loop or no loop. Finalisers only give memory back sooner.
+ *
+ * An array that `host()` has handed out is the user's: it is never recycled, and since it may be written to, it is from
+ * then on the only truth: each use by a kernel reads it anew.
+ */
+import { allocate, type DType, dtypeOf, type Storage, type TypedArray } from '../../tensor.js';
+import type { Block, Heap } from './heap.js';
+
+/** Values either in `array` or in `block`. It does not refer to its storage, so that the finaliser may hold it. */
+interface Cell {
+  readonly dtype: DType;
+  readonly length: number;
+  array: TypedArray | undefined;
+  block: Block | undefined;
+  /** Packed forms of a weight, by plan; kept while the values cannot change unseen. */
+  packed: Map<object, Block> | undefined;
+  /** The array is in the user's hands. */
+  exposed: boolean;
+}
+
+/** Bytes that may be resident before the oldest values are copied out. */
+const BUDGET = 384 * 1024 * 1024;
+
+/** Keeps account of what is resident, and makes storages. */
+export class Residency {
+  readonly heap: Heap;
+  /** Resident cells, placed longest ago first. */
+  readonly #resident = new Set<Cell>();
+  readonly #finalizer = new FinalizationRegistry<Cell>((cell) => this.#evict(cell));
+  /** Cells of the operation under way, and blocks that end with it. */
+  readonly #pinned = new Set<Cell>();
+  readonly #passing: Block[] = [];
+  #bytes = 0;
+
+  constructor(heap: Heap) {
+    this.heap = heap;
+  }
+
+  /** Bytes of values and packed weights in linear memory. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A storage around an array, which is taken over. */
+  fromArray(array: TypedArray): WasmStorage {
+    const dtype = dtypeOf(array);
+    if (dtype === undefined) throw new TypeError('deconv: no number type for this array');
+    return new WasmStorage(this, {
+      dtype,
+      length: array.length,
+      array,
+      block: undefined,
+      packed: undefined,
+      exposed: false,
+    });
+  }
+
+  /** A storage for a result, in linear memory; and its address. Its values are arbitrary at first. */
+  result(dtype: DType, length: number): { storage: WasmStorage; at: number } {
+    const cell: Cell = {
+      dtype,
+      length,
+      array: undefined,
+      block: undefined,
+      packed: undefined,
+      exposed: false,
+    };
+    const storage = new WasmStorage(this, cell);
+    const block = this.#place(storage, cell);
+    return { storage, at: block.at };
+  }
+
+  /** The address of a storage's values, good until {@link settle}. */
+  address(storage: Storage): number {
+    if (!(storage instanceof WasmStorage) || storage.owner !== this) return this.#visit(storage.host());
+    const { cell } = storage;
+    if (cell.block !== undefined) {
+      this.#pinned.add(cell);
+      return cell.block.at;
+    }
+    const array = cell.array as TypedArray;
+    if (cell.exposed) return this.#visit(array);
+    const block = this.#place(storage, cell);
+    this.#copyIn(block, array);
+    cell.array = undefined;
+    return block.at;
+  }
+
+  /** The address of the packed form of a weight for a plan, good until {@link settle}; undefined if it is to be made. */
+  packed(storage: Storage, plan: object): number | undefined {
+    const known = this.#own(storage)?.packed?.get(plan);
+    return known?.at;
+  }
+
+  /** Keeps what {@link room} gave at this address as the packed form of a weight, as long as the weight cannot change. */
+  keepPacked(storage: Storage, plan: object, at: number): void {
+    const cell = this.#own(storage);
+    const which = this.#passing.findIndex((block) => block.at === at);
+    if (cell?.block === undefined || which < 0) return;
+    cell.packed ??= new Map();
+    cell.packed.set(plan, this.#passing[which]);
+    this.#passing.splice(which, 1);
+  }
+
+  #own(storage: Storage): Cell | undefined {
+    return storage instanceof WasmStorage && storage.owner === this ? storage.cell : undefined;
+  }
+
+  /** Room for the operation under way. */
+  room(bytes: number): number {
+    const block = this.take(bytes);
+    this.#passing.push(block);
+    return block.at;
+  }
+
+  /** Ends an operation: what it only borrowed goes back. */
+  settle(): void {
+    for (const block of this.#passing.splice(0)) this.give(block);
+    this.#pinned.clear();
+  }
+
+  /** Moves a cell's values to an array, for the user's hands if so said, and leaves nothing behind. */
+  bringHome(cell: Cell): TypedArray {
+    if (cell.block !== undefined) {
+      const array = allocate(cell.dtype, cell.length);
+      const bytes = new Uint8Array(array.buffer);
+      bytes.set(new Uint8Array(this.heap.memory.buffer, cell.block.at, bytes.length));
+      this.#evict(cell);
+      cell.array = array;
+    }
+    return cell.array as TypedArray;
+  }
+
+  #place(storage: WasmStorage, cell: Cell): Block {
+    const block = this.take(cell.length * allocate(cell.dtype, 0).BYTES_PER_ELEMENT);
+    cell.block = block;
+    this.#resident.add(cell);
+    this.#pinned.add(cell);
+    this.#finalizer.register(storage, cell, cell);
+    return block;
+  }
+
+  #visit(array: TypedArray): number {
+    const block = this.take(array.byteLength);
+    this.#passing.push(block);
+    this.#copyIn(block, array);
+    return block.at;
+  }
+
+  #copyIn(block: Block, array: TypedArray): void {
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    new Uint8Array(this.heap.memory.buffer, block.at, bytes.length).set(bytes);
+  }
+
+  /** A block, with the oldest cells moved out until the budget, or the memory, holds it. */
+  take(bytes: number): Block {
+    if (this.#bytes + bytes > BUDGET) this.#spill(this.#bytes + bytes - BUDGET);
+    let block: Block;
+    try {
+      block = this.heap.take(bytes);
+    } catch {
+      this.#spill(Number.POSITIVE_INFINITY);
+      block = this.heap.take(bytes);
+    }
+    this.#bytes += block.bytes;
+    return block;
+  }
+
+  /** Gives a block back. */
+  give(block: Block): void {
+    if (block.free) return;
+    this.#bytes -= block.bytes;
+    this.heap.release(block);
+  }
+
+  #evict(cell: Cell): void {
+    if (cell.block !== undefined) this.give(cell.block);
+    cell.block = undefined;
+    for (const block of cell.packed?.values() ?? []) this.give(block);
+    cell.packed = undefined;
+    this.#resident.delete(cell);
+    this.#finalizer.unregister(cell);
+  }
+
+  #spill(bytes: number): void {
+    const target = this.#bytes - bytes;
+    for (const cell of this.#resident) {
+      if (this.#bytes <= target) return;
+      if (!this.#pinned.has(cell)) this.bringHome(cell);
+    }
+  }
+}
+
+/** The storage of tensors on the WebAssembly backend. */
+export class WasmStorage implements Storage {
+  readonly dtype: DType;
+  readonly length: number;
+  /** @internal */
+  readonly cell: Cell;
+  /** @internal */
+  readonly owner: Residency;
+
+  constructor(owner: Residency, cell: Cell) {
+    this.owner = owner;
+    this.cell = cell;
+    this.dtype = cell.dtype;
+    this.length = cell.length;
+  }
+
+  host(): TypedArray {
+    const array = this.owner.bringHome(this.cell);
+    this.cell.exposed = true;
+    return array;
+  }
+
+  async read(): Promise<TypedArray> {
+    return this.host();
+  }
+
+  /** @internal The values for a kernel in JavaScript, to be read at once and not kept. */
+  peek(): TypedArray {
+    const { cell, owner } = this;
+    if (cell.block === undefined) return cell.array as TypedArray;
+    const Values = allocate(cell.dtype, 0).constructor as new (
+      b: ArrayBufferLike,
+      at: number,
+      n: number,
+    ) => TypedArray;
+    return new Values(owner.heap.memory.buffer, cell.block.at, cell.length);
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * threads: helpers for the calling thread. They share the linear memory and know nothing but `drain`: wait for a stage,
+ * take items until there are none, wait again. The calling thread works too, and does all of the work when there are no
+ * helpers: in a page without cross-origin isolation, before they are ready, or after one was lost.
+ *
+ * A helper spins for a moment after each stage, because waking a parked one costs some 80 µs, and then parks. In Node it
+ * does not keep the process alive.
+ */
+import { CONTROL } from './microkernels.js';
+import { host, type LinearMemory } from './platform.js';
+
+/** Looks for work before a helper parks: a fraction of a millisecond. */
+const SPINS = 20_000;
+/** An item takes milliseconds; a helper that has not finished one after so long is gone. */
+const LOST_AFTER_MS = 10_000;
+
+/** What a helper runs. It is text because it must stand on its own: in Node, in a page, bundled or not. */
+const HELPER = `
+const serve = ({ memory, module, control, bases, thread, epoch, ready, spins }) => {
+  const { drain } = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  const words = new Int32Array(memory.buffer, control, 64);
+  let seen = Atomics.load(words, epoch);
+  Atomics.add(words, ready, 1);
+  for (;;) {
+    let now = seen;
+    for (let i = 0; i < spins && now === seen; i++) now = Atomics.load(words, epoch);
+    if (now === seen) {
+      Atomics.wait(words, epoch, seen);
+      now = Atomics.load(words, epoch);
+    }
+    seen = now;
+    drain(control, bases, thread);
+  }
+};
+`;
+
+interface Helper {
+  terminate(): unknown;
+  unref?(): void;
+}
+
+interface NodeThreads {
+  Worker: new (source: string, options: { eval: true; workerData: object; execArgv: string[] }) => Helper;
+}
+
+interface PageThreads {
+  Worker?: new (url: string) => Helper & { postMessage(message: object): void };
+  Blob?: new (parts: string[], options: { type: string }) => object;
+  URL?: { createObjectURL(blob: object): string; revokeObjectURL(url: string): void };
+}
+
+function startHelper(setup: object): Helper | undefined {
+  const node = host.process?.getBuiltinModule?.('node:worker_threads') as NodeThreads | undefined;
+  if (node !== undefined) {
+    const source = `${HELPER} serve(require('node:worker_threads').workerData);`;
+    const helper = new node.Worker(source, { eval: true, workerData: setup, execArgv: [] });
+    helper.unref?.();
+    return helper;
+  }
+  const page = globalThis as PageThreads;
+  if (page.Worker === undefined || page.Blob === undefined || page.URL === undefined) return undefined;
+  const parts = [`${HELPER} onmessage = (event) => serve(event.data);`];
+  const url = page.URL.createObjectURL(new page.Blob(parts, { type: 'text/javascript' }));
+  const helper = new page.Worker(url);
+  helper.postMessage(setup);
+  return helper;
+}
+
+/** What the threads have in common. */
+export interface Team {
+  readonly memory: LinearMemory;
+  readonly module: object;
+  /** Address of the control block. */
+  readonly control: number;
+  /** Address of the bases of thread 0; each thread has 64 bytes. */
+  readonly bases: number;
+  readonly drain: (control: number, bases: number, thread: number) => void;
+}
+
+/** The calling thread and its helpers. */
+export class Threads {
+  readonly #team: Team;
+  readonly #helpers: Helper[] = [];
+  #words: Int32Array;
+
+  constructor(team: Team) {
+    this.#team = team;
+    this.#words = new Int32Array(team.memory.buffer, team.control, 64);
+  }
+
+  /** Threads that work space is needed for: the caller and every helper started. */
+  get size(): number {
+    return 1 + this.#helpers.length;
+  }
+
+  /** Starts helpers until there are `count` threads; they join in as they come up. */
+  start(count: number): void {
+    if (!(this.#team.memory.buffer instanceof SharedArrayBuffer)) return;
+    while (this.#helpers.length + 1 < count) {
+      const thread = this.#helpers.length + 1;
+      const { memory, module, control, bases } = this.#team;
+      const { epoch, ready } = CONTROL;
+      const setup = {
+        memory,
+        module,
+        control,
+        bases: bases + 64 * thread,
+        thread,
+        epoch,
+        ready,
+        spins: SPINS,
+      };
+      const helper = startHelper(setup);
+      if (helper === undefined) return;
+      this.#helpers.push(helper);
+    }
+  }
+
+  /** Stops all helpers. */
+  stop(): void {
+    for (const helper of this.#helpers.splice(0)) helper.terminate();
+    Atomics.store(this.#words, CONTROL.ready, 0);
+  }
+
+  /** Runs a stage of `count` items, at most 65,535; `alone` leaves the helpers out. */
+  run(count: number, alone: boolean): void {
+    const { memory, control, bases, drain } = this.#team;
+    if (this.#words.buffer !== memory.buffer) this.#words = new Int32Array(memory.buffer, control, 64);
+    const words = this.#words;
+    const epoch = (Atomics.load(words, CONTROL.epoch) + 1) & 0xffff;
+    // This order is what makes tickets safe; see drain.
+    Atomics.store(words, CONTROL.epoch, epoch);
+    Atomics.store(words, CONTROL.count, count);
+    Atomics.store(words, CONTROL.done, 0);
+    Atomics.store(words, CONTROL.next, epoch << 16);
+    if (!alone && this.#helpers.length > 0) Atomics.notify(words, CONTROL.epoch);
+    drain(control, bases, 0);
+    if (Atomics.load(words, CONTROL.done) < count) this.#wait(words, count);
+  }
+
+  #wait(words: Int32Array, count: number): void {
+    const start = Date.now();
+    let before = -1;
+    let since = start;
+    for (let spins = 1; ; spins++) {
+      const done = Atomics.load(words, CONTROL.done);
+      if (done >= count) return;
+      if (spins % 4096 !== 0) continue;
+      const now = Date.now();
+      if (done !== before) {
+        before = done;
+        since = now;
+      } else if (now - since > LOST_AFTER_MS) {
+        this.stop();
+        throw new Error(
+          `deconv: a helper thread was lost in the middle of an operation (${done} of ${count} parts finished); its result is discarded, further operations run on one thread`,
+        );
+      }
+    }
+  }
+}
