@@ -184,6 +184,11 @@ export class FunctionBuilder {
     return this.#emit(...ACCESS[name], 2, ...unsigned(offset));
   }
 
+  /** Stores one 64-bit half of the vector on the stack. */
+  storeHalf(half: 0 | 1, offset = 0): this {
+    return this.#emit(0xfd, 91, 2, ...unsigned(offset), half);
+  }
+
   /** Pushes the 16-byte constant of four floats, all `value`. */
   splat(value: number): this {
     return this.f32(value).op('f32x4.splat');

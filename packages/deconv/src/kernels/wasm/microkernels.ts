@@ -32,6 +32,16 @@ export interface Tile {
   readonly relaxed: boolean;
 }
 
+/**
+ * Tiles of few rows, made wider instead so that the registers stay in use: rows, and strips of NR floats per tile. Three
+ * strips take two tiles of three rows.
+ */
+export const WIDER: readonly (readonly [rows: number, strips: number])[] = [
+  [1, 4],
+  [2, 2],
+  [3, 1.5],
+];
+
 /** Bytes at address 0 that are always zero: what a fresh tile starts from, and the row that a missing input reads. */
 export const ZEROS = 1024;
 
@@ -42,7 +52,7 @@ const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).f
  * For each of n1 outer and n2 inner tiles (addresses moving by the given steps): C tile = A panel · B rows, added to
  * what is there unless `fresh`.
  */
-function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, { nr, relaxed }: Tile): void {
+function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number, relaxed: boolean): void {
   const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = p;
   const vectors = nr / 4;
   const acc = Array.from({ length: rows * vectors }, () => f.local('v128'));
@@ -117,6 +127,11 @@ function pad(f: FunctionBuilder, p: readonly Local[]): void {
       f.if(
         () => {
           f.get(count).i32(3).op('i32.add').set(left2);
+          f.countdown(left2, 16, () => {
+            for (const at of [0, 16, 32, 48])
+              f.get(d).get(s).access('v128.load', at).access('v128.store', at);
+            f.add(s, 64).add(d, 64);
+          });
           f.countdown(left2, 4, () =>
             f.get(d).get(s).access('v128.load').access('v128.store').add(s, 16).add(d, 16),
           );
@@ -125,6 +140,13 @@ function pad(f: FunctionBuilder, p: readonly Local[]): void {
         },
         () => {
           f.get(count).set(left2);
+          f.get(step).i32(8).op('i32.eq');
+          f.if(() =>
+            f.countdown(left2, 4, () => {
+              f.get(d).get(s).access('v128.load').get(s).access('v128.load', 16).shuffle([0, 2, 4, 6]);
+              f.access('v128.store').add(s, 32).add(d, 16);
+            }),
+          );
           f.countdown(left2, 1, () =>
             f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4),
           );
@@ -277,6 +299,66 @@ function store2(f: FunctionBuilder, p: readonly Local[]): void {
   });
 }
 
+/** Four vectors that are the rows of a 4 × 4 block, turned in place into its columns. */
+function turnBlock(
+  f: FunctionBuilder,
+  [a, b, c, d]: readonly Local[],
+  [t0, t1, t2, t3]: readonly Local[],
+): void {
+  f.get(a).get(b).shuffle([0, 4, 1, 5]).set(t0);
+  f.get(a).get(b).shuffle([2, 6, 3, 7]).set(t1);
+  f.get(c).get(d).shuffle([0, 4, 1, 5]).set(t2);
+  f.get(c).get(d).shuffle([2, 6, 3, 7]).set(t3);
+  f.get(t0).get(t2).shuffle([0, 1, 4, 5]).set(a);
+  f.get(t0).get(t2).shuffle([2, 3, 6, 7]).set(b);
+  f.get(t1).get(t3).shuffle([0, 1, 4, 5]).set(c);
+  f.get(t1).get(t3).shuffle([2, 3, 6, 7]).set(d);
+}
+
+/**
+ * store4: c, d, out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
+ * Four phases interleaved: out[i · out3 + j] = (c + j · d)[i] + bias for j < 4; `d` and `out3` in bytes, `d` being the
+ * distance from one phase to the next.
+ */
+function store4(f: FunctionBuilder, p: readonly Local[]): void {
+  const [c, d, out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
+  const [at, oRow, left2, left3, cp, op, from] = Array.from({ length: 7 }, () => f.local('i32'));
+  const add = f.local('f32');
+  const add4 = f.local('v128');
+  const rows = Array.from({ length: 4 }, () => f.local('v128'));
+  const spare = Array.from({ length: 4 }, () => f.local('v128'));
+  f.countdown(n1, 1, () => {
+    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    f.get(c).set(at).get(out).set(oRow).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
+      f.countdown(left3, 4, () => {
+        f.get(cp).set(from);
+        for (const row of rows)
+          f.get(from).access('v128.load').get(add4).op('f32x4.add').set(row).add(from, d);
+        turnBlock(f, rows, spare);
+        for (const row of rows) f.get(op).get(row).access('v128.store').add(op, out3);
+        f.add(cp, 16);
+      });
+      f.countdown(left3, 1, () => {
+        f.get(cp).set(from);
+        for (let j = 0; j < 4; j++) {
+          f.get(op)
+            .get(from)
+            .access('f32.load')
+            .get(add)
+            .op('f32.add')
+            .access('f32.store', 4 * j)
+            .add(from, d);
+        }
+        f.add(cp, 4).add(op, out3);
+      });
+      f.add(at, c2).add(oRow, out2);
+    });
+    f.add(c, c1).add(out, out1).add(bias, bias1);
+  });
+}
+
 /**
  * turn: src, dst; rows, srcRow; cols, srcCol; dstRow, pad; n1, src1, dst1; n2, src2, dst2.
  * Transposes blocks: for n1 × n2 blocks, dst[col · dstRow + row] = src[row · srcRow + col · srcCol] for rows × cols,
@@ -284,20 +366,92 @@ function store2(f: FunctionBuilder, p: readonly Local[]): void {
  */
 function turn(f: FunctionBuilder, p: readonly Local[]): void {
   const [src, dst, rows, srcRow, cols, srcCol, dstRow, zeros, n1, src1, dst1, n2, src2, dst2] = p;
-  const [sBlock, dBlock, sCol, dCol, s, d, left2, leftCols, leftRows] = Array.from({ length: 9 }, () =>
-    f.local('i32'),
-  );
+  const integers = (count: number) => Array.from({ length: count }, () => f.local('i32'));
+  const [sBlock, dBlock, sCol, dCol, s, d, left2, leftCols, leftRows, leftChunk, to, from] = integers(12);
+  const block = Array.from({ length: 4 }, () => f.local('v128'));
+  const spare = Array.from({ length: 4 }, () => f.local('v128'));
+  // The rows of one column, from where s, d and leftRows stand.
+  const finishColumn = () => {
+    f.countdown(leftRows, 1, () => {
+      f.get(d).get(s).access('f32.load').access('f32.store').add(s, srcRow).add(d, 4);
+    });
+    f.get(zeros).set(leftRows);
+    f.countdown(leftRows, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+  };
+  // Sixteen columns are one cache line of each source row: all of it is used while it is there.
+  const columns = (chunks: number) => {
+    f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
+    f.countdown(leftRows, 4, () => {
+      f.get(d).set(to);
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        f.get(s).set(from);
+        for (const row of block)
+          f.get(from)
+            .access('v128.load', 16 * chunk)
+            .set(row)
+            .add(from, srcRow);
+        turnBlock(f, block, spare);
+        for (const column of block) f.get(to).get(column).access('v128.store').add(to, dstRow);
+      }
+      f.get(from).set(s).add(d, 16);
+    });
+    f.countdown(leftRows, 2, () => {
+      const [a, b, low, high] = block;
+      f.get(d).set(to);
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        f.get(s)
+          .access('v128.load', 16 * chunk)
+          .set(a);
+        f.get(s)
+          .get(srcRow)
+          .op('i32.add')
+          .access('v128.load', 16 * chunk)
+          .set(b);
+        f.get(a).get(b).shuffle([0, 4, 1, 5]).set(low);
+        f.get(a).get(b).shuffle([2, 6, 3, 7]).set(high);
+        for (const pair of [low, high]) {
+          f.get(to).get(pair).storeHalf(0).add(to, dstRow);
+          f.get(to).get(pair).storeHalf(1).add(to, dstRow);
+        }
+      }
+      f.add(s, srcRow).add(s, srcRow).add(d, 8);
+    });
+    // What is left of each column: at most one row, and the zeros.
+    f.get(rows).i32(1).op('i32.and').get(zeros).op('i32.add');
+    f.if(
+      () => {
+        f.i32(4 * chunks).set(leftChunk);
+        f.countdown(leftChunk, 1, () => {
+          f.get(rows).i32(1).op('i32.and').set(leftRows);
+          f.get(sCol).get(rows).get(leftRows).op('i32.sub').get(srcRow).op('i32.mul').op('i32.add').set(s);
+          f.get(dCol).get(rows).get(leftRows).op('i32.sub').i32(2).op('i32.shl').op('i32.add').set(d);
+          finishColumn();
+          f.add(dCol, dstRow).add(sCol, 4);
+        });
+      },
+      () => {
+        f.get(dCol)
+          .get(dstRow)
+          .i32(4 * chunks)
+          .op('i32.mul')
+          .op('i32.add')
+          .set(dCol);
+        f.add(sCol, 16 * chunks);
+      },
+    );
+  };
   f.countdown(n1, 1, () => {
     f.get(src).set(sBlock).get(dst).set(dBlock).get(n2).set(left2);
     f.countdown(left2, 1, () => {
       f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
+      f.get(srcCol).i32(4).op('i32.eq');
+      f.if(() => {
+        f.countdown(leftCols, 16, () => columns(4));
+        f.countdown(leftCols, 4, () => columns(1));
+      });
       f.countdown(leftCols, 1, () => {
         f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
-        f.countdown(leftRows, 1, () => {
-          f.get(d).get(s).access('f32.load').access('f32.store').add(s, srcRow).add(d, 4);
-        });
-        f.get(zeros).set(leftRows);
-        f.countdown(leftRows, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+        finishColumn();
         f.add(sCol, srcCol).add(dCol, dstRow);
       });
       f.add(sBlock, src2).add(dBlock, dst2);
@@ -309,24 +463,6 @@ function turn(f: FunctionBuilder, p: readonly Local[]): void {
 /** clear: address, bytes. */
 function clear(f: FunctionBuilder, p: readonly Local[]): void {
   f.get(p[0]).i32(0).get(p[1]).memoryFill();
-}
-
-/**
- * sumParts: src, dst, count, parts, partBytes.
- * dst[i] = src[i] + src[i + part] + …, in that order: how partial sums of a gradient become one, whatever thread made
- * them.
- */
-function sumParts(f: FunctionBuilder, p: readonly Local[]): void {
-  const [src, dst, count, parts, partBytes] = p;
-  const [from, left] = [f.local('i32'), f.local('i32')];
-  const total = f.local('f32');
-  f.countdown(count, 1, () => {
-    f.f32(0).set(total).get(src).set(from).get(parts).set(left);
-    f.countdown(left, 1, () =>
-      f.get(total).get(from).access('f32.load').op('f32.add').set(total).add(from, partBytes),
-    );
-    f.get(dst).get(total).access('f32.store').add(dst, 4).add(src, 4);
-  });
 }
 
 /** What the addresses in a command are relative to. */
@@ -448,7 +584,9 @@ export interface Kernels {
 
 /** A module with the full tile's kernel alone, as `gemm`: what a tile is tried by. */
 export function gemmModule(tile: Tile, memory: MemoryLimits): Uint8Array<ArrayBuffer> {
-  return new ModuleBuilder(memory).func('gemm', INTEGERS, (f, ...p) => gemm(f, p, tile.mr, tile)).bytes();
+  return new ModuleBuilder(memory)
+    .func('gemm', INTEGERS, (f, ...p) => gemm(f, p, tile.mr, tile.nr, tile.relaxed))
+    .bytes();
 }
 
 /**
@@ -457,28 +595,25 @@ export function gemmModule(tile: Tile, memory: MemoryLimits): Uint8Array<ArrayBu
  */
 export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   const m = new ModuleBuilder(memory);
-  const command = (name: string, build: (f: FunctionBuilder, p: readonly Local[]) => void) =>
+  const names: string[] = [];
+  const add = (name: string, build: (f: FunctionBuilder, p: readonly Local[]) => void) => {
+    names.push(name);
     m.func(name, INTEGERS, (f, ...p) => build(f, p));
-  for (let rows = 1; rows <= tile.mr; rows++) command(`gemm${rows}`, (f, p) => gemm(f, p, rows, tile));
-  command('pad', pad);
-  command('packA', packA);
-  command('packB', (f, p) => packB(f, p, tile));
-  command('store', store);
-  command('store2', store2);
-  command('turn', turn);
-  command('clear', clear);
-  command('sumParts', sumParts);
-  const names = [
-    ...Array.from({ length: tile.mr }, (_, i) => `gemm${i + 1}`),
-    'pad',
-    'packA',
-    'packB',
-    'store',
-    'store2',
-    'turn',
-    'clear',
-    'sumParts',
-  ];
+  };
+  for (let rows = 1; rows <= tile.mr; rows++) {
+    add(`gemm${rows}`, (f, p) => gemm(f, p, rows, tile.nr, tile.relaxed));
+  }
+  for (const [rows, strips] of WIDER) {
+    add(`wider${rows}`, (f, p) => gemm(f, p, rows, tile.nr * strips, tile.relaxed));
+  }
+  add('pad', pad);
+  add('packA', packA);
+  add('packB', (f, p) => packB(f, p, tile));
+  add('store', store);
+  add('store2', store2);
+  add('store4', store4);
+  add('turn', turn);
+  add('clear', clear);
   const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));
   m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
     f.countdown(count, 1, () => {

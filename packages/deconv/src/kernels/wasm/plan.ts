@@ -11,7 +11,7 @@
  *   4. store    from the small result buffer to the output, phases interleaved, bias added, averaged.
  */
 
-import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS, type Tile } from './microkernels.js';
+import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS, type Tile, WIDER } from './microkernels.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
 
 /** Numbers of the commands by name. */
@@ -87,7 +87,7 @@ const PADDED_TARGET = 640 * 1024;
 const RESULT_TARGET = 512 * 1024;
 const PACKED_B_TARGET = 1024 * 1024;
 /** From this many tiles on, B is read often enough to be packed. */
-const PACK_FROM_TILES = 16;
+const PACK_FROM_TILES = 8;
 /** Floats behind a buffer that vector loads may read, or stores may touch. */
 export const SLACK = 64;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
@@ -199,6 +199,10 @@ class DensePlanner {
   readonly #regular: number;
   #groups: readonly Group[] = [];
   #layout: Layout;
+  /** The input needs no padding and no splitting: its rows are read where they are. */
+  readonly #plain: boolean;
+  /** Floats from the start of the input to the band under way, when it is read where it is. */
+  #origin = 0;
   #workBytes = 0;
 
   constructor(p: Problem, tile: Tile, commands: Commands, bias: boolean, scale: boolean) {
@@ -210,10 +214,18 @@ class DensePlanner {
     this.#reach = p.classes.map((classes, axis) => reachOf(classes, p.inStride[axis]));
     this.#grid = p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
     this.#regular = this.#tables.add(Array.from({ length: K_BLOCK }, (_, k) => 4 * tile.nr * k));
+    this.#plain = this.#reach.every(({ low, span, residues }, axis) => {
+      const inside = this.#grid[axis] <= p.inSize[axis];
+      return low === 0 && span === 0 && residues.join() === '0' && p.inStride[axis] === 1 && inside;
+    });
     this.#layout = this.#layoutOf(this.#grid);
   }
 
   #layoutOf(size: readonly number[]): Layout {
+    if (this.#plain) {
+      const [, y, x] = this.#p.inSize;
+      return { x, y, channel: product(this.#p.inSize), plane: 0, floats: SLACK };
+    }
     const [z, y, x] = size.map((length, axis) => length + this.#reach[axis].span);
     // Planes a multiple of 4 KiB apart would all fall into the same few cache sets.
     const channel = roundUp(z * y * x, 16) + 16;
@@ -404,8 +416,12 @@ class DensePlanner {
 
   /** The commands of one band. */
   #band(box: Box, blocks: readonly Block[]): void {
-    this.#pad(box);
     const { mr, nr } = this.#tile;
+    if (this.#plain)
+      this.#origin = (box.from[0] * this.#layout.y + box.from[1]) * this.#layout.x + box.from[2];
+    else this.#pad(box);
+    // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets.
+    const packFrom = this.#plain ? mr + 1 : PACK_FROM_TILES * mr;
     for (const block of blocks) {
       let at = this.#layout.floats * 4;
       const results: Result[] = [];
@@ -419,7 +435,7 @@ class DensePlanner {
         let strips = stripsOf(size[1], size[2], this.#layout.x, nr, true);
         if (strips.kind === 'short' && !packable(strips))
           strips = stripsOf(size[1], size[2], this.#layout.x, nr, false);
-        const packs = packable(strips) && (strips.kind === 'short' || rows >= PACK_FROM_TILES * mr);
+        const packs = packable(strips) && (strips.kind === 'short' || rows >= packFrom);
         const row = 4 * (roundUp(strips.level * size[0], 16) + 16);
         const result = { at, row, strips };
         results.push(result);
@@ -503,6 +519,11 @@ class DensePlanner {
     }
   }
 
+  /** Address of a row of the padded input of the band under way, or of the input itself. */
+  #source(floats: number): readonly [number, number] {
+    return this.#plain ? [BASE.input, 4 * (this.#origin + floats)] : [BASE.work, 4 * floats];
+  }
+
   /** Full tiles, then the rows that are left, for the given steps of tiles and strips. */
   #tiles(rows: number, emit: (height: number, count: number, firstRow: number) => void): void {
     const { mr } = this.#tile;
@@ -514,7 +535,7 @@ class DensePlanner {
   /** Rows of B straight from the padded input. */
   #multiply(group: Group, panel: number, rows: number, levels: number, { at, row, strips }: Result): void {
     const { nr } = this.#tile;
-    const levelStep = 4 * this.#layout.y * this.#layout.x;
+    const level = this.#layout.y * this.#layout.x;
     for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
       const depth = Math.min(K_BLOCK, group.k - k);
       for (let z = 0; z < levels; z++) {
@@ -523,27 +544,20 @@ class DensePlanner {
           const table = [BASE.tables, group.kTable + 4 * k] as const;
           const tile = [count, 4 * height * group.k, 0, height * row] as const;
           const fresh = k === 0 ? 1 : 0;
+          const wider = WIDER.find(([few]) => few === height);
           for (let run = 0; run < strips.runs; run++) {
-            const b = [BASE.work, z * levelStep + 4 * run * strips.runStep] as const;
-            const c = [
-              BASE.work,
-              at + firstRow * row + 4 * (z * strips.level + run * strips.perRun * nr),
-            ] as const;
-            this.#list.push(
-              `gemm${height}`,
-              a,
-              b,
-              table,
-              depth,
-              c,
-              row,
-              fresh,
-              strips.perRun,
-              0,
-              4 * nr,
-              4 * nr,
-              ...tile,
-            );
+            const emit = (name: string, skip: number, count: number, step: number) => {
+              const b = this.#source(z * level + run * strips.runStep + skip * nr);
+              const position = z * strips.level + (run * strips.perRun + skip) * nr;
+              const c = [BASE.work, at + firstRow * row + 4 * position] as const;
+              const strip = [count, 0, 4 * nr * step, 4 * nr * step] as const;
+              if (count > 0) this.#list.push(name, a, b, table, depth, c, row, fresh, ...strip, ...tile);
+            };
+            // Wider tiles by whole strips (three strips make two tiles of one and a half), then what is left.
+            const unit = wider === undefined ? 1 : Number.isInteger(wider[1]) ? wider[1] : 2 * wider[1];
+            const whole = wider === undefined ? 0 : Math.floor(strips.perRun / unit) * unit;
+            if (wider !== undefined) emit(`wider${height}`, 0, whole / wider[1], wider[1]);
+            emit(`gemm${height}`, whole, strips.perRun - whole, 1);
           }
         });
       }
@@ -570,7 +584,7 @@ class DensePlanner {
     const table = [BASE.tables, group.kTable] as const;
     const perLevel = strips.perRun * strips.runs;
     for (let z = 0; z < levels; z++) {
-      const source = (run: number) => [BASE.work, 4 * (z * height * width + run * strips.runStep)] as const;
+      const source = (run: number) => this.#source(z * height * width + run * strips.runStep);
       const target = (run: number) =>
         [BASE.work, packAt + (z * perLevel + run * strips.perRun) * stripBytes] as const;
       if (strips.perRun === 1) {
@@ -648,30 +662,20 @@ class DensePlanner {
     for (const list of lines.values()) {
       const waiting = [...list].sort((a, b) => a.out - b.out);
       while (waiting.length > 0) {
-        const line = waiting[0];
-        const next = waiting[1];
-        waiting.shift();
-        const paired =
-          tx === 2 &&
-          !this.#scale &&
-          next !== undefined &&
-          next.out === line.out + 1 &&
-          next.x === line.x &&
-          next.row === line.row &&
-          next.pitch === line.pitch &&
-          next.level === line.level;
-        if (paired) waiting.shift();
+        const together = this.#scale ? 1 : neighbours(waiting, tx);
+        const [line, next] = waiting.splice(0, together);
         for (let z = 0; z < line.z; z++) {
           const c = [BASE.work, line.c + z * line.level] as const;
-          const at = 4 * (block.from * product(p.outSize) + line.out + z * tz * height * width);
-          const out = [BASE.output, at] as const;
+          const inPlane = 4 * (line.out + z * tz * height * width);
+          const out = [BASE.output, 4 * block.from * product(p.outSize) + inPlane] as const;
           const channel = [block.count, line.row, outPlane, bias1] as const;
           const rows = [line.y, line.pitch, 4 * ty * width] as const;
-          if (paired) {
-            const d = [BASE.work, next.c + z * line.level] as const;
+          if (together === 4) {
+            this.#list.push('store4', c, next.c - line.c, out, bias, ...channel, ...rows, line.x, 4 * tx);
+          } else if (together === 2) {
+            const d = [BASE.work, next.c + z * next.level] as const;
             this.#list.push('store2', c, d, out, bias, ...channel, ...rows, line.x);
           } else {
-            const inPlane = 4 * (line.out + z * tz * height * width);
             const scale = this.#scale ? ([BASE.scale, inPlane] as const) : 0;
             this.#list.push('store', c, out, bias, scale, ...channel, ...rows, line.x, 4 * tx);
           }
@@ -679,6 +683,22 @@ class DensePlanner {
       }
     }
   }
+}
+
+/** How many of the first lines (4, 2 or 1) lie side by side in the output, alike enough to be stored together. */
+function neighbours(lines: readonly Line[], step: number): number {
+  const [a, b] = lines;
+  const alike = (line: Line | undefined, i: number) =>
+    line !== undefined &&
+    line.out === a.out + i &&
+    line.x === a.x &&
+    line.row === a.row &&
+    line.pitch === a.pitch &&
+    line.level === a.level;
+  if (step === 2) return alike(b, 1) ? 2 : 1;
+  if (step < 4) return 1;
+  const even = (i: number) => alike(lines[i], i) && lines[i].c - a.c === i * (b.c - a.c);
+  return even(1) && even(2) && even(3) ? 4 : 1;
 }
 
 /** One phase of a block's result, and where it goes: offsets in bytes within the work space, in floats in the output. */
