@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * tensor: values, their shape and their number type, and nothing that computes. A tensor does not know which backend
  * holds its values (a {@link Storage} does), nor how its gradient is found (a {@link GradNode} does, and the engine

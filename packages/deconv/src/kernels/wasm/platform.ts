@@ -30,7 +30,7 @@ interface Host {
 }
 
 /** The global object, as far as the engine knows it. */
-export const host: Host = globalThis as Host;
+export const host: Host = globalThis as object as Host;
 
 /** WebAssembly, or an error that says it is missing. */
 export function webAssembly(): WebAssemblyHost {
