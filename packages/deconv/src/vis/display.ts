@@ -16,7 +16,7 @@ export interface DisplayOptions {
 
 /**
  * Values stretched to the range 0…255 for showing: 255·(x − min) / (max − min), fractions cut off; a constant picture
- * is all 0. NaN is shown as 0 and infinities as the ends; neither counts for the range.
+ * is all 0. NaN is shown as 0 (signed: as mid-grey) and infinities as the ends; neither counts for the range.
  *
  * @param x (H, W), (C, H, W) or (N, C, H, W)
  * @returns the same shape, 0…255
@@ -49,13 +49,16 @@ export function toDisplay(x: Tensor, options: DisplayOptions = {}): Tensor {
       high = Math.max(high, data[i]);
     }
     if (low > high) low = high = 0;
+    // Half of everything, where the whole range is more than the largest number.
+    const unit = Number.isFinite(high - low) ? 1 : 0.5;
+    const span = high * unit - low * unit;
     const largest = Math.max(Math.abs(low), Math.abs(high));
     for (let i = start; i < start + block; i++) {
       const value = Math.min(high, Math.max(low, data[i]));
       // Signed: 128.5 ± 127 cuts off to 1, 128 and 255. A range of 0 divides nothing.
       if (signed)
-        out[i] = (dtype === 'uint8' ? 128.5 : 128) + (largest > 0 ? (127 * (value || 0)) / largest : 0);
-      else out[i] = high > low && !Number.isNaN(value) ? ((value - low) / (high - low)) * 255 : 0;
+        out[i] = (dtype === 'uint8' ? 128.5 : 128) + (largest > 0 ? 127 * ((value || 0) / largest) : 0);
+      else out[i] = span > 0 && !Number.isNaN(value) ? ((value * unit - low * unit) / span) * 255 : 0;
     }
   }
   return hostTensor(out, shape);
