@@ -72,4 +72,16 @@ describe.each(['wasm', 'reference'] as const)('a synchronous loop of 100 000 ope
     };
     expectBounded(growth(step, OPERATIONS / 6));
   });
+
+  it('never touch an array that was handed out, nor a part of it', async () => {
+    await configure({ backend });
+    const x = randn([1, 1, LENGTH]);
+    const w = randn([1, 1, 3], { seed: 1 });
+    const { data } = conv1d(x, w);
+    const part = data.subarray(10, 500);
+    const before = Array.from(data);
+    for (let i = 0; i < 5000; i++) conv1d(x, convTranspose1d(w, w));
+    expect(Array.from(data)).toEqual(before);
+    expect(Array.from(part)).toEqual(before.slice(10, 500));
+  });
 });

@@ -51,6 +51,10 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     const whole = [...lead, ...shape.slice(-2)];
     return reshape(expand(reshape(x, shape), whole), [sizeOf(lead), ...shape.slice(-2)]);
   };
-  const output = product(stack(left, p), stack(right, q), false, false);
+  // A right operand without a batch of its own meets all rows of the left one at once: nothing is repeated.
+  const output =
+    sizeOf(q.slice(0, -2)) === 1
+      ? product(reshape(left, [1, sizeOf(lead) * m, k]), reshape(right, [1, k, n]), false, false)
+      : product(stack(left, p), stack(right, q), false, false);
   return reshape(output, [...lead, ...(left.rank === 1 ? [] : [m]), ...(right.rank === 1 ? [] : [n])]);
 }
