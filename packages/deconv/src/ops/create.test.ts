@@ -23,6 +23,8 @@ describe('tensor', () => {
     const all = Float32Array.of(1, 2, 3, 4);
     expect(Array.from(tensor(all.subarray(1, 3)).data)).toEqual([2, 3]);
     expect(tensor(Buffer.from([7, 8])).dtype).toBe('uint8');
+    const pixels = tensor(Uint8ClampedArray.of(0, 300, 7));
+    expect([pixels.dtype, pixels.data]).toEqual(['uint8', Uint8Array.of(0, 255, 7)]);
   });
 
   it('reads nested arrays, numbers and nothing', () => {

@@ -68,10 +68,13 @@ function flatten(nested: NestedNumbers): { shape: number[]; values: number[] } {
   return { shape, values };
 }
 
+/** What a tensor can be made from; clamped bytes, as a canvas has them, become uint8. */
+type Values = TypedArray | Uint8ClampedArray | NestedNumbers;
+
 /**
  * A tensor from values: a typed array (copied), nested arrays or one number.
  *
- * @param values typed array, nested arrays, or a number
+ * @param values typed array (the bytes of an ImageData too), nested arrays, or a number
  * @param shape axis lengths; default: the nesting, or one axis for a typed array
  * @throws DeconvError when the values do not fill the shape or the nesting is ragged
  * @example
@@ -81,16 +84,12 @@ function flatten(nested: NestedNumbers): { shape: number[]; values: number[] } {
  * console.log(tensor(new Float64Array(6), [2, 3]).dtype); // float64
  * ```
  */
-export function tensor(values: TypedArray | NestedNumbers, shape?: Shape, options?: CreateOptions): Tensor;
-export function tensor(values: TypedArray | NestedNumbers, options?: CreateOptions): Tensor;
-export function tensor(
-  values: TypedArray | NestedNumbers,
-  shapeOrOptions?: Shape | CreateOptions,
-  more?: CreateOptions,
-): Tensor {
+export function tensor(values: Values, shape?: Shape, options?: CreateOptions): Tensor;
+export function tensor(values: Values, options?: CreateOptions): Tensor;
+export function tensor(values: Values, shapeOrOptions?: Shape | CreateOptions, more?: CreateOptions): Tensor {
   const shapeGiven = Array.isArray(shapeOrOptions);
   const options = readOptions('tensor', shapeGiven ? more : ((shapeOrOptions as CreateOptions) ?? more));
-  const own = dtypeOf(values);
+  const own = values instanceof Uint8ClampedArray ? 'uint8' : dtypeOf(values);
   let flat: ArrayLike<number>;
   let natural: Shape;
   if (own !== undefined) {
