@@ -4,15 +4,7 @@
  */
 
 import { type Block, Heap } from './heap.js';
-import {
-  BASE,
-  BASES,
-  CONTROL,
-  generateKernels,
-  ITEM_WORDS,
-  type Kernels,
-  type Tile,
-} from './microkernels.js';
+import { BASE, CONTROL, generateKernels, ITEM_WORDS, type Kernels, type Tile } from './microkernels.js';
 import type { Item, Plan } from './plan.js';
 import { host, webAssembly } from './platform.js';
 import { Residency } from './storage.js';
@@ -41,8 +33,15 @@ export interface Loaded {
   readonly starts: readonly number[];
 }
 
-/** Addresses of a call, by base. */
-export type Addresses = Readonly<Partial<Record<keyof typeof BASE, number>>>;
+/** Where the arrays of a call lie; 0 for what it has not. */
+export interface Addresses {
+  readonly input: number;
+  readonly weight: number;
+  readonly bias: number;
+  readonly packed: number;
+  readonly output: number;
+  readonly scale: number;
+}
 
 /** What {@link Engine} can be made with. */
 export interface EngineOptions {
@@ -162,13 +161,17 @@ export class Engine {
     this.#shared = shared;
     const words = this.heap.integers;
     const control = CONTROL_AT / 4;
-    for (let base = 0; base < BASES; base++) words[control + CONTROL.bases + base] = 0;
-    for (const [name, at] of Object.entries(addresses)) {
-      words[control + CONTROL.bases + BASE[name as keyof typeof BASE]] = at as number;
-    }
-    words[control + CONTROL.bases + BASE.tables] = loaded.tables.at;
-    words[control + CONTROL.bases + BASE.work] = work.at;
-    words[control + CONTROL.bases + BASE.shared] = shared.at;
+    const bases = CONTROL_AT / 4 + CONTROL.bases;
+    words[bases + BASE.zero] = 0;
+    words[bases + BASE.input] = addresses.input;
+    words[bases + BASE.packed] = addresses.packed;
+    words[bases + BASE.output] = addresses.output;
+    words[bases + BASE.weight] = addresses.weight;
+    words[bases + BASE.bias] = addresses.bias;
+    words[bases + BASE.scale] = addresses.scale;
+    words[bases + BASE.tables] = loaded.tables.at;
+    words[bases + BASE.work] = work.at;
+    words[bases + BASE.shared] = shared.at;
     words[control + CONTROL.commands] = loaded.commands.at;
     words[control + CONTROL.stride] = stride;
     for (let stage = fromStage; stage < plan.stages.length; stage++) {

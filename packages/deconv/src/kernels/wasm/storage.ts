@@ -138,7 +138,7 @@ export class Residency {
   }
 
   #place(storage: WasmStorage, cell: Cell): Block {
-    const block = this.take(cell.length * allocate(cell.dtype, 0).BYTES_PER_ELEMENT);
+    const block = this.take(cell.length * (cell.dtype === 'float64' ? 8 : cell.dtype === 'uint8' ? 1 : 4));
     cell.block = block;
     this.#resident.add(cell);
     this.#pinned.add(cell);
