@@ -62,6 +62,7 @@ describe('coverage and the matrix', () => {
     expect(flat(coverage([2], { kernelSize: 2, stride: 3 }))).toEqual([1, 1, 0, 1, 1]);
     expect(flat(coverage([2], { kernelSize: 1, padding: [[-1, -2]] }))).toEqual([0, 1, 1, 0, 0]);
     expect(coverage([2, 3, 4], { kernelSize: [1, 2, 3] }).shape).toEqual([2, 4, 6]);
+    expect(Math.max(...flat(coverage([20], { kernelSize: 17 })))).toBe(17);
   });
 
   it('takes channels, groups, a batch of one, and refuses the enormous', () => {
