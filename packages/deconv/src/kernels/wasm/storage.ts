@@ -3,8 +3,8 @@
  * asked for them.
  *
  * Nothing is asked of the user, and no finaliser is relied on: they do not run within a synchronous loop. What is
- * resident is bounded by a budget; beyond it the values placed longest ago are copied out to ordinary arrays, which the
- * garbage collector looks after, loop or no loop. Finalisers only give memory back sooner.
+ * resident is bounded by a budget, in bytes and in number; beyond it the values placed longest ago are copied out to
+ * ordinary arrays, which the garbage collector looks after, loop or no loop. Finalisers only give memory back sooner.
  *
  * An array that `host()` has handed out is the user's: it is never recycled, and since it may be written to, it is from
  * then on the only truth: each use by a kernel reads it anew.
@@ -24,8 +24,13 @@ interface Cell {
   exposed: boolean;
 }
 
-/** Bytes that may be resident before the oldest values are copied out. */
+/** Bytes that may be resident before the oldest values are copied out; and how many values, for each has an account. */
 const BUDGET = 384 * 1024 * 1024;
+const MOST_RESIDENT = 32_768;
+/** What is left when values have been copied out: many at a time, because finding the oldest costs something. */
+const KEPT = 7 / 8;
+/** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
+const MOST_PACKED = 4;
 
 /** Keeps account of what is resident, and makes storages. */
 export class Residency {
@@ -104,6 +109,11 @@ export class Residency {
     const which = this.#passing.findIndex((block) => block.at === at);
     if (cell?.block === undefined || which < 0) return;
     cell.packed ??= new Map();
+    for (const [old, block] of cell.packed) {
+      if (cell.packed.size < MOST_PACKED) break;
+      cell.packed.delete(old);
+      this.give(block);
+    }
     cell.packed.set(plan, this.#passing[which]);
     this.#passing.splice(which, 1);
   }
@@ -138,6 +148,7 @@ export class Residency {
   }
 
   #place(storage: WasmStorage, cell: Cell): Block {
+    if (this.#resident.size >= MOST_RESIDENT) this.#spill(BUDGET, MOST_RESIDENT * KEPT);
     const block = this.take(cell.length * (cell.dtype === 'float64' ? 8 : cell.dtype === 'uint8' ? 1 : 4));
     cell.block = block;
     this.#resident.add(cell);
@@ -160,12 +171,12 @@ export class Residency {
 
   /** A block, with the oldest cells moved out until the budget, or the memory, holds it. */
   take(bytes: number): Block {
-    if (this.#bytes + bytes > BUDGET) this.#spill(this.#bytes + bytes - BUDGET);
+    if (this.#bytes + bytes > BUDGET) this.#spill(BUDGET * KEPT - bytes, MOST_RESIDENT);
     let block: Block;
     try {
       block = this.heap.take(bytes);
     } catch {
-      this.#spill(Number.POSITIVE_INFINITY);
+      this.#spill(0, 0);
       block = this.heap.take(bytes);
     }
     this.#bytes += block.bytes;
@@ -188,10 +199,10 @@ export class Residency {
     this.#finalizer.unregister(cell);
   }
 
-  #spill(bytes: number): void {
-    const target = this.#bytes - bytes;
+  /** Copies the oldest cells out until at most so many bytes and cells are left; those in use stay. */
+  #spill(bytes: number, cells: number): void {
     for (const cell of this.#resident) {
-      if (this.#bytes <= target) return;
+      if (this.#bytes <= bytes && this.#resident.size <= cells) return;
       if (!this.#pinned.has(cell)) this.bringHome(cell);
     }
   }
