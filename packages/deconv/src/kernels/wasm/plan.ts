@@ -56,10 +56,14 @@ export class TableBuilder {
   }
 }
 
-/** A stretch of commands, and by how much the bases move for it. */
-export interface Item {
+/** Commands that follow each other in the list. */
+export interface Stretch {
   readonly first: number;
   readonly count: number;
+}
+
+/** A stretch of commands, and by how much the bases move for it. */
+export interface Item extends Stretch {
   readonly moves: Readonly<Partial<Record<keyof typeof BASE, number>>>;
 }
 
@@ -98,6 +102,12 @@ export const SHARE_FROM_FLOPS = 4e6;
 const floorMod = (a: number, b: number) => ((a % b) + b) % b;
 export const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
 export const product = (list: readonly number[]) => list.reduce((a, b) => a * b, 1);
+
+/** Bytes between two places that lie `steps` strides apart on each axis of an array. */
+export function shift(steps: readonly number[], stride: readonly number[], size: readonly number[]): number {
+  const [z, y, x] = steps.map((step, axis) => step * stride[axis]);
+  return 4 * ((z * size[1] + y) * size[2] + x);
+}
 
 /** What one axis of the padded input looks like: residues of the input stride, and the reach of the offsets. */
 interface Reach {
@@ -279,17 +289,32 @@ class DensePlanner {
     const grid = this.#grid;
     const bandCount = size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
     const parts = shared && batch * groups * bandCount < 4 ? blocks.map((block) => [block]) : [blocks];
-    const bands: { first: number; count: number }[] = [];
+    // Bands that differ by their place alone share their commands; how far they lie apart becomes a shift of the bases.
+    const known = new Map<
+      string,
+      { readonly from: readonly number[]; readonly stretches: readonly Stretch[] }
+    >();
+    const bands: { readonly stretch: Stretch; readonly input: number; readonly output: number }[] = [];
     for (let z = 0; z < grid[0]; z += size[0]) {
       for (let y = 0; y < grid[1]; y += size[1]) {
         for (let x = 0; x < grid[2]; x += size[2]) {
           const from = [z, y, x];
           const box = { from, size: size.map((length, axis) => Math.min(length, grid[axis] - from[axis])) };
-          for (const part of parts) {
-            const first = this.#list.length;
-            this.#band(box, part);
-            bands.push({ first, count: this.#list.length - first });
+          const shape = this.#shapeOf(box);
+          let like = known.get(shape);
+          if (like === undefined) {
+            const stretches = parts.map((part) => {
+              const first = this.#list.length;
+              this.#band(box, part);
+              return { first, count: this.#list.length - first };
+            });
+            like = { from, stretches };
+            known.set(shape, like);
           }
+          const steps = from.map((at, axis) => at - (like as { from: readonly number[] }).from[axis]);
+          const input = shift(steps, p.inStride, p.inSize);
+          const output = shift(steps, p.outStride, p.outSize);
+          for (const stretch of like.stretches) bands.push({ stretch, input, output });
         }
       }
     }
@@ -304,13 +329,19 @@ class DensePlanner {
     }
     for (let n = 0; n < batch; n++) {
       for (let g = 0; g < groups; g++) {
-        const moves = {
-          input: (n * groups + g) * inBytes,
-          output: (n * groups + g) * outBytes,
-          packed: g * packedFloats * 4,
-          bias: this.#bias ? g * p.outChannels * 4 : 0,
-        };
-        for (const band of bands) items.push({ ...band, moves });
+        const [input, output] = [(n * groups + g) * inBytes, (n * groups + g) * outBytes];
+        const packed = g * packedFloats * 4;
+        const bias = this.#bias ? g * p.outChannels * 4 : 0;
+        for (const band of bands) {
+          const moves = {
+            input: input + band.input,
+            output: output + band.output,
+            scale: band.output,
+            packed,
+            bias,
+          };
+          items.push({ ...band.stretch, moves });
+        }
       }
     }
     return {
@@ -323,6 +354,36 @@ class DensePlanner {
       sharedBytes: 0,
       flops,
     };
+  }
+
+  /** What the commands of a band depend on, besides its place. */
+  #shapeOf(box: Box): string {
+    const perAxis = box.size.map((length, axis) => {
+      const inside = this.#reach[axis].residues.map((residue) =>
+        this.#inside(box, axis, residue).slice(0, 2),
+      );
+      const ranges = this.#p.classes[axis].map((c) => c.phases.map((phase) => this.#range(box, axis, phase)));
+      return [length, inside, ranges.map((list) => list.map(({ local, count }) => [local, count]))];
+    });
+    return JSON.stringify(perAxis);
+  }
+
+  /** Positions of the padded axis that fall into the input, first and one past the last, and the input index of the first. */
+  #inside(box: Box, axis: number, residue: number): readonly [number, number, number] {
+    const s = this.#p.inStride[axis];
+    const extent = box.size[axis] + this.#reach[axis].span;
+    const origin = s * (box.from[axis] + this.#reach[axis].low) + residue;
+    const from = Math.min(extent, Math.max(0, Math.ceil(-origin / s)));
+    const to = Math.max(from, Math.min(extent, Math.floor((this.#p.inSize[axis] - 1 - origin) / s) + 1));
+    return [from, to, origin + from * s];
+  }
+
+  /** The part of a phase that a band holds: its first grid position in the band, its length, and its first output. */
+  #range(box: Box, axis: number, phase: Phase): { local: number; count: number; out: number } {
+    const from = Math.max(phase.lead, box.from[axis]);
+    const to = Math.min(phase.lead + phase.count, box.from[axis] + box.size[axis]);
+    const out = (from - phase.lead) * this.#p.outStride[axis] + phase.start;
+    return { local: from - box.from[axis], count: to - from, out };
   }
 
   #flops(times: number): number {
@@ -460,19 +521,13 @@ class DensePlanner {
     const [depth, height, width] = p.inSize;
     const { inChannels, inStride } = p;
     const extent = box.size.map((length, axis) => length + this.#reach[axis].span);
-    // Positions of the padded axis that fall into the input, first and one past the last, and the input index of the first.
-    const inside = (axis: number, residue: number): [number, number, number] => {
-      const s = inStride[axis];
-      const origin = s * (box.from[axis] + this.#reach[axis].low) + residue;
-      const from = Math.min(extent[axis], Math.max(0, Math.ceil(-origin / s)));
-      const to = Math.max(from, Math.min(extent[axis], Math.floor((p.inSize[axis] - 1 - origin) / s) + 1));
-      return [from, to, origin + from * s];
-    };
     let plane = 0;
     for (const rz of this.#reach[0].residues) {
       for (const ry of this.#reach[1].residues) {
         for (const rx of this.#reach[2].residues) {
-          const [[z0, z1, zIn], [y0, y1, yIn], [x0, x1, xIn]] = [inside(0, rz), inside(1, ry), inside(2, rx)];
+          const [z0, z1, zIn] = this.#inside(box, 0, rz);
+          const [y0, y1, yIn] = this.#inside(box, 1, ry);
+          const [x0, x1, xIn] = this.#inside(box, 2, rx);
           for (let z = 0; z < extent[0]; z++) {
             const at = (y: number) => 4 * (plane * layout.plane + (z * layout.y + y) * layout.x);
             const zeros = (from: number, to: number) => {
@@ -633,12 +688,7 @@ class DensePlanner {
     for (const [which, group] of this.#groups.entries()) {
       const { at, row, strips } = results[which];
       for (const [number, phases] of group.phases.entries()) {
-        const range = phases.map((phase, axis) => {
-          const from = Math.max(phase.lead, box.from[axis]);
-          const to = Math.min(phase.lead + phase.count, box.from[axis] + box.size[axis]);
-          const out = (from - phase.lead) * p.outStride[axis] + phase.start;
-          return { local: from - box.from[axis], count: to - from, out };
-        });
+        const range = phases.map((phase, axis) => this.#range(box, axis, phase));
         if (range.some(({ count }) => count <= 0)) continue;
         const [z, y, x] = range;
         const c =

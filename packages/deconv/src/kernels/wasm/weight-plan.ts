@@ -22,6 +22,8 @@ import {
   roundUp,
   SHARE_FROM_FLOPS,
   SLACK,
+  type Stretch,
+  shift,
   TableBuilder,
 } from './plan.js';
 import { lift, type Triple } from './problem.js';
@@ -29,20 +31,23 @@ import { lift, type Triple } from './problem.js';
 /** Target for the turned x and y of one chunk, in bytes. */
 const CHUNK_TARGET = 3 * 1024 * 1024;
 
-/** A piece of K: some output rows of one or more whole pictures. */
+/** A piece of K: a box of output positions of one or more whole pictures. */
 interface Chunk {
   readonly n: number;
   readonly pictures: number;
-  readonly z: number;
-  readonly levels: number;
-  readonly y: number;
-  readonly rows: number;
+  readonly from: Triple;
+  readonly size: Triple;
 }
 
-/** Sizes of one picture's share of a chunk. */
-interface Shape {
-  readonly levels: number;
-  readonly rows: number;
+/** At most so many items, made by joining neighbours: each should be worth a thread's while. */
+function gather(stretches: readonly Stretch[], most: number): Stretch[] {
+  const per = Math.max(1, Math.ceil(stretches.length / most));
+  return stretches
+    .filter((_, i) => i % per === 0)
+    .map(({ first }, i) => {
+      const last = stretches[Math.min(stretches.length, (i + 1) * per) - 1];
+      return { first, count: last.first + last.count - first };
+    });
 }
 
 /** The plan of w = weightGrad(x, y). Its bases: input is x, weight is y, output is w. */
@@ -67,115 +72,86 @@ export function planWeight(
   const pixel = merged ? inputs : lanes + ((lanes * s[2]) % 512 === 0 ? nr : 0);
   const cRow = 4 * (tapRows * lanes + 16);
   const groupFloats = (cRow / 4) * outputs + SLACK;
-  const px = (ySize[2] - 1) * s[2] + (k[2] - 1) * d[2] + 1;
-  const extent = (shape: Shape): Triple => [
-    (shape.levels - 1) * s[0] + (k[0] - 1) * d[0] + 1,
-    (shape.rows - 1) * s[1] + (k[1] - 1) * d[1] + 1,
-    px,
+  const extent = (size: Triple): Triple => [
+    (size[0] - 1) * s[0] + (k[0] - 1) * d[0] + 1,
+    (size[1] - 1) * s[1] + (k[1] - 1) * d[1] + 1,
+    (size[2] - 1) * s[2] + (k[2] - 1) * d[2] + 1,
   ];
-  const xFloats = (shape: Shape) => product(extent(shape)) * pixel;
-  const yFloats = (shape: Shape) => shape.levels * shape.rows * ySize[2] * outputs;
-  const bytes = (shape: Shape) => 4 * g.groups * (xFloats(shape) + yFloats(shape));
+  const bytes = (size: Triple) => 4 * g.groups * (product(extent(size)) * pixel + product(size) * outputs);
 
-  const shape = { levels: ySize[0], rows: ySize[1] };
-  while (bytes(shape) > CHUNK_TARGET && shape.levels > 1) shape.levels = Math.ceil(shape.levels / 2);
-  while (bytes(shape) > CHUNK_TARGET && shape.rows > 1) shape.rows = Math.ceil(shape.rows / 2);
-  const whole = shape.levels === ySize[0] && shape.rows === ySize[1];
-  const together = whole ? Math.max(1, Math.min(g.batch, Math.floor(CHUNK_TARGET / bytes(shape)))) : 1;
-
+  // As much of K at a time as the buffer holds: pictures, else levels, rows or a part of a row of one.
+  const most: [number, number, number] = [...ySize];
+  for (const axis of [0, 1, 2]) {
+    while (bytes(most) > CHUNK_TARGET && most[axis] > 1) most[axis] = Math.ceil(most[axis] / 2);
+  }
+  const whole = most.every((length, axis) => length === ySize[axis]);
+  const together = whole ? Math.max(1, Math.min(g.batch, Math.floor(CHUNK_TARGET / bytes(most)))) : 1;
   const chunks: Chunk[] = [];
   for (let n = 0; n < g.batch; n += together) {
     const pictures = Math.min(together, g.batch - n);
-    for (let z = 0; z < ySize[0]; z += shape.levels) {
-      for (let y = 0; y < ySize[1]; y += shape.rows) {
-        const [levels, rows] = [Math.min(shape.levels, ySize[0] - z), Math.min(shape.rows, ySize[1] - y)];
-        chunks.push({ n, pictures, z, levels, y, rows });
+    for (let z = 0; z < ySize[0]; z += most[0]) {
+      for (let y = 0; y < ySize[1]; y += most[1]) {
+        for (let x = 0; x < ySize[2]; x += most[2]) {
+          const from: Triple = [z, y, x];
+          const size: Triple = [
+            Math.min(most[0], ySize[0] - z),
+            Math.min(most[1], ySize[1] - y),
+            Math.min(most[2], ySize[2] - x),
+          ];
+          chunks.push({ n, pictures, from, size });
+        }
       }
     }
   }
 
   const flops = 2 * g.batch * g.groups * outputs * inputs * taps * yPlane;
-  const sharedFloats = together * g.groups * (xFloats(shape) + yFloats(shape)) + SLACK;
   // Few tap rows: the output channels are shared out as well.
-  const oBlock =
-    flops < SHARE_FROM_FLOPS
-      ? outputs
-      : Math.max(mr, mr * Math.ceil(outputs / mr / Math.ceil(16 / (g.groups * tapRows))));
+  const perRow = Math.ceil(16 / (g.groups * tapRows));
+  const oBlock = flops < SHARE_FROM_FLOPS ? outputs : mr * Math.max(1, Math.ceil(outputs / mr / perRow));
+
   const stages: Item[][] = [];
-  const tableOf = new Map<string, number>();
+  // The sums begin at 0.
+  const begin = list.length;
+  list.push('clear', [BASE.packed, 0], 4 * groupFloats * g.groups);
+  stages.push([{ first: begin, count: 1, moves: {} }]);
 
-  for (const [number, chunk] of chunks.entries()) {
-    const [ez, ey] = extent(chunk);
-    const xPicture = ez * ey * px * pixel;
-    const pixels = chunk.pictures * chunk.levels * chunk.rows * ySize[2];
-    const yAt = chunk.pictures * g.groups * xPicture;
-
-    // Turn x and y.
-    const turns: Item[] = [];
-    for (let n = 0; n < chunk.pictures; n++) {
-      for (let group = 0; group < g.groups; group++) {
-        const first = list.length;
-        turnX(chunk, ez, ey, n, group, 4 * (n * g.groups + group) * xPicture);
-        turnY(chunk, n, group, yAt, pixels);
-        turns.push({ first, count: list.length - first, moves: {} });
-      }
+  // Chunks that differ by their place alone share their commands.
+  const known = new Map<
+    string,
+    { readonly like: Chunk; readonly turns: Stretch[]; readonly products: Stretch[] }
+  >();
+  for (const chunk of chunks) {
+    const { from, to } = inside(chunk);
+    const shape = JSON.stringify([chunk.pictures, chunk.size, from, to]);
+    let made = known.get(shape);
+    if (made === undefined) {
+      made = { like: chunk, turns: gather(turn(chunk), 64), products: gather(multiply(chunk), 64) };
+      known.set(shape, made);
     }
-    stages.push(turns);
-
-    // Where each position of the chunk lies in the turned x.
-    const key = `${chunk.pictures}:${chunk.levels}:${chunk.rows}`;
-    let table = tableOf.get(key);
-    if (table === undefined) {
-      const places: number[] = [];
-      for (let n = 0; n < chunk.pictures; n++) {
-        for (let z = 0; z < chunk.levels; z++) {
-          for (let y = 0; y < chunk.rows; y++) {
-            for (let x = 0; x < ySize[2]; x++) {
-              const at = (z * s[0] * ey + y * s[1]) * px + x * s[2];
-              places.push(4 * (n * g.groups * xPicture + at * pixel));
-            }
-          }
-        }
-      }
-      table = tables.add(places);
-      tableOf.set(key, table);
-    }
-
-    const items: Item[] = [];
-    for (let group = 0; group < g.groups; group++) {
-      for (let row = 0; row < tapRows; row++) {
-        for (let o = 0; o < outputs; o += oBlock) {
-          const first = list.length;
-          multiply(number === 0, group, row, o, Math.min(oBlock, outputs - o), {
-            table,
-            pixels,
-            ey,
-            xPicture,
-            yAt,
-          });
-          items.push({ first, count: list.length - first, moves: {} });
-        }
-      }
-    }
-    stages.push(items);
+    const { like, turns, products } = made;
+    const steps = chunk.from.map((at, axis) => at - like.from[axis]);
+    const moves = {
+      input: 4 * (chunk.n - like.n) * g.xChannels * xPlane + shift(steps, s, xSize),
+      weight: 4 * (chunk.n - like.n) * g.yChannels * yPlane + shift(steps, [1, 1, 1], ySize),
+    };
+    stages.push(
+      turns.map((stretch) => ({ ...stretch, moves })),
+      products.map((stretch) => ({ ...stretch, moves: {} })),
+    );
   }
 
-  // w into its own order; an empty batch leaves zeros.
-  const last: Item[] = [];
+  // w into its own order.
+  const last: Stretch[] = [];
   for (let group = 0; group < g.groups; group++) {
-    const first = list.length;
     const out = [BASE.output, 4 * group * outputs * inputs * taps] as const;
-    if (chunks.length === 0) list.push('clear', out, 4 * outputs * inputs * taps);
-    else {
-      const from = [BASE.packed, 4 * group * groupFloats] as const;
-      const tapStep = 4 * (merged ? inputs : lanes);
-      const [src2, dst2] = merged ? [4 * lanes, 4 * k[2]] : [4 * lanes * k[2], 4 * k[2]];
-      const steps = [outputs, cRow, 4 * inputs * taps, k[0] * k[1], src2, dst2] as const;
-      list.push('turn', from, out, k[2], tapStep, inputs, 4, 4 * taps, 0, ...steps);
-    }
-    last.push({ first, count: list.length - first, moves: {} });
+    const from = [BASE.packed, 4 * group * groupFloats] as const;
+    const tapStep = 4 * (merged ? inputs : lanes);
+    const src2 = merged ? 4 * lanes : 4 * lanes * k[2];
+    const steps = [outputs, cRow, 4 * inputs * taps, k[0] * k[1], src2, 4 * k[2]] as const;
+    last.push({ first: list.length, count: 1 });
+    list.push('turn', from, out, k[2], tapStep, inputs, 4, 4 * taps, 0, ...steps);
   }
-  stages.push(last);
+  stages.push(gather(last, 64).map((stretch) => ({ ...stretch, moves: {} })));
 
   return {
     commands: Int32Array.from(list.words),
@@ -184,120 +160,147 @@ export function planWeight(
     packStages: 0,
     packedBytes: 4 * groupFloats * g.groups,
     workBytes: 0,
-    sharedBytes: 4 * sharedFloats,
+    sharedBytes: together * bytes(most) + 4 * SLACK,
     flops,
   };
 
-  function turnX(chunk: Chunk, ez: number, ey: number, n: number, group: number, at: number): void {
-    const sizes = [ez, ey, px];
-    const start = [chunk.z * s[0] - pb[0], chunk.y * s[1] - pb[1], -pb[2]];
-    // Positions of the extent that fall into x.
+  /** Positions of a chunk's extent that fall into x, and the place in x of the extent's first. */
+  function inside({ from: at, size }: Chunk): { start: number[]; from: number[]; to: number[] } {
+    const sizes = extent(size);
+    const start = at.map((q, axis) => q * s[axis] - pb[axis]);
     const from = start.map((origin, axis) => Math.min(sizes[axis], Math.max(0, -origin)));
     const to = start.map((origin, axis) => Math.max(from[axis], Math.min(sizes[axis], xSize[axis] - origin)));
+    return { start, from, to };
+  }
+
+  /** The commands that turn a chunk: a stretch per picture and group. */
+  function turn(chunk: Chunk): Stretch[] {
+    const stretches: Stretch[] = [];
+    for (let n = 0; n < chunk.pictures; n++) {
+      for (let group = 0; group < g.groups; group++) {
+        const first = list.length;
+        turnX(chunk, n, group);
+        turnY(chunk, n, group);
+        stretches.push({ first, count: list.length - first });
+      }
+    }
+    return stretches;
+  }
+
+  function turnX(chunk: Chunk, n: number, group: number): void {
+    const sizes = extent(chunk.size);
+    const { start, from, to } = inside(chunk);
+    const at = (n * g.groups + group) * product(sizes) * pixel;
     const full = from.every((f, axis) => f === 0 && to[axis] === sizes[axis]);
-    if (!full) list.push('clear', [BASE.shared, at], 4 * product(sizes) * pixel);
+    if (!full) list.push('clear', [BASE.shared, 4 * at], 4 * product(sizes) * pixel);
     const count = to.map((t, axis) => t - from[axis]);
     if (count.some((c) => c === 0)) return;
     const [z, y, x] = from.map((f, axis) => start[axis] + f);
     const source =
       ((chunk.n + n) * g.xChannels + group * inputs) * xPlane + (z * xSize[1] + y) * xSize[2] + x;
-    const target = ((from[0] * ey + from[1]) * px + from[2]) * pixel;
-    const levels = [count[0], 4 * xSize[1] * xSize[2], 4 * ey * px * pixel] as const;
-    const rows = [count[1], 4 * xSize[2], 4 * px * pixel] as const;
-    const dst = [BASE.shared, at + 4 * target] as const;
-    const zeros = pixel - inputs;
+    const target = at + ((from[0] * sizes[1] + from[1]) * sizes[2] + from[2]) * pixel;
+    const levels = [count[0], 4 * xSize[1] * xSize[2], 4 * sizes[1] * sizes[2] * pixel] as const;
+    const rows = [count[1], 4 * xSize[2], 4 * sizes[2] * pixel] as const;
+    const [src, dst] = [[BASE.input, 4 * source] as const, [BASE.shared, 4 * target] as const];
     list.push(
       'turn',
-      [BASE.input, 4 * source],
+      src,
       dst,
       inputs,
       4 * xPlane,
       count[2],
       4,
       4 * pixel,
-      zeros,
+      pixel - inputs,
       ...levels,
       ...rows,
     );
   }
 
-  /** Panels of y: [group][tile of o][position of the chunk][row of the tile]. */
-  function turnY(chunk: Chunk, n: number, group: number, yAt: number, pixels: number): void {
-    const perPicture = chunk.levels * chunk.rows * ySize[2];
+  /** Where the panels of y begin, [group][tile of o][position of the chunk][row of the tile], in floats. */
+  function panelsAt({ pictures, size }: Chunk): number {
+    return pictures * g.groups * product(extent(size)) * pixel;
+  }
+
+  function turnY(chunk: Chunk, n: number, group: number): void {
+    const { size, from } = chunk;
+    const pixels = chunk.pictures * product(size);
     const full = Math.floor(outputs / mr);
+    // Rows that fill the width are one long row.
+    const [rows, width] = size[2] === ySize[2] ? [1, size[1] * size[2]] : [size[1], size[2]];
     const emit = (height: number, tiles: number, firstRow: number) => {
-      for (let z = 0; z < chunk.levels; z++) {
+      for (let z = 0; z < size[0]; z++) {
         const plane = ((chunk.n + n) * g.yChannels + group * outputs + firstRow) * yPlane;
-        const source = plane + ((chunk.z + z) * ySize[1] + chunk.y) * ySize[2];
-        const place = n * perPicture + z * chunk.rows * ySize[2];
-        const target = yAt + group * outputs * pixels + firstRow * pixels + place * height;
-        list.push(
-          'turn',
-          [BASE.weight, 4 * source],
-          [BASE.shared, 4 * target],
-          height,
-          4 * yPlane,
-          chunk.rows * ySize[2],
-          4,
-          4 * height,
-          0,
-          tiles,
-          4 * height * yPlane,
-          4 * height * pixels,
-          1,
-        );
+        const source = plane + ((from[0] + z) * ySize[1] + from[1]) * ySize[2] + from[2];
+        const place = n * product(size) + z * size[1] * size[2];
+        const target = panelsAt(chunk) + (group * outputs + firstRow) * pixels + place * height;
+        const [src, dst] = [[BASE.weight, 4 * source] as const, [BASE.shared, 4 * target] as const];
+        const tile = [tiles, 4 * height * yPlane, 4 * height * pixels] as const;
+        const row = [rows, 4 * ySize[2], 4 * height * width] as const;
+        list.push('turn', src, dst, height, 4 * yPlane, width, 4, 4 * height, 0, ...tile, ...row);
       }
     };
     if (full > 0) emit(mr, full, 0);
     if (outputs > full * mr) emit(outputs - full * mr, 1, full * mr);
   }
 
-  function multiply(
-    fresh: boolean,
-    group: number,
-    row: number,
-    o: number,
-    count: number,
-    {
-      table,
-      pixels,
-      ey,
-      xPicture,
-      yAt,
-    }: { table: number; pixels: number; ey: number; xPicture: number; yAt: number },
-  ): void {
-    const ux = merged ? 0 : row % k[2];
-    const rest = merged ? row : Math.floor(row / k[2]);
-    const [uz, uy] = [Math.floor(rest / k[1]), rest % k[1]];
-    const shift = ((uz * d[0] * ey + uy * d[1]) * px + ux * d[2]) * pixel;
-    const b = [BASE.shared, 4 * (group * xPicture + shift)] as const;
-    for (let from = 0; from < pixels; from += K_BLOCK) {
-      const depth = Math.min(K_BLOCK, pixels - from);
-      const emit = (height: number, tiles: number, firstRow: number) => {
-        const a = [
-          BASE.shared,
-          4 * (yAt + group * outputs * pixels + firstRow * pixels + from * height),
-        ] as const;
-        const c = [BASE.packed, 4 * group * groupFloats + firstRow * cRow + 4 * row * lanes] as const;
-        const start = fresh && from === 0 ? 1 : 0;
-        const strips = [lanes / nr, 0, 4 * nr, 4 * nr] as const;
-        const tile = [tiles, 4 * height * pixels, 0, height * cRow] as const;
-        list.push(
-          `gemm${height}`,
-          a,
-          b,
-          [BASE.tables, table + 4 * from],
-          depth,
-          c,
-          cRow,
-          start,
-          ...strips,
-          ...tile,
-        );
-      };
-      const full = Math.floor(count / mr);
-      if (full > 0) emit(mr, full, o);
-      if (count > full * mr) emit(count - full * mr, 1, o + full * mr);
+  /** The commands that add a chunk's share to every tile: a stretch per group, tap row and block of output channels. */
+  function multiply(chunk: Chunk): Stretch[] {
+    const [, ey, ex] = extent(chunk.size);
+    const picture = product(extent(chunk.size)) * pixel;
+    const pixels = chunk.pictures * product(chunk.size);
+    const places: number[] = [];
+    for (let n = 0; n < chunk.pictures; n++) {
+      for (let z = 0; z < chunk.size[0]; z++) {
+        for (let y = 0; y < chunk.size[1]; y++) {
+          for (let x = 0; x < chunk.size[2]; x++) {
+            const at = (z * s[0] * ey + y * s[1]) * ex + x * s[2];
+            places.push(4 * (n * g.groups * picture + at * pixel));
+          }
+        }
+      }
     }
+    const table = tables.add(places);
+    const stretches: Stretch[] = [];
+    for (let group = 0; group < g.groups; group++) {
+      const panels = panelsAt(chunk) + group * outputs * pixels;
+      for (let row = 0; row < tapRows; row++) {
+        const ux = merged ? 0 : row % k[2];
+        const rest = merged ? row : Math.floor(row / k[2]);
+        const [uz, uy] = [Math.floor(rest / k[1]), rest % k[1]];
+        const tap = ((uz * d[0] * ey + uy * d[1]) * ex + ux * d[2]) * pixel;
+        const b = [BASE.shared, 4 * (group * picture + tap)] as const;
+        for (let o = 0; o < outputs; o += oBlock) {
+          const first = list.length;
+          const end = Math.min(outputs, o + oBlock);
+          for (let from = 0; from < pixels; from += K_BLOCK) {
+            const depth = Math.min(K_BLOCK, pixels - from);
+            const emit = (height: number, tiles: number, firstRow: number) => {
+              const a = [BASE.shared, 4 * (panels + firstRow * pixels + from * height)] as const;
+              const c = [BASE.packed, 4 * group * groupFloats + firstRow * cRow + 4 * row * lanes] as const;
+              const strips = [lanes / nr, 0, 4 * nr, 4 * nr] as const;
+              const tile = [tiles, 4 * height * pixels, 0, height * cRow] as const;
+              list.push(
+                `gemm${height}`,
+                a,
+                b,
+                [BASE.tables, table + 4 * from],
+                depth,
+                c,
+                cRow,
+                0,
+                ...strips,
+                ...tile,
+              );
+            };
+            const full = Math.floor((end - o) / mr);
+            if (full > 0) emit(mr, full, o);
+            if (end - o > full * mr) emit(end - o - full * mr, 1, o + full * mr);
+          }
+          stretches.push({ first, count: list.length - first });
+        }
+      }
+    }
+    return stretches;
   }
 }
