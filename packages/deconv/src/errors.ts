@@ -122,7 +122,12 @@ export function checkName(op: string, argument: string, name: unknown, known: re
  */
 export function checkOptions(op: string, options: unknown, known: readonly string[]): void {
   if (options === undefined) return;
-  if (options === null || typeof options !== 'object' || Array.isArray(options) || ArrayBuffer.isView(options)) {
+  if (
+    options === null ||
+    typeof options !== 'object' ||
+    Array.isArray(options) ||
+    ArrayBuffer.isView(options)
+  ) {
     refuse(op, 'options', `options must be an object, got ${show(options)}`);
   }
   for (const key of Object.keys(options)) {
