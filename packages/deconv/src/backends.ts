@@ -20,8 +20,10 @@ export interface ConfigureOptions {
   /** Threads to work with, the calling one included. Integer ≥ 1. Default: one per processor. Results do not depend on it. */
   readonly threads?: number | undefined;
   /**
-   * Ask V8 to fuse pairs of 128-bit vector operations into 256-bit ones (Node 24 and newer; elsewhere without effect).
-   * It is an experimental flag of the whole process, so it is off unless asked for, and used only after a self-test.
+   * Ask V8 to fuse pairs of 128-bit vector operations into 256-bit ones (Node 24 and newer), or at least to fuse
+   * multiplication with addition (Node 20, where that is not yet the rule). Without effect in pages. These are
+   * experimental flags of the whole process, so they are off unless asked for, and used only after a self-test.
+   * Default false.
    */
   readonly wideSimd?: boolean | undefined;
 }

@@ -49,6 +49,11 @@ export class Heap {
     return this.#used;
   }
 
+  /** Bytes that the memory may grow to. */
+  get capacity(): number {
+    return this.limits.maximum * PAGE;
+  }
+
   /** The memory as floats; made anew after it has grown. */
   get floats(): Float32Array {
     if (this.#floats.buffer !== this.memory.buffer) this.#floats = new Float32Array(this.memory.buffer);

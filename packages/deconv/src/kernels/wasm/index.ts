@@ -3,17 +3,20 @@
  * by plain loops over linear memory, and whatever is left by the reference.
  */
 import type { Backend, ConvAttributes, OpName, OpTable } from '../../backend.js';
-import type { ConvGeometry } from '../../geometry/conv.js';
+import { refuse } from '../../errors.js';
+import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
-import { sizeOf } from '../../shape.js';
+import { showShape, sizeOf } from '../../shape.js';
 import type { Storage } from '../../tensor.js';
 import { Engine } from './engine.js';
+import { OutOfMemory } from './heap.js';
 import { runLoop } from './loops.js';
+import type { Tile } from './microkernels.js';
 import { planDense } from './plan.js';
 import { host } from './platform.js';
 import { forwardProblem, inputGradProblem } from './problem.js';
 import { WasmStorage } from './storage.js';
-import { type Choice, chooseTile } from './tile.js';
+import { type Choice, chooseTile, tryTiles } from './tile.js';
 import { planWeight } from './weight-plan.js';
 
 /** What the backend can be told. */
@@ -22,6 +25,8 @@ export interface WasmOptions {
   readonly threads: number;
   /** Let V8 fuse pairs of 128-bit operations into 256-bit ones, where it can. */
   readonly wideSimd: boolean;
+  /** Register tile to work with. Default: the fastest of those tried. */
+  readonly tile?: Tile | undefined;
 }
 
 /** What is in force. */
@@ -42,12 +47,19 @@ export function processors(): number {
   return (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1;
 }
 
-/** Asks V8 for 256-bit fusion; a process-wide flag, and only Node can set it. True when it was set. */
+/**
+ * Asks V8 for what it has beyond the standard, by flags of the process; only Node can set them. Fused multiply–add needs
+ * one before V8 11.4, where relaxed SIMD came in; fusing vectors to 256 bits has one that works from V8 13 on. Older
+ * engines do not know it, and would complain. True when vectors may be fused.
+ */
 function setWide(): boolean {
   const v8 = host.process?.getBuiltinModule?.('node:v8') as
     | { setFlagsFromString(flag: string): void }
     | undefined;
   if (v8 === undefined) return false;
+  const [major = 0, minor = 0] = (host.process?.versions?.v8 ?? '').split('.').map(Number);
+  if (major === 11 && minor < 4) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+  if (major < 13) return false;
   v8.setFlagsFromString('--experimental-wasm-revectorize');
   return true;
 }
@@ -77,7 +89,7 @@ export class WasmBackend implements Backend {
 
   static open(options: WasmOptions, fallback: Backend): WasmBackend | undefined {
     const wide = options.wideSimd && setWide();
-    const choice = chooseTile(wide);
+    const choice = options.tile === undefined ? chooseTile(wide) : tryTiles([options.tile]);
     if (choice === undefined) return undefined;
     return new WasmBackend(new Engine({ tile: choice.tile, threads: options.threads }), choice, fallback);
   }
@@ -95,7 +107,7 @@ export class WasmBackend implements Backend {
     try {
       if (inputs[0].dtype === 'float32') {
         if (isConv(op)) return this.#conv(op, inputs, attributes as ConvAttributes);
-        const done = runLoop(residency, op, inputs, attributes);
+        const done = this.#loop(op, inputs, attributes);
         if (done !== undefined) return done;
       }
       // The reference reads the values where they are.
@@ -105,15 +117,47 @@ export class WasmBackend implements Backend {
         return { dtype, length, host: () => storage.peek(), read: async () => storage.peek() };
       });
       return residency.fromArray(this.#fallback.run(op, readable, attributes).host());
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      if (isConv(op)) return this.#refuseLarge(op, attributes as ConvAttributes);
+      const name = 'fn' in attributes ? attributes.fn : op;
+      const lengths = inputs.map(({ length }) => length).join(', ');
+      return refuse(name, 'input', `not enough memory for inputs of ${lengths} elements and the output`);
     } finally {
       residency.settle();
     }
   }
 
-  #conv(op: ConvName, inputs: readonly Storage[], { geometry: g, bias, average }: ConvAttributes): Storage {
+  /** A loop over linear memory; what does not fit there is left to the reference. */
+  #loop<K extends OpName>(op: K, inputs: readonly Storage[], attributes: OpTable[K]): Storage | undefined {
+    try {
+      return runLoop(this.#engine.residency, op, inputs, attributes);
+    } catch (error) {
+      if (error instanceof OutOfMemory) return undefined;
+      throw error;
+    }
+  }
+
+  #refuseLarge(op: ConvName, { geometry: g }: ConvAttributes): never {
+    const shapes = [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
+    const [name, order] = LAYOUTS[op];
+    const [input, weight, output] = order.map((which) => shapes[which]);
+    const most = this.#engine.heap.capacity;
+    refuse(
+      name,
+      'input',
+      `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(convBytes(g))}, work space aside; linear memory holds ${gibibytes(most)}`,
+      'compute it in parts: fewer pictures at once, or large ones in tiles',
+    );
+  }
+
+  #conv(op: ConvName, inputs: readonly Storage[], attributes: ConvAttributes): Storage {
+    const { geometry: g, bias, average } = attributes;
     const engine = this.#engine;
     const { residency, tile, kernels } = engine;
     const { commands } = kernels;
+    // Before a plan is made, which for such sizes would be large itself.
+    if (convBytes(g) > engine.heap.capacity) this.#refuseLarge(op, attributes);
     const loaded = engine.plan(keyOf(op, g, bias, average), () => {
       if (op === 'conv.weightGrad') return planWeight(g, { tile, commands });
       const problem = op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
@@ -145,6 +189,24 @@ export class WasmBackend implements Backend {
     this.#engine.close();
   }
 }
+
+/** What each operation is called in a complaint, and which of x, w and y are its two inputs and its output. */
+const LAYOUTS: Readonly<Record<ConvName, readonly [name: string, order: readonly number[]]>> = {
+  'conv.forward': ['convolution', [0, 1, 2]],
+  'conv.inputGrad': ['transposed convolution', [2, 1, 0]],
+  'conv.weightGrad': ['weight gradient', [0, 2, 1]],
+};
+
+/** Bytes of x, w and y together. */
+const convBytes = (g: ConvGeometry): number =>
+  4 * (sizeOf(xShapeOf(g)) + sizeOf(weightShapeOf(g)) + sizeOf(yShapeOf(g)));
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
+/** Linear memory is full, or the host has no more for an array. */
+const isShortage = (error: unknown): boolean =>
+  error instanceof OutOfMemory ||
+  (error instanceof RangeError && /allocation failed|array length/i.test(error.message));
 
 function outputLength(op: ConvName, g: ConvGeometry): number {
   if (op === 'conv.forward') return g.batch * g.yChannels * sizeOf(g.ySize);

@@ -24,7 +24,7 @@ interface Host {
   readonly WebAssembly?: WebAssemblyHost;
   readonly crossOriginIsolated?: boolean;
   readonly process?: {
-    readonly versions?: { readonly node?: string };
+    readonly versions?: { readonly node?: string; readonly v8?: string };
     getBuiltinModule?(name: string): unknown;
   };
 }

@@ -37,6 +37,10 @@ const serve = ({ memory, module, control, bases, thread, epoch, ready, spins }) 
 interface Helper {
   terminate(): unknown;
   unref?(): void;
+  /** Node. */
+  on?(event: 'error', listener: () => void): void;
+  /** Pages. */
+  onerror?: (event: { preventDefault(): void }) => void;
 }
 
 interface NodeThreads {
@@ -75,12 +79,16 @@ export interface Team {
   /** Address of the bases of thread 0; each thread has 64 bytes. */
   readonly bases: number;
   readonly drain: (control: number, bases: number, thread: number) => void;
+  /** Milliseconds without progress after which a helper counts as lost. Default 10,000. */
+  readonly lostAfter?: number | undefined;
 }
 
 /** The calling thread and its helpers. */
 export class Threads {
   readonly #team: Team;
   readonly #helpers: Helper[] = [];
+  /** The host refused helpers, or one was lost: from then on the caller works alone. */
+  #alone = false;
   #words: Int32Array;
 
   constructor(team: Team) {
@@ -95,7 +103,7 @@ export class Threads {
 
   /** Starts helpers until there are `count` threads; they join in as they come up. */
   start(count: number): void {
-    if (!(this.#team.memory.buffer instanceof SharedArrayBuffer)) return;
+    if (this.#alone || !(this.#team.memory.buffer instanceof SharedArrayBuffer)) return;
     while (this.#helpers.length + 1 < count) {
       const thread = this.#helpers.length + 1;
       const { memory, module, control, bases } = this.#team;
@@ -110,10 +118,28 @@ export class Threads {
         ready,
         spins: SPINS,
       };
-      const helper = startHelper(setup);
-      if (helper === undefined) return;
+      let helper: Helper | undefined;
+      try {
+        helper = startHelper(setup);
+      } catch {
+        // Forbidden by the host: a permission model, a content security policy.
+      }
+      if (helper === undefined) {
+        this.#giveUp();
+        return;
+      }
+      helper.on?.('error', () => this.#giveUp());
+      helper.onerror = (event) => {
+        event.preventDefault();
+        this.#giveUp();
+      };
       this.#helpers.push(helper);
     }
+  }
+
+  #giveUp(): void {
+    this.#alone = true;
+    this.stop();
   }
 
   /** Stops all helpers. */
@@ -139,19 +165,20 @@ export class Threads {
   }
 
   #wait(words: Int32Array, count: number): void {
-    const start = Date.now();
     let before = -1;
-    let since = start;
+    let waited = 0;
+    let last = Date.now();
     for (let spins = 1; ; spins++) {
       const done = Atomics.load(words, CONTROL.done);
       if (done >= count) return;
       if (spins % 4096 !== 0) continue;
       const now = Date.now();
-      if (done !== before) {
-        before = done;
-        since = now;
-      } else if (now - since > LOST_AFTER_MS) {
-        this.stop();
+      // A process that was suspended has not waited: whatever the clock says, one look counts for little.
+      waited = done === before ? waited + Math.min(now - last, 100) : 0;
+      before = done;
+      last = now;
+      if (waited > (this.#team.lostAfter ?? LOST_AFTER_MS)) {
+        this.#giveUp();
         throw new Error(
           `deconv: a helper thread was lost in the middle of an operation (${done} of ${count} parts finished); its result is discarded, further operations run on one thread`,
         );

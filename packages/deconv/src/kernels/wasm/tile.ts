@@ -84,7 +84,14 @@ export function chooseTile(wide: boolean): Choice | undefined {
     { mr: 4, nr: 8, relaxed },
   ];
   if (wide) candidates.unshift({ mr: 6, nr: 16, relaxed });
-  const tried = candidates.map((tile) => ({ tile, peak: measure(tile) })).filter(({ peak }) => peak > 0);
+  return tryTiles(candidates);
+}
+
+/** The fastest of the candidates that compute rightly; undefined where none does. */
+export function tryTiles(candidates: readonly Tile[]): Choice | undefined {
+  if (!hasSimd()) return undefined;
+  const able = candidates.filter(({ relaxed }) => !relaxed || hasRelaxed());
+  const tried = able.map((tile) => ({ tile, peak: measure(tile) })).filter(({ peak }) => peak > 0);
   if (tried.length === 0) return undefined;
   const best = tried.reduce((a, b) => (b.peak > a.peak ? b : a));
   return { ...best, tried };
