@@ -22,7 +22,12 @@ interface Cell {
   packed: Map<object, Block> | undefined;
   /** The array is in the user's hands. */
   exposed: boolean;
+  /** A small result: it leaves linear memory with the operation that made it, and only visits it afterwards. */
+  readonly small: boolean;
 }
+
+/** Results of so many bytes or fewer are not worth the account that residents need: copying them is cheaper. */
+const SMALL = 16 * 1024;
 
 /** Bytes that may be resident before the oldest values are copied out; and how many values, for each has an account. */
 const BUDGET = 384 * 1024 * 1024;
@@ -31,6 +36,10 @@ const MOST_RESIDENT = 32_768;
 const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
 const MOST_PACKED = 4;
+
+function bytesOf(dtype: DType, length: number): number {
+  return length * (dtype === 'float64' ? 8 : dtype === 'uint8' ? 1 : 4);
+}
 
 /** Keeps account of what is resident, and makes storages. */
 export class Residency {
@@ -41,6 +50,8 @@ export class Residency {
   /** Cells of the operation under way, and blocks that end with it. */
   readonly #pinned = new Set<Cell>();
   readonly #passing: Block[] = [];
+  /** Small results of the operation under way. */
+  readonly #leaving: Cell[] = [];
   #bytes = 0;
 
   constructor(heap: Heap) {
@@ -63,11 +74,14 @@ export class Residency {
       block: undefined,
       packed: undefined,
       exposed: false,
+      small: false,
     });
   }
 
   /** A storage for a result, in linear memory; and its address. Its values are arbitrary at first. */
   result(dtype: DType, length: number): { storage: WasmStorage; at: number } {
+    const bytes = bytesOf(dtype, length);
+    const small = bytes <= SMALL;
     const cell: Cell = {
       dtype,
       length,
@@ -75,10 +89,13 @@ export class Residency {
       block: undefined,
       packed: undefined,
       exposed: false,
+      small,
     };
     const storage = new WasmStorage(this, cell);
-    const block = this.#place(storage, cell);
-    return { storage, at: block.at };
+    if (!small) return { storage, at: this.#place(storage, cell).at };
+    cell.block = this.take(bytes);
+    this.#leaving.push(cell);
+    return { storage, at: cell.block.at };
   }
 
   /** The address of a storage's values, good until {@link settle}. */
@@ -90,7 +107,7 @@ export class Residency {
       return cell.block.at;
     }
     const array = cell.array as TypedArray;
-    if (cell.exposed) return this.#visit(array);
+    if (cell.exposed || cell.small) return this.#visit(array);
     const block = this.#place(storage, cell);
     this.#copyIn(block, array);
     cell.array = undefined;
@@ -131,6 +148,12 @@ export class Residency {
 
   /** Ends an operation: what it only borrowed goes back. */
   settle(): void {
+    for (const cell of this.#leaving.splice(0)) {
+      const block = cell.block as Block;
+      cell.array = this.#copyOut(cell, block);
+      cell.block = undefined;
+      this.give(block);
+    }
     for (const block of this.#passing.splice(0)) this.give(block);
     this.#pinned.clear();
   }
@@ -138,9 +161,7 @@ export class Residency {
   /** Moves a cell's values to an array, for the user's hands if so said, and leaves nothing behind. */
   bringHome(cell: Cell): TypedArray {
     if (cell.block !== undefined) {
-      const array = allocate(cell.dtype, cell.length);
-      const bytes = new Uint8Array(array.buffer);
-      bytes.set(new Uint8Array(this.heap.memory.buffer, cell.block.at, bytes.length));
+      const array = this.#copyOut(cell, cell.block);
       this.#evict(cell);
       cell.array = array;
     }
@@ -149,7 +170,7 @@ export class Residency {
 
   #place(storage: WasmStorage, cell: Cell): Block {
     if (this.#resident.size >= MOST_RESIDENT) this.#spill(BUDGET, MOST_RESIDENT * KEPT);
-    const block = this.take(cell.length * (cell.dtype === 'float64' ? 8 : cell.dtype === 'uint8' ? 1 : 4));
+    const block = this.take(bytesOf(cell.dtype, cell.length));
     cell.block = block;
     this.#resident.add(cell);
     this.#pinned.add(cell);
@@ -162,6 +183,13 @@ export class Residency {
     this.#passing.push(block);
     this.#copyIn(block, array);
     return block.at;
+  }
+
+  #copyOut({ dtype, length }: Cell, block: Block): TypedArray {
+    const array = allocate(dtype, length);
+    const bytes = new Uint8Array(array.buffer);
+    bytes.set(new Uint8Array(this.heap.memory.buffer, block.at, bytes.length));
+    return array;
   }
 
   #copyIn(block: Block, array: TypedArray): void {
