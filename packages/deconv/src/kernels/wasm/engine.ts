@@ -108,6 +108,11 @@ export class Engine {
     return this.#wanted;
   }
 
+  /** Helper threads that have come up. */
+  get ready(): number {
+    return this.#threads.ready;
+  }
+
   /** The plan of this key, made if it is not known. */
   plan(key: string, make: () => Plan): Loaded {
     const known = this.#plans.get(key);

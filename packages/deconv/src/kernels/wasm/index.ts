@@ -32,6 +32,8 @@ export interface WasmOptions {
 /** What is in force. */
 export interface WasmReport {
   readonly threads: number;
+  /** Helper threads that have come up so far; the first operation that is worth sharing starts them. */
+  readonly ready: number;
   readonly choice: Choice;
 }
 
@@ -95,7 +97,7 @@ export class WasmBackend implements Backend {
   }
 
   get report(): WasmReport {
-    return { threads: this.#engine.threads, choice: this.#choice };
+    return { threads: this.#engine.threads, ready: this.#engine.ready, choice: this.#choice };
   }
 
   upload(values: Parameters<Backend['upload']>[0]): Storage {
@@ -161,7 +163,7 @@ export class WasmBackend implements Backend {
     const loaded = engine.plan(keyOf(op, g, bias, average), () => {
       if (op === 'conv.weightGrad') return planWeight(g, { tile, commands });
       const problem = op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
-      return planDense(problem, g.batch, g.groups, { tile, commands, bias, scale: average });
+      return planDense(problem, g.batch, g.groups, { tile, commands, bias, scale: average, activation });
     });
     const { plan } = loaded;
     const [first, second, third] = inputs;

@@ -101,6 +101,11 @@ export class Threads {
     return 1 + this.#helpers.length;
   }
 
+  /** Helpers that have come up. */
+  get ready(): number {
+    return Atomics.load(this.#current(), CONTROL.ready);
+  }
+
   /** Starts helpers until there are `count` threads; they join in as they come up. */
   start(count: number): void {
     if (this.#alone || !(this.#team.memory.buffer instanceof SharedArrayBuffer)) return;
@@ -145,14 +150,20 @@ export class Threads {
   /** Stops all helpers. */
   stop(): void {
     for (const helper of this.#helpers.splice(0)) helper.terminate();
-    Atomics.store(this.#words, CONTROL.ready, 0);
+    Atomics.store(this.#current(), CONTROL.ready, 0);
+  }
+
+  /** The control block, in the memory as it is since it last grew. */
+  #current(): Int32Array {
+    const { memory, control } = this.#team;
+    if (this.#words.buffer !== memory.buffer) this.#words = new Int32Array(memory.buffer, control, 64);
+    return this.#words;
   }
 
   /** Runs a stage of `count` items, at most 65,535; `alone` leaves the helpers out. */
   run(count: number, alone: boolean): void {
-    const { memory, control, bases, drain } = this.#team;
-    if (this.#words.buffer !== memory.buffer) this.#words = new Int32Array(memory.buffer, control, 64);
-    const words = this.#words;
+    const { control, bases, drain } = this.#team;
+    const words = this.#current();
     const epoch = (Atomics.load(words, CONTROL.epoch) + 1) & 0xffff;
     // This order is what makes tickets safe; see drain.
     Atomics.store(words, CONTROL.epoch, epoch);
