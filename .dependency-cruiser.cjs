@@ -26,6 +26,7 @@ const families = [
   'input',
   'layout',
   'elementwise',
+  'activation',
   'reduce',
   'matmul',
   'softmax',

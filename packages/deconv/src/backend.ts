@@ -12,12 +12,21 @@ import type { WindowGeometry } from './geometry/window.js';
 import type { Shape } from './shape.js';
 import type { DType, Storage, TypedArray } from './tensor.js';
 
+/** A function applied to each output of a convolution before it is stored. */
+export interface Activation {
+  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh';
+  /** leakyRelu [slope], clamp [min, max]. */
+  readonly parameters: readonly number[];
+}
+
 /** Attributes of the convolutions. The bias, if any, is the last input, one value per output channel. */
 export interface ConvAttributes {
   readonly geometry: ConvGeometry;
   readonly bias: boolean;
   /** `conv.inputGrad` only: divide each output by its coverage before the bias. */
   readonly average: boolean;
+  /** `conv.forward` and `conv.inputGrad`: applied last. */
+  readonly activation?: Activation | undefined;
 }
 
 /** Elementwise functions of one argument. */

@@ -17,6 +17,7 @@ export { DeconvError } from './errors.js';
 // geometry, matrices and pictures
 export * from './geometry/index.js';
 // convolution
+export type { ActivationForm, ActivationOption } from './ops/activation.js';
 export {
   type ConvOptions,
   type ConvTransposeOptions,

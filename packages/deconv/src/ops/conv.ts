@@ -11,6 +11,7 @@
  * there is: conv is forward, convTranspose is inputGrad, and double backward needs nothing new.
  */
 import { record, run } from '../autograd.js';
+import type { Activation } from '../backend.js';
 import { checkName, checkOptions, refuse } from '../errors.js';
 import {
   type ConvGeometry,
@@ -25,6 +26,7 @@ import {
 import { coveragePlane } from '../geometry/coverage.js';
 import { showShape } from '../shape.js';
 import { convert, type DType, type Tensor } from '../tensor.js';
+import { type ActivationOption, applyActivation, readActivation, throughActivation } from './activation.js';
 import { mul } from './elementwise.js';
 import { asFloat, fromValues, sameType } from './input.js';
 import { permute } from './layout.js';
@@ -44,15 +46,25 @@ function coverageReciprocal(g: ConvGeometry, dtype: DType): Tensor {
   return fromValues(convert(dtype, values), [1, 1, ...g.xSize]);
 }
 
-function forward(name: string, x: Tensor, w: Tensor, bias: MaybeBias, g: ConvGeometry): Tensor {
+function forward(
+  name: string,
+  x: Tensor,
+  w: Tensor,
+  bias: MaybeBias,
+  g: ConvGeometry,
+  activation?: Activation,
+): Tensor {
   const inputs = bias === undefined ? [x, w] : [x, w, bias];
-  const attributes = { geometry: g, bias: bias !== undefined, average: false };
+  const attributes = { geometry: g, bias: bias !== undefined, average: false, activation };
   const output = run('conv.forward', inputs, attributes, yShapeOf(g));
-  return record(name, output, inputs, (gradY) => [
-    x.requiresGrad ? inputGrad(`${name} gradInput`, gradY, w, undefined, g, false) : null,
-    w.requiresGrad ? weightGrad(`${name} gradWeight`, x, gradY, g) : null,
-    ...biasGradient(gradY, bias),
-  ]);
+  return record(name, output, inputs, (gradOutput, y) => {
+    const gradY = activation === undefined ? gradOutput : throughActivation(gradOutput, y, activation);
+    return [
+      x.requiresGrad ? inputGrad(`${name} gradInput`, gradY, w, undefined, g, false) : null,
+      w.requiresGrad ? weightGrad(`${name} gradWeight`, x, gradY, g) : null,
+      ...biasGradient(gradY, bias),
+    ];
+  });
 }
 
 function inputGrad(
@@ -62,15 +74,13 @@ function inputGrad(
   bias: MaybeBias,
   g: ConvGeometry,
   average: boolean,
+  activation?: Activation,
 ): Tensor {
   const inputs = bias === undefined ? [y, w] : [y, w, bias];
-  const output = run(
-    'conv.inputGrad',
-    inputs,
-    { geometry: g, bias: bias !== undefined, average },
-    xShapeOf(g),
-  );
-  return record(name, output, inputs, (gradX) => {
+  const attributes = { geometry: g, bias: bias !== undefined, average, activation };
+  const output = run('conv.inputGrad', inputs, attributes, xShapeOf(g));
+  return record(name, output, inputs, (gradOutput, x) => {
+    const gradX = activation === undefined ? gradOutput : throughActivation(gradOutput, x, activation);
     // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
     const shared = average ? mul(gradX, coverageReciprocal(g, gradX.dtype)) : gradX;
     return [
@@ -103,6 +113,11 @@ export interface ConvOptions extends ConvGeometryOptions {
   readonly bias?: Tensor | undefined;
   /** `'NCHW'`: (batch, channels, …space); `'NHWC'`: (batch, …space, channels), for input and output. Default `'NCHW'`. */
   readonly dataFormat?: DataFormat | undefined;
+  /**
+   * A function applied to every output before it is stored: `'relu'`, `'sigmoid'`, `'tanh'`, `{ name: 'leakyRelu', slope }`,
+   * `{ name: 'clamp', min, max }`. The same as applying it afterwards, without another pass over memory. Default none.
+   */
+  readonly activation?: ActivationOption | undefined;
 }
 
 /** Options of {@link convTranspose1d}, {@link convTranspose2d} and {@link convTranspose3d}. */
@@ -117,9 +132,11 @@ export interface ConvTransposeOptions extends ConvTransposeGeometryOptions {
    * sum. Default `'sum'`.
    */
   readonly overlap?: 'sum' | 'average' | undefined;
+  /** A function applied to every output before it is stored; as in {@link ConvOptions}. Default none. */
+  readonly activation?: ActivationOption | undefined;
 }
 
-const CONV_OPTIONS = ['bias', 'stride', 'padding', 'dilation', 'groups', 'dataFormat'] as const;
+const CONV_OPTIONS = ['bias', 'stride', 'padding', 'dilation', 'groups', 'dataFormat', 'activation'] as const;
 const CONV_TRANSPOSE_OPTIONS = [...CONV_OPTIONS, 'outputPadding', 'outputShape', 'overlap'] as const;
 
 interface Operands {
@@ -170,7 +187,8 @@ function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptio
   const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
   const geometry = convGeometry(input.shape, weight.shape, options, op);
   checkBias(op, bias, geometry.yChannels);
-  return restore(forward(op, input, weight, bias, geometry));
+  const activation = readActivation(op, options.activation);
+  return restore(forward(op, input, weight, bias, geometry, activation));
 }
 
 function convTranspose(
@@ -191,7 +209,10 @@ function convTranspose(
   }
   const geometry = convTransposeGeometry(input.shape, weight.shape, { ...options, outputShape }, op);
   checkBias(op, bias, geometry.xChannels);
-  return restore(inputGrad(op, input, weight, bias, geometry, overlap === 'average'));
+  const activation = readActivation(op, options.activation);
+  if (overlap === 'sum') return restore(inputGrad(op, input, weight, bias, geometry, false, activation));
+  const averaged = inputGrad(op, input, weight, bias, geometry, true);
+  return restore(activation === undefined ? averaged : applyActivation(averaged, activation));
 }
 
 /** {@link conv2d} along one axis: input (N, C, L), weight (O, C/groups, K). */

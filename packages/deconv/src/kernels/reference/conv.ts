@@ -6,10 +6,11 @@
  * forward adds x·w into y, inputGrad adds y·w into x, weightGrad adds x·y into w. So there is one loop nest, written
  * once, and three innermost lines. Sums are float64 whatever the number type, and rounded once at the end.
  */
-import type { ConvAttributes } from '../../backend.js';
+import type { Activation, ConvAttributes } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
 import { sizeOf } from '../../shape.js';
+import { UNARY } from './unary.js';
 
 type Values = ArrayLike<number>;
 type Reading = 'forward' | 'inputGrad' | 'weightGrad';
@@ -75,42 +76,49 @@ function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Fl
   }
 }
 
-/** What is done to each output before it is rounded: divide by coverage, then add the bias. */
+/** What is done to each output before it is rounded: divide by coverage, add the bias, apply the activation. */
 function finish(
   sum: Float64Array,
   channels: number,
   plane: number,
   bias: Values | undefined,
-  coverage?: Float64Array,
-) {
+  coverage: Float64Array | undefined,
+  activation: Activation | undefined,
+): void {
+  const f = activation === undefined ? undefined : UNARY[activation.fn][0];
+  const parameters = activation?.parameters ?? [];
   for (let at = 0, row = 0; at < sum.length; row++) {
     const add = bias === undefined ? 0 : bias[row % channels];
     for (let i = 0; i < plane; i++, at++) {
       // A pixel that nothing reaches is 0 before the bias, not 0/0.
       if (coverage !== undefined && coverage[i] > 1) sum[at] /= coverage[i];
       sum[at] += add;
+      if (f !== undefined) sum[at] = f(sum[at], parameters);
     }
   }
 }
 
 /** (x, w, bias?) → y */
-export function convForward([x, w, bias]: readonly Values[], { geometry: g }: ConvAttributes): Float64Array {
+export function convForward(
+  [x, w, bias]: readonly Values[],
+  { geometry: g, activation }: ConvAttributes,
+): Float64Array {
   const plane = sizeOf(g.ySize);
   const sum = new Float64Array(g.batch * g.yChannels * plane);
   relate('forward', g, x, w, sum);
-  finish(sum, g.yChannels, plane, bias);
+  finish(sum, g.yChannels, plane, bias, undefined, activation);
   return sum;
 }
 
 /** (y, w, bias?) → x */
 export function convInputGrad(
   [y, w, bias]: readonly Values[],
-  { geometry: g, average }: ConvAttributes,
+  { geometry: g, average, activation }: ConvAttributes,
 ): Float64Array {
   const plane = sizeOf(g.xSize);
   const sum = new Float64Array(g.batch * g.xChannels * plane);
   relate('inputGrad', g, y, w, sum);
-  finish(sum, g.xChannels, plane, bias, average ? coveragePlane(g) : undefined);
+  finish(sum, g.xChannels, plane, bias, average ? coveragePlane(g) : undefined, activation);
   return sum;
 }
 

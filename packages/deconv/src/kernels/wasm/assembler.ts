@@ -46,14 +46,20 @@ const PLAIN = {
   'f32.div': 0x95,
   'f32.min': 0x96,
   'f32.max': 0x97,
+  'f32.reinterpret_i32': 0xbe,
 } as const;
 
 /** Vector instructions without immediates: opcode after the prefix 0xfd. */
 const VECTOR = {
   'f32x4.splat': 19,
+  'f32x4.lt': 67,
   'f32x4.gt': 68,
   'v128.and': 78,
   'v128.bitselect': 82,
+  'f32x4.nearest': 106,
+  'i32x4.shl': 171,
+  'i32x4.add': 174,
+  'f32x4.abs': 224,
   'f32x4.neg': 225,
   'f32x4.add': 228,
   'f32x4.sub': 229,
@@ -61,6 +67,7 @@ const VECTOR = {
   'f32x4.div': 231,
   'f32x4.min': 232,
   'f32x4.max': 233,
+  'i32x4.trunc_sat_f32x4_s': 248,
   'f32x4.relaxed_madd': 0x105,
 } as const;
 
@@ -182,6 +189,11 @@ export class FunctionBuilder {
   /** A load or store at the address on the stack plus `offset` bytes. */
   access(name: AccessName, offset = 0): this {
     return this.#emit(...ACCESS[name], 2, ...unsigned(offset));
+  }
+
+  /** Pushes the vector of four integers, all `value`. */
+  integers(value: number): this {
+    return this.#emit(0x41, ...signed(value), 0xfd, 17);
   }
 
   /** Stores one 64-bit half of the vector on the stack. */

@@ -9,7 +9,7 @@ import { coveragePlane } from '../../geometry/coverage.js';
 import { showShape, sizeOf } from '../../shape.js';
 import type { Storage } from '../../tensor.js';
 import { Engine } from './engine.js';
-import { OutOfMemory } from './heap.js';
+import { type Heap, OutOfMemory } from './heap.js';
 import { runLoop } from './loops.js';
 import type { Tile } from './microkernels.js';
 import { planDense } from './plan.js';
@@ -70,9 +70,11 @@ type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
 
 const isConv = (op: OpName): op is ConvName => op.startsWith('conv.');
 
-function keyOf(op: ConvName, g: ConvGeometry, bias: boolean, average: boolean): string {
-  const { batch, groups, xChannels, yChannels, xSize, ySize, kernelSize, stride, dilation, padBefore } = g;
-  return `${op}|${batch},${groups},${xChannels},${yChannels}|${xSize}|${ySize}|${kernelSize}|${stride}|${dilation}|${padBefore}|${bias}${average}`;
+function keyOf(op: ConvName, { geometry, bias, average, activation }: ConvAttributes): string {
+  const f = activation === undefined ? '' : `${activation.fn}${activation.parameters}`;
+  const { batch, groups, xChannels, yChannels, xSize, ySize, kernelSize, stride, dilation, padBefore } =
+    geometry;
+  return `${op}|${batch},${groups},${xChannels},${yChannels}|${xSize}|${ySize}|${kernelSize}|${stride}|${dilation}|${padBefore}|${bias}${average}${f}`;
 }
 
 /** The WebAssembly backend. Made synchronously; undefined where there is no WebAssembly with SIMD. */
@@ -98,6 +100,11 @@ export class WasmBackend implements Backend {
 
   get report(): WasmReport {
     return { threads: this.#engine.threads, ready: this.#engine.ready, choice: this.#choice };
+  }
+
+  /** The linear memory. */
+  get heap(): Heap {
+    return this.#engine.heap;
   }
 
   upload(values: Parameters<Backend['upload']>[0]): Storage {
@@ -154,13 +161,13 @@ export class WasmBackend implements Backend {
   }
 
   #conv(op: ConvName, inputs: readonly Storage[], attributes: ConvAttributes): Storage {
-    const { geometry: g, bias, average } = attributes;
+    const { geometry: g, bias, average, activation } = attributes;
     const engine = this.#engine;
     const { residency, tile, kernels } = engine;
     const { commands } = kernels;
     // Before a plan is made, which for such sizes would be large itself.
     if (convBytes(g) > engine.heap.capacity) this.#refuseLarge(op, attributes);
-    const loaded = engine.plan(keyOf(op, g, bias, average), () => {
+    const loaded = engine.plan(keyOf(op, attributes), () => {
       if (op === 'conv.weightGrad') return planWeight(g, { tile, commands });
       const problem = op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
       return planDense(problem, g.batch, g.groups, { tile, commands, bias, scale: average, activation });

@@ -11,6 +11,7 @@
  * A microkernel contains no shuffle and no load between its last stores: either would keep V8 from fusing its vectors to
  * 256 bits. Interleaving is done by `store2`, from a small buffer.
  */
+import { activate } from './activations.js';
 import {
   type FunctionBuilder,
   type Local,
@@ -614,6 +615,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   add('store4', store4);
   add('turn', turn);
   add('clear', clear);
+  add('activate', activate);
   const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));
   m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
     f.countdown(count, 1, () => {

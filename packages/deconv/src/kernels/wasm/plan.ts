@@ -11,6 +11,8 @@
  *   4. store    from the small result buffer to the output, phases interleaved, bias added, averaged.
  */
 
+import type { Activation } from '../../backend.js';
+import { ACTIVATION } from './activations.js';
 import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS, type Tile, WIDER } from './microkernels.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
 
@@ -183,6 +185,8 @@ interface Result {
   readonly at: number;
   /** Bytes from one row (channel) to the next. */
   readonly row: number;
+  /** Floats of a row that hold results. */
+  readonly positions: number;
   readonly strips: Strips;
 }
 
@@ -206,6 +210,7 @@ class DensePlanner {
   readonly #grid: readonly number[];
   readonly #bias: boolean;
   readonly #scale: boolean;
+  readonly #activation: Activation | undefined;
   readonly #regular: number;
   #groups: readonly Group[] = [];
   #layout: Layout;
@@ -215,12 +220,13 @@ class DensePlanner {
   #origin = 0;
   #workBytes = 0;
 
-  constructor(p: Problem, tile: Tile, commands: Commands, bias: boolean, scale: boolean) {
+  constructor(p: Problem, { tile, commands, bias, scale, activation }: DenseOptions) {
     this.#p = p;
     this.#tile = tile;
     this.#list = new CommandList(commands);
     this.#bias = bias;
     this.#scale = scale;
+    this.#activation = activation;
     this.#reach = p.classes.map((classes, axis) => reachOf(classes, p.inStride[axis]));
     this.#grid = p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
     this.#regular = this.#tables.add(Array.from({ length: K_BLOCK }, (_, k) => 4 * tile.nr * k));
@@ -498,7 +504,7 @@ class DensePlanner {
           strips = stripsOf(size[1], size[2], this.#layout.x, nr, false);
         const packs = packable(strips) && (strips.kind === 'short' || rows >= packFrom);
         const row = 4 * (roundUp(strips.level * size[0], 16) + 16);
-        const result = { at, row, strips };
+        const result = { at, row, positions: strips.level * size[0], strips };
         results.push(result);
         at += rows * row + SLACK * 4;
         this.#workBytes = Math.max(this.#workBytes, at);
@@ -510,7 +516,22 @@ class DensePlanner {
           this.#multiply(group, block.panels[which], rows, size[0], result);
         }
       }
+      if (this.#activation !== undefined) this.#activate(this.#activation, block, results);
       this.#store(box, block, results);
+    }
+  }
+
+  /** Bias and activation, in the result buffer: its rows are contiguous, those of the output are not. */
+  #activate({ fn, parameters }: Activation, block: Block, results: readonly Result[]): void {
+    const bias = this.#bias ? ([BASE.bias, 4 * block.from] as const) : 0;
+    const [p0, p1] = new Int32Array(Float32Array.of(parameters[0] ?? 0, parameters[1] ?? 0).buffer);
+    for (const [which, group] of this.#groups.entries()) {
+      const { at, row, positions } = results[which];
+      for (const number of group.phases.keys()) {
+        const c = [BASE.work, at + number * block.count * row] as const;
+        const bias1 = this.#bias ? 4 : 0;
+        this.#list.push('activate', c, block.count, row, bias, bias1, positions, ACTIVATION[fn], p0, p1);
+      }
     }
   }
 
@@ -682,8 +703,9 @@ class DensePlanner {
     const p = this.#p;
     const [, height, width] = p.outSize;
     const outPlane = 4 * product(p.outSize);
-    const bias = this.#bias ? ([BASE.bias, 4 * block.from] as const) : 0;
-    const bias1 = this.#bias ? 4 : 0;
+    const biased = this.#bias && this.#activation === undefined;
+    const bias = biased ? ([BASE.bias, 4 * block.from] as const) : 0;
+    const bias1 = biased ? 4 : 0;
     const lines = new Map<string, Line[]>();
     for (const [which, group] of this.#groups.entries()) {
       const { at, row, strips } = results[which];
@@ -763,20 +785,18 @@ interface Line {
   readonly x: number;
 }
 
+/** What a dense plan is made for, besides its problem. */
+export interface DenseOptions {
+  readonly tile: Tile;
+  readonly commands: Commands;
+  /** There is a bias. */
+  readonly bias: boolean;
+  /** Outputs are multiplied by a plane of factors; not together with an activation. */
+  readonly scale: boolean;
+  readonly activation?: Activation | undefined;
+}
+
 /** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
-export function planDense(
-  problem: Problem,
-  batch: number,
-  groups: number,
-  options: {
-    readonly tile: Tile;
-    readonly commands: Commands;
-    readonly bias: boolean;
-    readonly scale: boolean;
-  },
-): Plan {
-  return new DensePlanner(problem, options.tile, options.commands, options.bias, options.scale).plan(
-    batch,
-    groups,
-  );
+export function planDense(problem: Problem, batch: number, groups: number, options: DenseOptions): Plan {
+  return new DensePlanner(problem, options).plan(batch, groups);
 }
