@@ -40,7 +40,7 @@ interface Helper {
   /** Node. */
   on?(event: 'error', listener: () => void): void;
   /** Pages. */
-  onerror?: (event: { preventDefault(): void }) => void;
+  addEventListener?(type: 'error', listener: (event: { preventDefault(): void }) => void): void;
 }
 
 interface NodeThreads {
@@ -134,10 +134,10 @@ export class Threads {
         return;
       }
       helper.on?.('error', () => this.#giveUp());
-      helper.onerror = (event) => {
+      helper.addEventListener?.('error', (event) => {
         event.preventDefault();
         this.#giveUp();
-      };
+      });
       this.#helpers.push(helper);
     }
   }
