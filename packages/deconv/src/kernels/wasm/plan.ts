@@ -91,7 +91,9 @@ export const K_BLOCK = 256;
 /** Targets for the buffers of a band, in bytes: together they should stay in the second-level cache, or near it. */
 const PADDED_TARGET = 640 * 1024;
 const RESULT_TARGET = 512 * 1024;
-const PACKED_B_TARGET = 1024 * 1024;
+/** Rows of results that a band should hold at a time, if there are so many. */
+const MOST_ROWS = 256;
+const PACKED_B_TARGET = 2 * 1024 * 1024;
 /** From this many tiles on, B is read often enough to be packed. */
 const PACK_FROM_TILES = 8;
 /** Floats behind a buffer that vector loads may read, or stores may touch. */
@@ -127,6 +129,15 @@ function reachOf(classes: readonly AxisClass[], stride: number): Reach {
   return { residues, low, span: Math.max(...steps) - low };
 }
 
+/** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
+interface Packing {
+  /** Table of the rows' byte offsets in the padded input, and their number. */
+  readonly rows: number;
+  readonly count: number;
+  /** Per group of the packing: table of byte offsets within a strip, one per k. */
+  readonly index: readonly number[];
+}
+
 /** A class of phases over all axes: one matrix product. */
 interface Group {
   readonly axes: readonly [AxisClass, AxisClass, AxisClass];
@@ -135,6 +146,8 @@ interface Group {
   readonly k: number;
   /** Byte offsets of the rows of B in the padded input, one per k. */
   readonly kTable: number;
+  /** The same rows within a packed strip of their own. */
+  readonly alone: Packing;
   /** Byte offsets of the taps in the weight, one per k. */
   readonly wTable: number;
 }
@@ -190,6 +203,13 @@ interface Result {
   readonly strips: Strips;
 }
 
+/** Strips of B that have been packed, and where in the work space. */
+interface Packed {
+  readonly packing: Packing;
+  readonly at: number;
+  readonly strips: Strips;
+}
+
 /** Strides of the padded input of a band, in floats. */
 interface Layout {
   readonly x: number;
@@ -211,7 +231,8 @@ class DensePlanner {
   readonly #bias: boolean;
   readonly #scale: boolean;
   readonly #activation: Activation | undefined;
-  readonly #regular: number;
+  /** One packing for all groups, if there are several: neighbouring phases see mostly the same rows. */
+  #together: Packing | undefined;
   #groups: readonly Group[] = [];
   #layout: Layout;
   /** The input needs no padding and no splitting: its rows are read where they are. */
@@ -229,7 +250,6 @@ class DensePlanner {
     this.#activation = activation;
     this.#reach = p.classes.map((classes, axis) => reachOf(classes, p.inStride[axis]));
     this.#grid = p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
-    this.#regular = this.#tables.add(Array.from({ length: K_BLOCK }, (_, k) => 4 * tile.nr * k));
     this.#plain = this.#reach.every(({ low, span, residues }, axis) => {
       const inside = this.#grid[axis] <= p.inSize[axis];
       return low === 0 && span === 0 && residues.join() === '0' && p.inStride[axis] === 1 && inside;
@@ -251,7 +271,7 @@ class DensePlanner {
   }
 
   /** Cuts the grid into bands whose buffers keep to the targets; at least `least` of them if the grid allows. */
-  #bandSize(rows: number, k: number, least: number): number[] {
+  #bandSize(rows: number, allRows: number, k: number, least: number): number[] {
     const grid = this.#grid;
     const size = [...grid];
     const { nr, mr } = this.#tile;
@@ -260,7 +280,7 @@ class DensePlanner {
       const positions = size[0] * size[1] * roundUp(size[2], nr);
       return (
         this.#layoutOf(size).floats * 4 > PADDED_TARGET ||
-        Math.min(rows, 8 * mr) * positions * 4 > RESULT_TARGET ||
+        Math.min(allRows, MOST_ROWS) * positions * 4 > RESULT_TARGET ||
         (rows >= PACK_FROM_TILES * mr && k * positions * 4 > PACKED_B_TARGET)
       );
     };
@@ -283,13 +303,19 @@ class DensePlanner {
       p.classes[1].flatMap((y) => p.classes[2].map((x) => [z, y, x] as const)),
     );
     const rows = combos.map((axes) => product(axes.map((c) => c.phases.length)) * p.outChannels);
-    const depth = combos.map((axes) => product(axes.map((c) => c.offsets.length)) * p.inChannels);
+    const allRows = rows.reduce((sum, count) => sum + count, 0);
+    // Distinct rows of B, should all groups be packed together.
+    const depth =
+      p.inChannels * product(p.classes.map((list) => new Set(list.flatMap((c) => c.offsets)).size));
     // Enough items for a few threads to share evenly, unless the work is too small to share at all.
     const shared = flops >= SHARE_FROM_FLOPS;
     const least = shared ? Math.ceil(8 / Math.max(1, batch * groups)) : 1;
-    const size = this.#bandSize(Math.max(1, ...rows), Math.max(1, ...depth), least);
+    const size = this.#bandSize(Math.max(1, ...rows), allRows, depth, least);
     this.#layout = this.#layoutOf(size);
-    this.#groups = combos.map((axes) => this.#group(axes));
+    const rowsOf = new Map<Group, readonly number[]>();
+    this.#groups = combos.map((axes) => this.#group(axes, rowsOf));
+    if (combos.length > 1)
+      this.#together = this.#packingOf(this.#groups.map((group) => rowsOf.get(group) ?? []));
 
     const { blocks, packedFloats, packs } = this.#packing(size);
     const grid = this.#grid;
@@ -400,7 +426,17 @@ class DensePlanner {
     return 2 * times * p.inChannels * p.outChannels * product(perAxis);
   }
 
-  #group(axes: readonly [AxisClass, AxisClass, AxisClass]): Group {
+  /** One packing for groups that each see the given rows: every distinct row once. */
+  #packingOf(rows: readonly (readonly number[])[]): Packing {
+    const places = new Map<number, number>();
+    for (const row of rows.flat()) if (!places.has(row)) places.set(row, places.size);
+    const index = rows.map((own) =>
+      this.#tables.add(own.map((row) => 4 * this.#tile.nr * (places.get(row) ?? 0))),
+    );
+    return { rows: this.#tables.add([...places.keys()]), count: places.size, index };
+  }
+
+  #group(axes: readonly [AxisClass, AxisClass, AxisClass], rowsOf: Map<Group, readonly number[]>): Group {
     const p = this.#p;
     const { plane, channel, y: height, x: width } = this.#layout;
     const residues = this.#reach.map((reach) => reach.residues.length);
@@ -426,12 +462,17 @@ class DensePlanner {
     }
     // Input channels outermost: neighbouring taps of one channel share cache lines.
     const channels = Array.from({ length: p.inChannels }, (_, i) => i);
-    const kTable = this.#tables.add(channels.flatMap((i) => rows.map((row) => 4 * (i * channel + row))));
+    const offsets = channels.flatMap((i) => rows.map((row) => 4 * (i * channel + row)));
+    const kTable = this.#tables.add(offsets);
+    const index = this.#tables.add(offsets.map((_, at) => 4 * this.#tile.nr * at));
+    const alone = { rows: kTable, count: offsets.length, index: [index] };
     const wTable = this.#tables.add(channels.flatMap((i) => taps.map((tap) => 4 * (i * p.weightIn + tap))));
     const phases = axes[0].phases.flatMap((z) =>
       axes[1].phases.flatMap((y) => axes[2].phases.map((x) => [z, y, x] as const)),
     );
-    return { axes, phases, k: rows.length * p.inChannels, kTable, wTable };
+    const group = { axes, phases, k: offsets.length, kTable, alone, wTable };
+    rowsOf.set(group, offsets);
+    return group;
   }
 
   /** Blocks of output channels whose results fit the buffer, the place of their panels, and the commands that pack them. */
@@ -487,33 +528,65 @@ class DensePlanner {
     if (this.#plain)
       this.#origin = (box.from[0] * this.#layout.y + box.from[1]) * this.#layout.x + box.from[2];
     else this.#pad(box);
+    // The part of the band that each class reaches.
+    const reached = this.#groups.map(({ axes }) =>
+      box.size.map((length, axis) => Math.max(0, Math.min(length, axes[axis].count - box.from[axis]))),
+    );
     // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets.
     const packFrom = this.#plain ? mr + 1 : PACK_FROM_TILES * mr;
+    const fits = (count: number, strips: Strips, levels: number) =>
+      4 * count * strips.level * levels <= PACKED_B_TARGET;
+    const worth = (group: Group, channels: number, strips: Strips) =>
+      strips.kind === 'short' || group.phases.length * channels >= packFrom;
+    const channels = blocks.reduce((sum, block) => sum + block.count, 0);
+
+    // All groups' rows packed once for the whole band, if they reach equally far and it is worth it.
+    let start = this.#layout.floats * 4;
+    const packing = this.#together ?? this.#groups[0]?.alone;
+    const [[levels, height, width]] = reached;
+    const alike = reached.every((size) => size.join() === reached[0].join() && !size.includes(0));
+    let common: Packed | undefined;
+    if (alike && packing !== undefined) {
+      const strips = stripsOf(height, width, this.#layout.x, nr, true);
+      if (
+        fits(packing.count, strips, levels) &&
+        this.#groups.some((group) => worth(group, channels, strips))
+      ) {
+        common = { packing, at: start, strips };
+        this.#packStrips(common, levels);
+        start += 4 * (packing.count * strips.level * levels + SLACK);
+      }
+    }
     for (const block of blocks) {
-      let at = this.#layout.floats * 4;
+      let at = start;
       const results: Result[] = [];
       for (const [which, group] of this.#groups.entries()) {
-        // The part of the band that this class reaches.
-        const size = box.size.map((length, axis) =>
-          Math.max(0, Math.min(length, group.axes[axis].count - box.from[axis])),
-        );
+        const size = reached[which];
         const rows = group.phases.length * block.count;
-        const packable = (strips: Strips) => group.k * strips.level * size[0] * 4 <= 2 * PACKED_B_TARGET;
-        let strips = stripsOf(size[1], size[2], this.#layout.x, nr, true);
-        if (strips.kind === 'short' && !packable(strips))
-          strips = stripsOf(size[1], size[2], this.#layout.x, nr, false);
-        const packs = packable(strips) && (strips.kind === 'short' || rows >= packFrom);
+        const { x } = this.#layout;
+        let strips = common?.strips ?? stripsOf(size[1], size[2], x, nr, true);
+        let packs =
+          common === undefined && worth(group, block.count, strips) && fits(group.k, strips, size[0]);
+        if (common === undefined && strips.kind === 'short' && !packs) {
+          strips = stripsOf(size[1], size[2], x, nr, false);
+          packs = worth(group, block.count, strips) && fits(group.k, strips, size[0]);
+        }
         const row = 4 * (roundUp(strips.level * size[0], 16) + 16);
         const result = { at, row, positions: strips.level * size[0], strips };
         results.push(result);
         at += rows * row + SLACK * 4;
         this.#workBytes = Math.max(this.#workBytes, at);
-        if (size.some((length) => length === 0)) continue;
-        if (packs) {
-          this.#multiplyPacked(group, block.panels[which], rows, size[0], result, at);
-          this.#workBytes = Math.max(this.#workBytes, at + 4 * (group.k * strips.level * size[0] + SLACK));
+        if (size.includes(0)) continue;
+        const panel = block.panels[which];
+        if (common !== undefined) {
+          this.#multiplyPacked(group, panel, rows, size[0], result, common, which);
+        } else if (packs) {
+          const own = { packing: group.alone, at, strips };
+          this.#packStrips(own, size[0]);
+          this.#multiplyPacked(group, panel, rows, size[0], result, own, 0);
+          this.#workBytes = Math.max(this.#workBytes, at + 4 * (group.k * result.positions + SLACK));
         } else {
-          this.#multiply(group, block.panels[which], rows, size[0], result);
+          this.#multiply(group, panel, rows, size[0], result);
         }
       }
       if (this.#activation !== undefined) this.#activate(this.#activation, block, results);
@@ -640,60 +713,57 @@ class DensePlanner {
     }
   }
 
-  /** Rows of B packed strip by strip first, at `packAt`. */
+  /** Rows of B, packed strip by strip. */
+  #packStrips({ packing, at, strips }: Packed, levels: number): void {
+    const { nr } = this.#tile;
+    const { x: width, y: height } = this.#layout;
+    const stripBytes = 4 * nr * packing.count;
+    // Second vector, and second pair of vectors, of a strip: further along the row, or in the next rows.
+    const short = strips.kind === 'short';
+    const d1 = short && strips.pitch === 4 ? 4 * width : 16;
+    const d2 = short ? 4 * width * (strips.pitch === 4 ? 2 : 1) : 32;
+    const table = [BASE.tables, packing.rows] as const;
+    const perLevel = strips.perRun * strips.runs;
+    const { count } = packing;
+    for (let z = 0; z < levels; z++) {
+      const source = (run: number) => this.#source(z * height * width + run * strips.runStep);
+      const target = (run: number) =>
+        [BASE.work, at + (z * perLevel + run * strips.perRun) * stripBytes] as const;
+      if (strips.perRun === 1) {
+        this.#list.push('packB', source(0), target(0), table, count, strips.runs, 4 * strips.runStep, d1, d2);
+      } else {
+        for (let run = 0; run < strips.runs; run++) {
+          this.#list.push('packB', source(run), target(run), table, count, strips.perRun, 4 * nr, d1, d2);
+        }
+      }
+    }
+  }
+
+  /** Rows of B from packed strips; `which` is the group's number in the packing. */
   #multiplyPacked(
     group: Group,
     panel: number,
     rows: number,
     levels: number,
-    result: Result,
-    packAt: number,
+    { at, row, strips }: Result,
+    packed: Packed,
+    which: number,
   ): void {
     const { nr } = this.#tile;
-    const { at, row, strips } = result;
-    const { x: width, y: height } = this.#layout;
-    const stripBytes = 4 * nr * group.k;
-    // Second vector, and second pair of vectors, of a strip: further along the row, or in the next rows.
-    const short = strips.kind === 'short';
-    const d1 = short && strips.pitch === 4 ? 4 * width : 16;
-    const d2 = short ? 4 * width * (strips.pitch === 4 ? 2 : 1) : 32;
-    const table = [BASE.tables, group.kTable] as const;
-    const perLevel = strips.perRun * strips.runs;
-    for (let z = 0; z < levels; z++) {
-      const source = (run: number) => this.#source(z * height * width + run * strips.runStep);
-      const target = (run: number) =>
-        [BASE.work, packAt + (z * perLevel + run * strips.perRun) * stripBytes] as const;
-      if (strips.perRun === 1) {
-        this.#list.push(
-          'packB',
-          source(0),
-          target(0),
-          table,
-          group.k,
-          strips.runs,
-          4 * strips.runStep,
-          d1,
-          d2,
-        );
-      } else {
-        for (let run = 0; run < strips.runs; run++) {
-          this.#list.push('packB', source(run), target(run), table, group.k, strips.perRun, 4 * nr, d1, d2);
-        }
-      }
-    }
-    const count = perLevel * levels;
+    const stripBytes = 4 * nr * packed.packing.count;
+    const count = strips.perRun * strips.runs * levels;
     for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
       const depth = Math.min(K_BLOCK, group.k - k);
       this.#tiles(rows, (tileRows, tiles, firstRow) => {
         const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * tileRows)] as const;
-        const b = [BASE.work, packAt + 4 * nr * k] as const;
+        const b = [BASE.work, packed.at] as const;
+        const table = [BASE.tables, packed.packing.index[which] + 4 * k] as const;
         const c = [BASE.work, at + firstRow * row] as const;
         const tile = [tiles, 4 * tileRows * group.k, 0, tileRows * row] as const;
         const strip = [count, 0, stripBytes, 4 * nr] as const;
         // The outer loop is over what would not stay in the cache if it were inner.
         const order = tiles * tileRows * depth > A_STAYS_FLOATS ? [...tile, ...strip] : [...strip, ...tile];
-        const regular = [BASE.tables, this.#regular] as const;
-        this.#list.push(`gemm${tileRows}`, a, b, regular, depth, c, row, k === 0 ? 1 : 0, ...order);
+        this.#list.push(`gemm${tileRows}`, a, b, table, depth, c, row, k === 0 ? 1 : 0, ...order);
       });
     }
   }
