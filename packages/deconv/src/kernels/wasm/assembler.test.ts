@@ -1,0 +1,226 @@
+/** The assembler: tiny modules whose results are known, and encodings at the edges where one byte becomes two. */
+import { describe, expect, it } from 'vitest';
+import { type FunctionBuilder, type Local, ModuleBuilder, type ValueType } from './assembler.js';
+import { webAssembly } from './platform.js';
+
+const LIMITS = { initial: 2, maximum: 4, shared: false };
+
+/** Compiles `build` as the function `f` and runs it; gives the memory. */
+function run(
+  parameters: readonly ValueType[],
+  build: (f: FunctionBuilder, ...p: Local[]) => void,
+  ...values: number[]
+) {
+  const { exports, memory } = link(new ModuleBuilder(LIMITS).func('f', parameters, build));
+  exports['f'](...values);
+  return new DataView(memory.buffer);
+}
+
+function link(m: ModuleBuilder) {
+  const { Memory, Module, Instance } = webAssembly();
+  const memory = new Memory(LIMITS);
+  const { exports } = new Instance(new Module(m.bytes()), { env: { memory } });
+  return { exports, memory };
+}
+
+const EDGES = [0, 1, 63, 64, 127, 128, 8191, 8192, 16383, 16384, 2 ** 20 - 1, 2 ** 27, 2 ** 31 - 1];
+
+describe('numbers', () => {
+  it.each([...EDGES, ...EDGES.map((n) => -n - 1)])('constant %i', (value) => {
+    const memory = run([], (f) => f.i32(0).i32(value).access('i32.store'));
+    expect(memory.getInt32(0, true)).toBe(value);
+  });
+
+  it.each([0, -0, 1.5, -3e-40, 3.4e38, Number.POSITIVE_INFINITY, Number.NaN])('float %d', (value) => {
+    const memory = run([], (f) => f.i32(0).f32(value).access('f32.store'));
+    expect(memory.getFloat32(0, true)).toBe(Math.fround(value));
+  });
+
+  it.each([0, 4, 63, 64, 127, 128, 16383, 16384, 65535, 65536])('offset %i of an access', (offset) => {
+    const memory = run([], (f) => f.i32(8).i32(-7).access('i32.store', offset));
+    expect(memory.getInt32(8 + offset, true)).toBe(-7);
+  });
+
+  it('numbers locals and functions beyond 127', () => {
+    const m = new ModuleBuilder(LIMITS);
+    for (let n = 0; n < 300; n++) {
+      m.func(`write${n}`, ['i32'], (f, at) => {
+        const many = Array.from({ length: 200 }, () => f.local('i32'));
+        f.i32(n).set(many[199]).get(at).get(many[199]).access('i32.store');
+      });
+    }
+    m.func('f', [], (f) => f.i32(0).call(m.indexOf('write299')));
+    m.func('g', [], (f) => f.i32(4).i32(150).callIndirect(0));
+    const { exports, memory } = link(m);
+    exports['f']();
+    exports['g']();
+    expect([...new Int32Array(memory.buffer, 0, 2)]).toEqual([299, 150]);
+  });
+
+  it('keeps locals of all types apart, declared in any order', () => {
+    const memory = run(
+      ['i32', 'f32'],
+      (f, p, q) => {
+        const a = f.local('v128');
+        const b = f.local('i32');
+        const c = f.local('f32');
+        const d = f.local('v128');
+        const e = f.local('i32');
+        f.splat(2).set(a).splat(3).set(d).i32(5).set(b).f32(7).set(c).i32(11).set(e);
+        f.i32(0).get(a).get(d).op('f32x4.mul').access('v128.store');
+        f.i32(16).get(b).get(e).op('i32.mul').get(p).op('i32.add').access('i32.store');
+        f.i32(20).get(c).get(q).op('f32.sub').access('f32.store');
+      },
+      1000,
+      0.5,
+    );
+    expect([0, 4, 8, 12].map((at) => memory.getFloat32(at, true))).toEqual([6, 6, 6, 6]);
+    expect(memory.getInt32(16, true)).toBe(1055);
+    expect(memory.getFloat32(20, true)).toBe(6.5);
+  });
+});
+
+describe('control flow', () => {
+  /** Stores how often the body of a countdown ran and what was left. */
+  const counted = (start: number, step: number) => {
+    const memory = run(
+      ['i32'],
+      (f, counter) => {
+        const times = f.local('i32');
+        f.countdown(counter, step, () => f.add(times, 1));
+        f.i32(0).get(times).access('i32.store').i32(4).get(counter).access('i32.store');
+      },
+      start,
+    );
+    return [memory.getInt32(0, true), memory.getInt32(4, true)];
+  };
+
+  it.each([
+    [0, 1, 0, 0],
+    [1, 1, 1, 0],
+    [7, 1, 7, 0],
+    [-3, 1, 0, -3],
+    [3, 4, 0, 3],
+    [4, 4, 1, 0],
+    [11, 4, 2, 3],
+    [-(2 ** 31), 4, 0, -(2 ** 31)],
+  ])('countdown from %i by %i runs %i times and leaves %i', (start, step, times, left) => {
+    expect(counted(start, step)).toEqual([times, left]);
+  });
+
+  it('leaves the right one of nested blocks and loops', () => {
+    // Σ over i of i for odd i < n, stopping at i = 9, by hand.
+    const sum = (n: number) =>
+      run(
+        ['i32'],
+        (f, limit) => {
+          const i = f.local('i32');
+          const total = f.local('i32');
+          f.block((leave) => {
+            f.loop((again) => {
+              f.get(i).get(limit).op('i32.ge_s');
+              leave();
+              f.get(i).i32(9).op('i32.gt_s');
+              leave();
+              f.block((skip) => {
+                f.get(i).i32(1).op('i32.and').op('i32.eqz');
+                skip();
+                f.add(total, i);
+              });
+              f.add(i, 1).i32(1);
+              again();
+            });
+          });
+          f.i32(0).get(total).access('i32.store');
+        },
+        n,
+      ).getInt32(0, true);
+    expect([0, 1, 2, 6, 100].map(sum)).toEqual([0, 0, 1, 9, 25]);
+  });
+
+  it('if, with and without otherwise, inside a loop that is left from within', () => {
+    const memory = run(
+      ['i32'],
+      (f, n) => {
+        const [even, odd] = [f.local('i32'), f.local('i32')];
+        f.block((leave) => {
+          f.countdown(n, 1, () => {
+            f.get(n).i32(1).op('i32.and');
+            f.if(
+              () => f.add(odd, 1),
+              () => f.add(even, 1),
+            );
+            f.get(n).i32(4).op('i32.eq');
+            f.if(() => {
+              f.i32(1);
+              leave();
+            });
+          });
+          f.i32(8).i32(99).access('i32.store');
+        });
+        f.i32(0).get(even).access('i32.store').i32(4).get(odd).access('i32.store');
+      },
+      7,
+    );
+    expect([0, 4, 8].map((at) => memory.getInt32(at, true))).toEqual([2, 2, 0]);
+  });
+
+  it('selects, and calls by table in the order of definition', () => {
+    const m = new ModuleBuilder(LIMITS);
+    m.func('one', ['i32'], (f, at) => f.get(at).i32(1).access('i32.store'));
+    m.func('two', ['i32'], (f, at) => f.get(at).i32(2).access('i32.store'));
+    m.func('f', ['i32', 'i32'], (f, at, which) => {
+      f.get(at).i32(m.indexOf('two')).i32(m.indexOf('one')).get(which).op('select').callIndirect(0);
+    });
+    const { exports, memory } = link(m);
+    exports['f'](0, 0);
+    exports['f'](4, 1);
+    expect([...new Int32Array(memory.buffer, 0, 2)]).toEqual([1, 2]);
+  });
+});
+
+describe('memory and vectors', () => {
+  it('copies, fills, and adds atomically', () => {
+    const memory = run([], (f) => {
+      f.i32(0).i32(0x5a).i32(8).memoryFill();
+      f.i32(100).i32(4).i32(6).memoryCopy();
+      f.i32(200).i32(41).access('i32.store').i32(200).i32(1).access('i32.atomic.rmw.add').op('drop');
+      f.i32(204).i32(200).access('i32.atomic.load').access('i32.store');
+    });
+    const bytes = (at: number, n: number) => Array.from({ length: n }, (_, i) => memory.getUint8(at + i));
+    expect(bytes(0, 9)).toEqual([...new Array(8).fill(0x5a), 0]);
+    expect(bytes(100, 6)).toEqual([...new Array(4).fill(0x5a), 0, 0]);
+    expect([200, 204].map((at) => memory.getInt32(at, true))).toEqual([42, 42]);
+  });
+
+  it('shuffles by the numbers of the floats, loads one into all lanes', () => {
+    const memory = run([], (f) => {
+      for (let i = 0; i < 8; i++)
+        f.i32(0)
+          .f32(i)
+          .access('f32.store', 4 * i);
+      const [a, b] = [f.local('v128'), f.local('v128')];
+      f.i32(0).access('v128.load').set(a).i32(0).access('v128.load', 16).set(b);
+      f.i32(64).get(a).get(b).shuffle([0, 4, 1, 5]).access('v128.store');
+      f.i32(80).get(a).get(b).shuffle([7, 0, 2, 2]).access('v128.store');
+      f.i32(96).i32(12).access('v128.load32_splat').access('v128.store');
+    });
+    const floats = Array.from({ length: 12 }, (_, i) => memory.getFloat32(64 + 4 * i, true));
+    expect(floats).toEqual([0, 4, 1, 5, 7, 0, 2, 2, 3, 3, 3, 3]);
+  });
+
+  it('refuses to name a function that is not there', () => {
+    expect(() => new ModuleBuilder(LIMITS).indexOf('g')).toThrow('assembler: no function g');
+  });
+
+  it('makes modules for shared memory that only shared memory fits', () => {
+    const { Memory, Module, Instance } = webAssembly();
+    const shared = { ...LIMITS, shared: true };
+    const m = new ModuleBuilder(shared).func('f', [], (f) => f.i32(0).i32(3).access('i32.store'));
+    const module = new Module(m.bytes());
+    const memory = new Memory(shared);
+    new Instance(module, { env: { memory } }).exports['f']();
+    expect(new Int32Array(memory.buffer)[0]).toBe(3);
+    expect(() => new Instance(module, { env: { memory: new Memory(LIMITS) } })).toThrow();
+  });
+});

@@ -1,0 +1,148 @@
+/**
+ * Helpers that die in the middle of their work: the caller says so within its time limit and works alone from then on.
+ * The module is a small one made for this, whose items add their numbers up.
+ */
+import { setTimeout as later } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ModuleBuilder } from './assembler.js';
+import { CONTROL } from './microkernels.js';
+import { webAssembly } from './platform.js';
+import { Threads } from './threads.js';
+
+const LIMITS = { initial: 1, maximum: 1, shared: true };
+const CONTROL_AT = 1024;
+/** Word that helpers add 1 to for every item they finish, and the number of the item at which they die. */
+const [FINISHED, FATAL] = [0, 1];
+
+/** A module whose `drain` takes items until there are none, counts them, and traps at the fatal one. */
+function makeModule() {
+  const m = new ModuleBuilder(LIMITS).func('drain', ['i32', 'i32', 'i32'], (f, control) => {
+    const item = f.local('i32');
+    f.block((leave) => {
+      f.loop((again) => {
+        f.get(control)
+          .i32(1)
+          .access('i32.atomic.rmw.add', 4 * CONTROL.next);
+        f.i32(0xffff).op('i32.and').tee(item);
+        f.get(control)
+          .access('i32.atomic.load', 4 * CONTROL.count)
+          .op('i32.ge_u');
+        leave();
+        f.i32(0)
+          .access('i32.atomic.load', 4 * FATAL)
+          .get(item)
+          .op('i32.eq');
+        // Beyond the end of the memory.
+        f.if(() => f.i32(-4).access('i32.load').op('drop'));
+        f.i32(0)
+          .i32(1)
+          .access('i32.atomic.rmw.add', 4 * FINISHED)
+          .op('drop');
+        f.get(control)
+          .i32(1)
+          .access('i32.atomic.rmw.add', 4 * CONTROL.done)
+          .op('drop')
+          .i32(1);
+        again();
+      });
+    });
+  });
+  const { Memory, Module } = webAssembly();
+  return { memory: new Memory(LIMITS), module: new Module(m.bytes()) };
+}
+
+let threads: Threads | undefined;
+afterEach(() => threads?.stop());
+
+/** Threads whose caller leaves all items to the helpers if so told. */
+function makeThreads(lostAfter: number) {
+  const { memory, module } = makeModule();
+  const words = new Int32Array(memory.buffer);
+  const { drain } = new (webAssembly().Instance)(module, { env: { memory } }).exports;
+  const caller = { works: true };
+  threads = new Threads({
+    memory,
+    module,
+    control: CONTROL_AT,
+    bases: 2048,
+    lostAfter,
+    drain: (...args) => {
+      if (caller.works) drain(...args);
+    },
+  });
+  words[FATAL] = -1;
+  return { threads, words, caller };
+}
+
+async function start(all: Threads, count: number): Promise<void> {
+  all.start(count);
+  for (let i = 0; i < 400 && all.ready < count - 1; i++) await later(10);
+  expect(all.ready).toBe(count - 1);
+}
+
+describe('Threads', () => {
+  it('runs every item once, whoever takes it, stage after stage', async () => {
+    const { threads: all, words, caller } = makeThreads(10_000);
+    all.run(100, false);
+    expect(words[FINISHED]).toBe(100);
+    await start(all, 3);
+    expect(all.size).toBe(3);
+    for (let stage = 0; stage < 200; stage++) {
+      // Sometimes the caller stands by, so that the helpers must have done it; and sometimes they have parked.
+      caller.works = stage % 3 !== 0;
+      words[FINISHED] = 0;
+      all.run(stage % 50, false);
+      expect(words[FINISHED]).toBe(stage % 50);
+      if (stage % 40 === 0) await later(30);
+    }
+  });
+
+  it('says so when a helper dies in the middle, and goes on alone', async () => {
+    const { threads: all, words, caller } = makeThreads(200);
+    await start(all, 2);
+    words[FATAL] = 7;
+    caller.works = false;
+    expect(() => all.run(20, false)).toThrow(
+      'deconv: a helper thread was lost in the middle of an operation (7 of 20 parts finished); its result is discarded, further operations run on one thread',
+    );
+    words[FATAL] = -1;
+    words[FINISHED] = 0;
+    caller.works = true;
+    all.start(4);
+    expect(all.size).toBe(1);
+    all.run(20, false);
+    expect(words[FINISHED]).toBe(20);
+    // The helper's own complaint comes as an event; it must not end the process.
+    await later(50);
+  });
+
+  it('works alone where the host refuses helpers', () => {
+    const { threads: all, words } = makeThreads(10_000);
+    const { process } = globalThis;
+    const builtin = process.getBuiltinModule;
+    process.getBuiltinModule = (() => ({
+      Worker: class {
+        constructor() {
+          throw new Error('not permitted');
+        }
+      },
+    })) as typeof builtin;
+    try {
+      all.start(4);
+    } finally {
+      process.getBuiltinModule = builtin;
+    }
+    expect(all.size).toBe(1);
+    all.run(20, false);
+    expect(words[FINISHED]).toBe(20);
+  });
+
+  it('starts none over memory that cannot be shared', () => {
+    const { Memory } = webAssembly();
+    const limits = { ...LIMITS, shared: false };
+    const memory = new Memory(limits);
+    const all = new Threads({ memory, module: {}, control: CONTROL_AT, bases: 2048, drain: () => {} });
+    all.start(4);
+    expect(all.size).toBe(1);
+  });
+});

@@ -1,0 +1,124 @@
+/**
+ * wasm: opens the WebAssembly backend with a given register tile, and draws convolutions whose sizes lie around the
+ * edges of that tile: one more and one less than its multiples, 1, kernels longer than the input, depthwise groups.
+ */
+import type { ConvGeometry } from '../../packages/deconv/src/geometry/conv.js';
+import { convGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../packages/deconv/src/geometry/conv.js';
+import { reference } from '../../packages/deconv/src/kernels/reference/index.js';
+import { WasmBackend } from '../../packages/deconv/src/kernels/wasm/index.js';
+import type { Tile } from '../../packages/deconv/src/kernels/wasm/microkernels.js';
+import { sizeOf } from '../../packages/deconv/src/shape.js';
+
+export { reference };
+
+/** The three kernels. */
+export const KERNELS = ['conv.forward', 'conv.inputGrad', 'conv.weightGrad'] as const;
+export type Kernel = (typeof KERNELS)[number];
+
+/** The tiles that the engine chooses among. */
+export const TILES: readonly Tile[] = [
+  { mr: 6, nr: 8, relaxed: false },
+  { mr: 4, nr: 8, relaxed: false },
+  { mr: 6, nr: 16, relaxed: false },
+];
+
+/** The backend with this tile; to be closed when threads were started. */
+export function openWasm(tile: Tile = TILES[0], threads = 1): WasmBackend {
+  const backend = WasmBackend.open({ threads, wideSimd: false, tile }, reference);
+  if (backend === undefined) throw new Error('no WebAssembly with SIMD');
+  return backend;
+}
+
+/** Uniform numbers in [0, 1) from a seed (Mulberry32). */
+export function uniform(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** One convolution with its attributes. */
+export interface Case {
+  readonly geometry: ConvGeometry;
+  readonly bias: boolean;
+  readonly average: boolean;
+}
+
+/** What a case is, for messages. */
+export const show = (kernel: string, { geometry: g, bias, average }: Case): string =>
+  `${kernel} ${JSON.stringify({ ...g, bias, average })}`;
+
+/** A random convolution of at most `flops` operations. */
+export function drawCase(random: () => number, { mr, nr }: Tile, flops: number): Case {
+  const integer = (from: number, to: number) => from + Math.floor(random() * (to - from + 1));
+  const pick = <T>(list: readonly T[]): T => list[integer(0, list.length - 1)];
+  const around = (tile: number, most: number) => tile * integer(1, most) + integer(-1, 1);
+  for (;;) {
+    const rank = pick([1, 2, 2, 2, 3]);
+    const axes = Array.from({ length: rank }, (_, axis) => {
+      const k = pick([1, 1, 2, 3, 3, 4, 5, 7, 11]);
+      const s = pick([1, 1, 2, 2, 3, 4]);
+      // Dilations that share factors with the stride, and ones that do not.
+      const d = pick([1, 1, 1, 2, 3, 4]);
+      const last = axis === rank - 1;
+      const out = pick([1, 2, integer(1, 6), last ? around(nr, rank === 1 ? 6 : 2) : integer(1, 9)]);
+      const [before, after] = [integer(-3, 6), integer(-3, 6)];
+      const rest = integer(0, s - 1);
+      const n = (out - 1) * s + d * (k - 1) + 1 - before - after + rest;
+      return { k, s, d, before, after, n };
+    });
+    const channels = () => pick([1, 1, 2, 3, around(mr, 2), around(nr, 1)]);
+    const depthwise = random() < 0.15;
+    const groups = depthwise ? channels() : pick([1, 1, 1, 2, 3]);
+    const [inputs, outputs] = depthwise ? [1, pick([1, 1, 2])] : [channels(), channels()];
+    if (axes.some(({ n }) => n < 1) || inputs < 1 || outputs < 1 || groups < 1) continue;
+    const geometry = convGeometry(
+      [pick([0, 1, 1, 1, 2, 3]), groups * inputs, ...axes.map(({ n }) => n)],
+      [groups * outputs, inputs, ...axes.map(({ k }) => k)],
+      {
+        stride: axes.map(({ s }) => s),
+        dilation: axes.map(({ d }) => d),
+        padding: axes.map(({ before, after }) => [before, after] as const),
+        groups,
+      },
+    );
+    const work = Math.max(1, geometry.batch) * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
+    if (2 * work > flops) continue;
+    return { geometry, bias: random() < 0.4, average: random() < 0.2 };
+  }
+}
+
+/** The numbers that a kernel of a case works on: two inputs, and the bias if there is one. */
+export function drawInputs(kernel: Kernel, { geometry: g, bias }: Case, value: () => number): Float32Array[] {
+  const filled = (length: number) => Float32Array.from({ length }, value);
+  const [x, w, y] = [xShapeOf(g), weightShapeOf(g), yShapeOf(g)].map(sizeOf);
+  if (kernel === 'conv.weightGrad') return [filled(x), filled(y)];
+  const [input, channels] = kernel === 'conv.forward' ? [x, g.yChannels] : [y, g.xChannels];
+  return [filled(input), filled(w), ...(bias ? [filled(channels)] : [])];
+}
+
+/** Terms of the longest sum. */
+export function termsOf(kernel: Kernel, g: ConvGeometry): number {
+  if (kernel === 'conv.weightGrad') return Math.max(1, g.batch * sizeOf(g.ySize));
+  const channels = kernel === 'conv.forward' ? g.xChannels : g.yChannels;
+  return (channels / g.groups) * sizeOf(g.kernelSize);
+}
+
+/** Runs a kernel on a backend. */
+export function runKernel(
+  backend: Pick<WasmBackend, 'upload' | 'run'>,
+  kernel: Kernel,
+  { geometry, bias, average }: Case,
+  inputs: readonly Float32Array[],
+): Float32Array {
+  const attributes = {
+    geometry,
+    bias: bias && kernel !== 'conv.weightGrad',
+    average: average && kernel === 'conv.inputGrad',
+  };
+  const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
+  return backend.run(kernel, storages, attributes).host() as Float32Array;
+}

@@ -1,0 +1,149 @@
+/**
+ * The generated kernels against the definition, on random shapes around the edges of every register tile. Small integers
+ * are summed without rounding in any order, so there the two must agree exactly; averages and fractions agree to the
+ * rounding of float32.
+ */
+import { describe, expect, it } from 'vitest';
+import {
+  type Case,
+  drawCase,
+  drawInputs,
+  KERNELS,
+  type Kernel,
+  openWasm,
+  reference,
+  runKernel,
+  show,
+  TILES,
+  termsOf,
+  uniform,
+} from './support/wasm.js';
+
+/** Index of the first difference beyond `bound`, or −1. NaN is only like NaN, an infinity like itself. */
+function firstDifference(a: Float32Array, b: Float32Array, bound: number): number {
+  if (a.length !== b.length) return Math.min(a.length, b.length);
+  return a.findIndex(
+    (value, i) =>
+      !(value === b[i] || Math.abs(value - b[i]) <= bound || (Number.isNaN(value) && Number.isNaN(b[i]))),
+  );
+}
+
+function largest(values: Float32Array): number {
+  let most = 0;
+  for (const value of values) if (Number.isFinite(value)) most = Math.max(most, Math.abs(value));
+  return most;
+}
+
+function compare(
+  kernel: Kernel,
+  c: Case,
+  inputs: Float32Array[],
+  backend: ReturnType<typeof openWasm>,
+  relative: number,
+) {
+  const expected = runKernel(reference, kernel, c, inputs);
+  const result = runKernel(backend, kernel, c, inputs);
+  const at = firstDifference(result, expected, relative * largest(expected));
+  if (at >= 0) {
+    expect.fail(`${show(kernel, c)}: element ${at} is ${result[at]}, must be ${expected[at]}`);
+  }
+}
+
+const name = ({ mr, nr }: { mr: number; nr: number }) => `${mr}×${nr}`;
+
+describe.each(TILES.map((tile) => [name(tile), tile] as const))('tile %s', (_, tile) => {
+  const backend = openWasm(tile);
+  const drawn = new Set<string>();
+
+  it('is exact on small integers, 700 shapes and all three kernels', () => {
+    const random = uniform(tile.mr * 100 + tile.nr);
+    const small = () => Math.floor(random() * 7) - 3;
+    for (let i = 0; i < 700; i++) {
+      const c = drawCase(random, tile, 3e5);
+      for (const kernel of KERNELS) {
+        // An average divides, which rounds: by a reciprocal here, once more than in the reference.
+        const exact = kernel !== 'conv.inputGrad' || !c.average;
+        compare(kernel, c, drawInputs(kernel, c, small), backend, exact ? 0 : 4e-7);
+      }
+      const { geometry: g } = c;
+      drawn.add(`rank ${g.rank}`);
+      if (g.batch === 0) drawn.add('empty batch');
+      if (g.groups > 1 && g.xChannels === g.groups) drawn.add('depthwise');
+      for (let a = 0; a < g.rank; a++) {
+        if (g.kernelSize[a] > g.xSize[a]) drawn.add('kernel longer than the input');
+        if (g.padBefore[a] !== g.padAfter[a]) drawn.add('asymmetric padding');
+        if (g.padBefore[a] < 0) drawn.add('negative padding');
+        if (g.dilation[a] === 2 && g.stride[a] === 4) drawn.add('stride and dilation share a factor');
+        const reach = (g.ySize[a] - 1) * g.stride[a] + g.dilation[a] * (g.kernelSize[a] - 1) + 1;
+        if (g.xSize[a] + g.padBefore[a] + g.padAfter[a] > reach) drawn.add('outputPadding');
+      }
+    }
+    // That the edges were there to be got wrong.
+    expect([...drawn].sort()).toEqual([
+      'asymmetric padding',
+      'depthwise',
+      'empty batch',
+      'kernel longer than the input',
+      'negative padding',
+      'outputPadding',
+      'rank 1',
+      'rank 2',
+      'rank 3',
+      'stride and dilation share a factor',
+    ]);
+  });
+
+  it('is as near as float32 allows on fractions, 100 shapes', () => {
+    const random = uniform(tile.mr * 101 + tile.nr);
+    for (let i = 0; i < 100; i++) {
+      const c = drawCase(random, tile, 1e6);
+      for (const kernel of KERNELS) {
+        const relative = 1e-5 * Math.sqrt(termsOf(kernel, c.geometry));
+        compare(
+          kernel,
+          c,
+          drawInputs(kernel, c, () => random() * 2 - 1),
+          backend,
+          relative,
+        );
+      }
+    }
+  });
+
+  it('keeps NaN and infinity to the outputs that they reach, 200 shapes', () => {
+    const random = uniform(tile.mr * 102 + tile.nr);
+    for (let i = 0; i < 200; i++) {
+      const c = drawCase(random, tile, 2e5);
+      for (const kernel of KERNELS) {
+        // No zeros: zero times infinity is NaN also where a kernel multiplies by the zeros of the padding.
+        const inputs = drawInputs(kernel, c, () => 1 + Math.floor(random() * 3));
+        const at = Math.floor(random() * inputs[0].length);
+        if (inputs[0].length > 0)
+          inputs[0][at] = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY][i % 3];
+        const average = kernel === 'conv.inputGrad' && c.average;
+        compare(kernel, c, inputs, backend, average ? 4e-7 : 0);
+      }
+    }
+  });
+
+  it('works above 2 GiB, where addresses are negative as signed integers', () => {
+    // Nothing is written into the space between, so that no memory is used for it.
+    const high = openWasm(tile);
+    const heap = high.heap;
+    const block = heap.take(2 ** 31);
+    const random = uniform(7);
+    for (let i = 0; i < 20; i++) {
+      const c = drawCase(random, tile, 2e5);
+      for (const kernel of KERNELS) {
+        compare(
+          kernel,
+          { ...c, average: false },
+          drawInputs(kernel, c, () => Math.floor(random() * 7) - 3),
+          high,
+          0,
+        );
+      }
+    }
+    heap.release(block);
+  });
+});
