@@ -10,7 +10,7 @@ import { CONTROL } from './microkernels.js';
 import { host, type LinearMemory } from './platform.js';
 
 /** Looks for work before a helper parks: a fraction of a millisecond. */
-const SPINS = 20_000;
+const SPINS = 500_000;
 /** An item takes milliseconds; a helper that has not finished one after so long is gone. */
 const LOST_AFTER_MS = 10_000;
 
