@@ -3,9 +3,9 @@
  * geometry → plan → run: a plan is made once per shape, kept in linear memory, and bounded in number.
  */
 
+import { BASE, CONTROL, ITEM_WORDS, type Item, type Plan, SHARE_FROM_FLOPS } from './commands.js';
 import { type Block, Heap } from './heap.js';
-import { BASE, CONTROL, generateKernels, ITEM_WORDS, type Kernels, type Tile } from './microkernels.js';
-import type { Item, Plan } from './plan.js';
+import { generateKernels, type Kernels, type Tile } from './microkernels.js';
 import { host, webAssembly } from './platform.js';
 import { Residency } from './storage.js';
 import { Threads } from './threads.js';
@@ -157,7 +157,7 @@ export class Engine {
    */
   run(loaded: Loaded, addresses: Addresses, fromStage: number): void {
     const { plan, starts } = loaded;
-    const alone = this.#wanted === 1 || plan.flops < SHARE_FROM;
+    const alone = this.#wanted === 1 || plan.flops < SHARE_FROM_FLOPS;
     if (!alone) this.#threads.start(this.#wanted);
     const stride = Math.ceil(plan.workBytes / 64) * 64 + 64;
     const work = this.#room(this.#work, stride * this.#threads.size);
@@ -199,6 +199,3 @@ export class Engine {
     this.#threads.stop();
   }
 }
-
-/** Work below this is done by the calling thread alone: waking helpers would cost more than they bring. */
-const SHARE_FROM = 4e6;

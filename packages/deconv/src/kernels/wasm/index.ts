@@ -8,11 +8,11 @@ import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../geom
 import { coveragePlane } from '../../geometry/coverage.js';
 import { showShape, sizeOf } from '../../shape.js';
 import type { Storage } from '../../tensor.js';
+import { planDense } from './dense-plan.js';
 import { Engine } from './engine.js';
 import { type Heap, OutOfMemory } from './heap.js';
 import { runLoop } from './loops.js';
 import type { Tile } from './microkernels.js';
-import { planDense } from './plan.js';
 import { host } from './platform.js';
 import { forwardProblem, inputGradProblem } from './problem.js';
 import { WasmStorage } from './storage.js';

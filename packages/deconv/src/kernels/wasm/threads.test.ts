@@ -5,7 +5,7 @@
 import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
-import { CONTROL } from './microkernels.js';
+import { CONTROL } from './commands.js';
 import { webAssembly } from './platform.js';
 import { Threads } from './threads.js';
 

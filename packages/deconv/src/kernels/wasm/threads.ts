@@ -6,7 +6,7 @@
  * A helper spins for a moment after each stage, because waking a parked one costs some 80 µs, and then parks. In Node it
  * does not keep the process alive.
  */
-import { CONTROL } from './microkernels.js';
+import { CONTROL } from './commands.js';
 import { host, type LinearMemory } from './platform.js';
 
 /** Looks for work before a helper parks: a fraction of a millisecond. */

@@ -11,8 +11,8 @@
  * and at the end w is put into its own order. No sum is ever split between threads, so their number cannot change a bit.
  */
 import type { ConvGeometry } from '../../geometry/conv.js';
-import { BASE, type Tile } from './microkernels.js';
 import {
+  BASE,
   CommandList,
   type Commands,
   type Item,
@@ -25,7 +25,8 @@ import {
   type Stretch,
   shift,
   TableBuilder,
-} from './plan.js';
+} from './commands.js';
+import type { Tile } from './microkernels.js';
 import { lift, type Triple } from './problem.js';
 
 /** Target for the turned x and y of one chunk, in bytes. */

@@ -1,5 +1,5 @@
 /**
- * plan: a dense problem cut into work for the microkernels: a list of commands per *band* of the output grid, the
+ * dense-plan: a dense problem cut into work for the microkernels: a list of commands per *band* of the output grid, the
  * tables they read, and how much memory they need. A plan depends on the shape alone; it is made once per shape, and
  * what changes from call to call (where the arrays lie) are the bases that its commands refer to.
  *
@@ -13,81 +13,27 @@
 
 import type { Activation } from '../../backend.js';
 import { ACTIVATION } from './activations.js';
-import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS, type Tile, WIDER } from './microkernels.js';
+import { BandInput, type Box, type Layout } from './band-input.js';
+import { type Line, rangeOf, storeBand } from './band-output.js';
+import {
+  BASE,
+  CommandList,
+  type Commands,
+  type Item,
+  K_BLOCK,
+  type Plan,
+  product,
+  roundUp,
+  SHARE_FROM_FLOPS,
+  SLACK,
+  type Stretch,
+  shift,
+  TableBuilder,
+} from './commands.js';
+import { type Tile, WIDER } from './microkernels.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
+import { type Strips, stripsOf } from './strips.js';
 
-/** Numbers of the commands by name. */
-export type Commands = Readonly<Record<string, number>>;
-
-type Argument = number | readonly [base: number, offset: number];
-
-/** Builds a list of commands. */
-export class CommandList {
-  readonly words: number[] = [];
-  readonly #commands: Commands;
-
-  constructor(commands: Commands) {
-    this.#commands = commands;
-  }
-
-  get length(): number {
-    return this.words.length / COMMAND_WORDS;
-  }
-
-  /** Appends a command; arguments are numbers or [base, offset]. */
-  push(name: string, ...given: readonly Argument[]): void {
-    const number = this.#commands[name];
-    if (number === undefined) throw new Error(`plan: no command ${name}`);
-    this.words.push(number);
-    for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
-      const argument = given[i] ?? 0;
-      if (typeof argument === 'number') this.words.push(BASE.zero, argument);
-      else this.words.push(argument[0], argument[1]);
-    }
-  }
-}
-
-/** Collects integers for the tables and tells where each run of them lies, in bytes. */
-export class TableBuilder {
-  readonly words: number[] = [];
-
-  add(values: readonly number[]): number {
-    const at = this.words.length * 4;
-    for (const value of values) this.words.push(value);
-    return at;
-  }
-}
-
-/** Commands that follow each other in the list. */
-export interface Stretch {
-  readonly first: number;
-  readonly count: number;
-}
-
-/** A stretch of commands, and by how much the bases move for it. */
-export interface Item extends Stretch {
-  readonly moves: Readonly<Partial<Record<keyof typeof BASE, number>>>;
-}
-
-/** Work for the kernels: stages one after the other, the items of a stage in any order on any thread. */
-export interface Plan {
-  readonly commands: Int32Array;
-  readonly tables: Int32Array;
-  readonly stages: readonly (readonly Item[])[];
-  /** Which stages pack the weight: skipped while the packed weight is still good. */
-  readonly packStages: number;
-  /** Bytes of the packed weight. */
-  readonly packedBytes: number;
-  /** Bytes of work space per thread. */
-  readonly workBytes: number;
-  /** Bytes of a buffer that the threads fill together. */
-  readonly sharedBytes: number;
-  /** Useful floating-point operations, for deciding whether threads are worth waking. */
-  readonly flops: number;
-}
-
-/** K is cut into blocks of this many rows: a strip's block of B stays in the first-level cache. */
-export const K_BLOCK = 256;
 /** Targets for the buffers of a band, in bytes: together they should stay in the second-level cache, or near it. */
 const PADDED_TARGET = 640 * 1024;
 const RESULT_TARGET = 512 * 1024;
@@ -96,39 +42,8 @@ const MOST_ROWS = 256;
 const PACKED_B_TARGET = 2 * 1024 * 1024;
 /** From this many tiles on, B is read often enough to be packed. */
 const PACK_FROM_TILES = 8;
-/** Floats behind a buffer that vector loads may read, or stores may touch. */
-export const SLACK = 64;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
 const A_STAYS_FLOATS = 48 * 1024;
-/** Work below this is done by the calling thread alone. */
-export const SHARE_FROM_FLOPS = 4e6;
-
-const floorMod = (a: number, b: number) => ((a % b) + b) % b;
-export const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
-export const product = (list: readonly number[]) => list.reduce((a, b) => a * b, 1);
-
-/** Bytes between two places that lie `steps` strides apart on each axis of an array. */
-export function shift(steps: readonly number[], stride: readonly number[], size: readonly number[]): number {
-  const [z, y, x] = steps.map((step, axis) => step * stride[axis]);
-  return 4 * ((z * size[1] + y) * size[2] + x);
-}
-
-/** What one axis of the padded input looks like: residues of the input stride, and the reach of the offsets. */
-interface Reach {
-  readonly residues: readonly number[];
-  readonly low: number;
-  readonly span: number;
-}
-
-function reachOf(classes: readonly AxisClass[], stride: number): Reach {
-  const offsets = classes.flatMap((c) => c.offsets);
-  if (offsets.length === 0) return { residues: [0], low: 0, span: 0 };
-  const steps = offsets.map((offset) => Math.floor(offset / stride));
-  const low = Math.min(...steps);
-  const residues = [...new Set(offsets.map((offset) => floorMod(offset, stride)))].sort((a, b) => a - b);
-  return { residues, low, span: Math.max(...steps) - low };
-}
-
 /** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
 interface Packing {
   /** Table of the rows' byte offsets in the padded input, and their number. */
@@ -150,40 +65,6 @@ interface Group {
   readonly alone: Packing;
   /** Byte offsets of the taps in the weight, one per k. */
   readonly wTable: number;
-}
-
-interface Box {
-  readonly from: readonly number[];
-  readonly size: readonly number[];
-}
-
-/** How the positions of a band are laid into strips. */
-interface Strips {
-  /** 'rows': each row rounded up; 'flat': rows run on through the padding; 'short': several rows make one strip. */
-  readonly kind: 'rows' | 'flat' | 'short';
-  /** Floats from one row of the result to the next. */
-  readonly pitch: number;
-  /** Floats of one z-level of the result. */
-  readonly level: number;
-  /** Strips per run, runs per level, and the floats from one run to the next in the padded input. */
-  readonly perRun: number;
-  readonly runs: number;
-  readonly runStep: number;
-}
-
-/** Strips of `nr` positions over one level of `rows` × `width`, whose rows lie `padded` floats apart in the input. */
-function stripsOf(rows: number, width: number, padded: number, nr: number, short: boolean): Strips {
-  const perStrip = nr / width;
-  if (short && width >= 4 && (perStrip === 2 || perStrip === 4)) {
-    const runs = Math.ceil(rows / perStrip);
-    return { kind: 'short', pitch: width, level: runs * nr, perRun: 1, runs, runStep: perStrip * padded };
-  }
-  const byRow = roundUp(width, nr);
-  const flat = roundUp((rows - 1) * padded + width, nr);
-  if (flat < byRow * rows) {
-    return { kind: 'flat', pitch: padded, level: flat, perRun: flat / nr, runs: 1, runStep: 0 };
-  }
-  return { kind: 'rows', pitch: byRow, level: byRow * rows, perRun: byRow / nr, runs: rows, runStep: padded };
 }
 
 /** A run of output channels, with where its panels lie, in bytes, one address per group. */
@@ -210,22 +91,13 @@ interface Packed {
   readonly strips: Strips;
 }
 
-/** Strides of the padded input of a band, in floats. */
-interface Layout {
-  readonly x: number;
-  readonly y: number;
-  readonly channel: number;
-  readonly plane: number;
-  readonly floats: number;
-}
-
 /** Makes the plan of forward or inputGrad. */
 class DensePlanner {
   readonly #p: Problem;
   readonly #tile: Tile;
   readonly #list: CommandList;
   readonly #tables = new TableBuilder();
-  readonly #reach: readonly Reach[];
+  readonly #input: BandInput;
   /** Grid length per axis. */
   readonly #grid: readonly number[];
   readonly #bias: boolean;
@@ -235,8 +107,6 @@ class DensePlanner {
   #together: Packing | undefined;
   #groups: readonly Group[] = [];
   #layout: Layout;
-  /** The input needs no padding and no splitting: its rows are read where they are. */
-  readonly #plain: boolean;
   /** Floats from the start of the input to the band under way, when it is read where it is. */
   #origin = 0;
   #workBytes = 0;
@@ -248,26 +118,9 @@ class DensePlanner {
     this.#bias = bias;
     this.#scale = scale;
     this.#activation = activation;
-    this.#reach = p.classes.map((classes, axis) => reachOf(classes, p.inStride[axis]));
     this.#grid = p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
-    this.#plain = this.#reach.every(({ low, span, residues }, axis) => {
-      const inside = this.#grid[axis] <= p.inSize[axis];
-      return low === 0 && span === 0 && residues.join() === '0' && p.inStride[axis] === 1 && inside;
-    });
-    this.#layout = this.#layoutOf(this.#grid);
-  }
-
-  #layoutOf(size: readonly number[]): Layout {
-    if (this.#plain) {
-      const [, y, x] = this.#p.inSize;
-      return { x, y, channel: product(this.#p.inSize), plane: 0, floats: SLACK };
-    }
-    const [z, y, x] = size.map((length, axis) => length + this.#reach[axis].span);
-    // Planes a multiple of 4 KiB apart would all fall into the same few cache sets.
-    const channel = roundUp(z * y * x, 16) + 16;
-    const plane = channel * this.#p.inChannels;
-    const planes = product(this.#reach.map((reach) => reach.residues.length));
-    return { x, y, channel, plane, floats: plane * planes + SLACK };
+    this.#input = new BandInput(p, this.#grid);
+    this.#layout = this.#input.layout(this.#grid);
   }
 
   /** Cuts the grid into bands whose buffers keep to the targets; at least `least` of them if the grid allows. */
@@ -279,7 +132,7 @@ class DensePlanner {
     const tooLarge = () => {
       const positions = size[0] * size[1] * roundUp(size[2], nr);
       return (
-        this.#layoutOf(size).floats * 4 > PADDED_TARGET ||
+        this.#input.layout(size).floats * 4 > PADDED_TARGET ||
         Math.min(allRows, MOST_ROWS) * positions * 4 > RESULT_TARGET ||
         (rows >= PACK_FROM_TILES * mr && k * positions * 4 > PACKED_B_TARGET)
       );
@@ -311,7 +164,7 @@ class DensePlanner {
     const shared = flops >= SHARE_FROM_FLOPS;
     const least = shared ? Math.ceil(8 / Math.max(1, batch * groups)) : 1;
     const size = this.#bandSize(Math.max(1, ...rows), allRows, depth, least);
-    this.#layout = this.#layoutOf(size);
+    this.#layout = this.#input.layout(size);
     const rowsOf = new Map<Group, readonly number[]>();
     this.#groups = combos.map((axes) => this.#group(axes, rowsOf));
     if (combos.length > 1)
@@ -391,31 +244,15 @@ class DensePlanner {
   /** What the commands of a band depend on, besides its place. */
   #shapeOf(box: Box): string {
     const perAxis = box.size.map((length, axis) => {
-      const inside = this.#reach[axis].residues.map((residue) =>
-        this.#inside(box, axis, residue).slice(0, 2),
+      const inside = this.#input.reach[axis].residues.map((residue) =>
+        this.#input.inside(box, axis, residue).slice(0, 2),
       );
-      const ranges = this.#p.classes[axis].map((c) => c.phases.map((phase) => this.#range(box, axis, phase)));
+      const ranges = this.#p.classes[axis].map((c) =>
+        c.phases.map((phase) => rangeOf(this.#p, box, axis, phase)),
+      );
       return [length, inside, ranges.map((list) => list.map(({ local, count }) => [local, count]))];
     });
     return JSON.stringify(perAxis);
-  }
-
-  /** Positions of the padded axis that fall into the input, first and one past the last, and the input index of the first. */
-  #inside(box: Box, axis: number, residue: number): readonly [number, number, number] {
-    const s = this.#p.inStride[axis];
-    const extent = box.size[axis] + this.#reach[axis].span;
-    const origin = s * (box.from[axis] + this.#reach[axis].low) + residue;
-    const from = Math.min(extent, Math.max(0, Math.ceil(-origin / s)));
-    const to = Math.max(from, Math.min(extent, Math.floor((this.#p.inSize[axis] - 1 - origin) / s) + 1));
-    return [from, to, origin + from * s];
-  }
-
-  /** The part of a phase that a band holds: its first grid position in the band, its length, and its first output. */
-  #range(box: Box, axis: number, phase: Phase): { local: number; count: number; out: number } {
-    const from = Math.max(phase.lead, box.from[axis]);
-    const to = Math.min(phase.lead + phase.count, box.from[axis] + box.size[axis]);
-    const out = (from - phase.lead) * this.#p.outStride[axis] + phase.start;
-    return { local: from - box.from[axis], count: to - from, out };
   }
 
   #flops(times: number): number {
@@ -439,22 +276,16 @@ class DensePlanner {
   #group(axes: readonly [AxisClass, AxisClass, AxisClass], rowsOf: Map<Group, readonly number[]>): Group {
     const p = this.#p;
     const { plane, channel, y: height, x: width } = this.#layout;
-    const residues = this.#reach.map((reach) => reach.residues.length);
-    // Where an offset lies along one axis: in which residue's plane, and how many steps in.
-    const place = (axis: number, offset: number): [number, number] => {
-      const { residues: list, low } = this.#reach[axis];
-      const s = p.inStride[axis];
-      return [list.indexOf(floorMod(offset, s)), Math.floor(offset / s) - low];
-    };
+    const residues = this.#input.reach.map((reach) => reach.residues.length);
     const [, kh, kw] = p.kernelSize;
     const rows: number[] = [];
     const taps: number[] = [];
     for (const [a, dz] of axes[0].offsets.entries()) {
-      const [rz, z] = place(0, dz);
+      const [rz, z] = this.#input.place(0, dz);
       for (const [b, dy] of axes[1].offsets.entries()) {
-        const [ry, y] = place(1, dy);
+        const [ry, y] = this.#input.place(1, dy);
         for (const [c, dx] of axes[2].offsets.entries()) {
-          const [rx, x] = place(2, dx);
+          const [rx, x] = this.#input.place(2, dx);
           rows.push(((rz * residues[1] + ry) * residues[2] + rx) * plane + (z * height + y) * width + x);
           taps.push((axes[0].steps[a] * kh + axes[1].steps[b]) * kw + axes[2].steps[c]);
         }
@@ -478,7 +309,7 @@ class DensePlanner {
   /** Blocks of output channels whose results fit the buffer, the place of their panels, and the commands that pack them. */
   #packing(size: readonly number[]) {
     const { mr, nr } = this.#tile;
-    const positions = size[0] * size[1] * roundUp(size[2] + this.#reach[2].span, nr);
+    const positions = size[0] * size[1] * roundUp(size[2] + this.#input.reach[2].span, nr);
     const phases = this.#groups.reduce((n, group) => n + group.phases.length, 0);
     const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
     const channels = this.#p.outChannels;
@@ -525,15 +356,15 @@ class DensePlanner {
   /** The commands of one band. */
   #band(box: Box, blocks: readonly Block[]): void {
     const { mr, nr } = this.#tile;
-    if (this.#plain)
+    if (this.#input.plain)
       this.#origin = (box.from[0] * this.#layout.y + box.from[1]) * this.#layout.x + box.from[2];
-    else this.#pad(box);
+    else this.#input.pad(this.#list, box, this.#layout);
     // The part of the band that each class reaches.
     const reached = this.#groups.map(({ axes }) =>
       box.size.map((length, axis) => Math.max(0, Math.min(length, axes[axis].count - box.from[axis]))),
     );
     // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets.
-    const packFrom = this.#plain ? mr + 1 : PACK_FROM_TILES * mr;
+    const packFrom = this.#input.plain ? mr + 1 : PACK_FROM_TILES * mr;
     const fits = (count: number, strips: Strips, levels: number) =>
       4 * count * strips.level * levels <= PACKED_B_TARGET;
     const worth = (group: Group, channels: number, strips: Strips) =>
@@ -590,8 +421,40 @@ class DensePlanner {
         }
       }
       if (this.#activation !== undefined) this.#activate(this.#activation, block, results);
-      this.#store(box, block, results);
+      storeBand(this.#list, this.#p, this.#lines(box, block, results), {
+        from: block.from,
+        count: block.count,
+        bias: this.#bias && this.#activation === undefined,
+        scale: this.#scale,
+      });
     }
+  }
+
+  /** The phases of a block's result, and where each goes. */
+  #lines(box: Box, block: Block, results: readonly Result[]): Line[] {
+    const [, height, width] = this.#p.outSize;
+    return this.#groups.flatMap((group, which) => {
+      const { at, row, strips } = results[which];
+      return group.phases.flatMap((phases, number): Line[] => {
+        const range = phases.map((phase, axis) => rangeOf(this.#p, box, axis, phase));
+        if (range.some(({ count }) => count <= 0)) return [];
+        const [z, y, x] = range;
+        const local = z.local * strips.level + y.local * strips.pitch + x.local;
+        return [
+          {
+            c: at + number * block.count * row + 4 * local,
+            row,
+            pitch: 4 * strips.pitch,
+            level: 4 * strips.level,
+            out: (z.out * height + y.out) * width + x.out,
+            row0: z.out * height + y.out,
+            z: z.count,
+            y: y.count,
+            x: x.count,
+          },
+        ];
+      });
+    });
   }
 
   /** Bias and activation, in the result buffer: its rows are contiguous, those of the output are not. */
@@ -608,69 +471,9 @@ class DensePlanner {
     }
   }
 
-  /** Input rows of a band with zeros where there is no input, one plane per residue of the input stride. */
-  #pad(box: Box): void {
-    const p = this.#p;
-    const layout = this.#layout;
-    const [depth, height, width] = p.inSize;
-    const { inChannels, inStride } = p;
-    const extent = box.size.map((length, axis) => length + this.#reach[axis].span);
-    let plane = 0;
-    for (const rz of this.#reach[0].residues) {
-      for (const ry of this.#reach[1].residues) {
-        for (const rx of this.#reach[2].residues) {
-          const [z0, z1, zIn] = this.#inside(box, 0, rz);
-          const [y0, y1, yIn] = this.#inside(box, 1, ry);
-          const [x0, x1, xIn] = this.#inside(box, 2, rx);
-          for (let z = 0; z < extent[0]; z++) {
-            const at = (y: number) => 4 * (plane * layout.plane + (z * layout.y + y) * layout.x);
-            const zeros = (from: number, to: number) => {
-              if (to <= from) return;
-              const dst = [BASE.work, at(from)] as const;
-              this.#list.push(
-                'pad',
-                0,
-                dst,
-                inChannels,
-                0,
-                4 * layout.channel,
-                to - from,
-                0,
-                4 * layout.x,
-                extent[2],
-              );
-            };
-            const [from, to] = z >= z0 && z < z1 && x1 > x0 ? [y0, y1] : [extent[1], extent[1]];
-            zeros(0, from);
-            if (to > from) {
-              const source = ((zIn + (z - z0) * inStride[0]) * height + yIn) * width + xIn;
-              this.#list.push(
-                'pad',
-                [BASE.input, 4 * source],
-                [BASE.work, at(from)],
-                inChannels,
-                4 * depth * height * width,
-                4 * layout.channel,
-                to - from,
-                4 * inStride[1] * width,
-                4 * layout.x,
-                x0,
-                x1 - x0,
-                4 * inStride[2],
-                extent[2] - x1,
-              );
-            }
-            zeros(to, extent[1]);
-          }
-          plane++;
-        }
-      }
-    }
-  }
-
   /** Address of a row of the padded input of the band under way, or of the input itself. */
   #source(floats: number): readonly [number, number] {
-    return this.#plain ? [BASE.input, 4 * (this.#origin + floats)] : [BASE.work, 4 * floats];
+    return this.#input.plain ? [BASE.input, 4 * (this.#origin + floats)] : [BASE.work, 4 * floats];
   }
 
   /** Full tiles, then the rows that are left, for the given steps of tiles and strips. */
@@ -767,92 +570,6 @@ class DensePlanner {
       });
     }
   }
-
-  /** Results of a block to the output: each phase to its residue, two neighbouring ones together where that is possible. */
-  #store(box: Box, block: Block, results: readonly Result[]): void {
-    const p = this.#p;
-    const [, height, width] = p.outSize;
-    const outPlane = 4 * product(p.outSize);
-    const biased = this.#bias && this.#activation === undefined;
-    const bias = biased ? ([BASE.bias, 4 * block.from] as const) : 0;
-    const bias1 = biased ? 4 : 0;
-    const lines = new Map<string, Line[]>();
-    for (const [which, group] of this.#groups.entries()) {
-      const { at, row, strips } = results[which];
-      for (const [number, phases] of group.phases.entries()) {
-        const range = phases.map((phase, axis) => this.#range(box, axis, phase));
-        if (range.some(({ count }) => count <= 0)) continue;
-        const [z, y, x] = range;
-        const c =
-          at + number * block.count * row + 4 * (z.local * strips.level + y.local * strips.pitch + x.local);
-        const out = (z.out * height + y.out) * width + x.out;
-        const line = {
-          c,
-          row,
-          pitch: 4 * strips.pitch,
-          level: 4 * strips.level,
-          out,
-          z: z.count,
-          y: y.count,
-          x: x.count,
-        };
-        const key = `${z.out}:${y.out}`;
-        lines.set(key, [...(lines.get(key) ?? []), line]);
-      }
-    }
-    const [tz, ty, tx] = p.outStride;
-    for (const list of lines.values()) {
-      const waiting = [...list].sort((a, b) => a.out - b.out);
-      while (waiting.length > 0) {
-        const together = this.#scale ? 1 : neighbours(waiting, tx);
-        const [line, next] = waiting.splice(0, together);
-        for (let z = 0; z < line.z; z++) {
-          const c = [BASE.work, line.c + z * line.level] as const;
-          const inPlane = 4 * (line.out + z * tz * height * width);
-          const out = [BASE.output, 4 * block.from * product(p.outSize) + inPlane] as const;
-          const channel = [block.count, line.row, outPlane, bias1] as const;
-          const rows = [line.y, line.pitch, 4 * ty * width] as const;
-          if (together === 4) {
-            this.#list.push('store4', c, next.c - line.c, out, bias, ...channel, ...rows, line.x, 4 * tx);
-          } else if (together === 2) {
-            const d = [BASE.work, next.c + z * next.level] as const;
-            this.#list.push('store2', c, d, out, bias, ...channel, ...rows, line.x);
-          } else {
-            const scale = this.#scale ? ([BASE.scale, inPlane] as const) : 0;
-            this.#list.push('store', c, out, bias, scale, ...channel, ...rows, line.x, 4 * tx);
-          }
-        }
-      }
-    }
-  }
-}
-
-/** How many of the first lines (4, 2 or 1) lie side by side in the output, alike enough to be stored together. */
-function neighbours(lines: readonly Line[], step: number): number {
-  const [a, b] = lines;
-  const alike = (line: Line | undefined, i: number) =>
-    line !== undefined &&
-    line.out === a.out + i &&
-    line.x === a.x &&
-    line.row === a.row &&
-    line.pitch === a.pitch &&
-    line.level === a.level;
-  if (step === 2) return alike(b, 1) ? 2 : 1;
-  if (step < 4) return 1;
-  const even = (i: number) => alike(lines[i], i) && lines[i].c - a.c === i * (b.c - a.c);
-  return even(1) && even(2) && even(3) ? 4 : 1;
-}
-
-/** One phase of a block's result, and where it goes: offsets in bytes within the work space, in floats in the output. */
-interface Line {
-  readonly c: number;
-  readonly row: number;
-  readonly pitch: number;
-  readonly level: number;
-  readonly out: number;
-  readonly z: number;
-  readonly y: number;
-  readonly x: number;
 }
 
 /** What a dense plan is made for, besides its problem. */

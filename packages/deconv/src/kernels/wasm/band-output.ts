@@ -1,0 +1,94 @@
+/**
+ * band-output: the results of a band on their way to the output: each phase to the positions of its residue, neighbouring
+ * phases together where they lie side by side, bias added and averages taken as they are stored.
+ */
+import type { Box } from './band-input.js';
+import { BASE, type CommandList, product } from './commands.js';
+import type { Phase, Problem } from './problem.js';
+
+/** The part of a phase that a band holds: its first grid position in the band, its length, and its first output. */
+export function rangeOf(
+  p: Problem,
+  box: Box,
+  axis: number,
+  phase: Phase,
+): { local: number; count: number; out: number } {
+  const from = Math.max(phase.lead, box.from[axis]);
+  const to = Math.min(phase.lead + phase.count, box.from[axis] + box.size[axis]);
+  const out = (from - phase.lead) * p.outStride[axis] + phase.start;
+  return { local: from - box.from[axis], count: to - from, out };
+}
+
+/** One phase of a block's result, and where it goes. */
+export interface Line {
+  /** Where it begins in the work space, and the steps from channel to channel, row to row, level to level; in bytes. */
+  readonly c: number;
+  readonly row: number;
+  readonly pitch: number;
+  readonly level: number;
+  /** Where it begins in a channel of the output, and on which of its rows; in floats, and rows. */
+  readonly out: number;
+  readonly row0: number;
+  /** Levels, rows, and positions of a row. */
+  readonly z: number;
+  readonly y: number;
+  readonly x: number;
+}
+
+/** How many of the first lines (4, 2 or 1) lie side by side in the output, alike enough to be stored together. */
+function neighbours(lines: readonly Line[], step: number): number {
+  const [a, b] = lines;
+  const alike = (line: Line | undefined, i: number) =>
+    line !== undefined &&
+    line.out === a.out + i &&
+    line.x === a.x &&
+    line.row === a.row &&
+    line.pitch === a.pitch &&
+    line.level === a.level;
+  if (step === 2) return alike(b, 1) ? 2 : 1;
+  if (step < 4) return 1;
+  const even = (i: number) => alike(lines[i], i) && lines[i].c - a.c === i * (b.c - a.c);
+  return even(1) && even(2) && even(3) ? 4 : 1;
+}
+
+/** The channels that the lines hold, and what is still to be done to them. */
+export interface Finish {
+  readonly from: number;
+  readonly count: number;
+  readonly bias: boolean;
+  readonly scale: boolean;
+}
+
+/** The commands that store the lines of a band. */
+export function storeBand(list: CommandList, p: Problem, lines: readonly Line[], finish: Finish): void {
+  const [, height, width] = p.outSize;
+  const [tz, ty, tx] = p.outStride;
+  const plane = product(p.outSize);
+  const bias = finish.bias ? ([BASE.bias, 4 * finish.from] as const) : 0;
+  const bias1 = finish.bias ? 4 : 0;
+  const byRow = new Map<number, Line[]>();
+  for (const line of lines) byRow.set(line.row0, [...(byRow.get(line.row0) ?? []), line]);
+  for (const row of byRow.values()) {
+    const waiting = row.sort((a, b) => a.out - b.out);
+    while (waiting.length > 0) {
+      const together = finish.scale ? 1 : neighbours(waiting, tx);
+      const [line, next] = waiting.splice(0, together);
+      for (let z = 0; z < line.z; z++) {
+        const c = [BASE.work, line.c + z * line.level] as const;
+        const inPlane = 4 * (line.out + z * tz * height * width);
+        const out = [BASE.output, 4 * finish.from * plane + inPlane] as const;
+        const channel = [finish.count, line.row, 4 * plane, bias1] as const;
+        const rows = [line.y, line.pitch, 4 * ty * width] as const;
+        if (together === 4) {
+          list.push('store4', c, next.c - line.c, out, bias, ...channel, ...rows, line.x, 4 * tx);
+        } else if (together === 2) {
+          const d = [BASE.work, next.c + z * next.level] as const;
+          list.push('store2', c, d, out, bias, ...channel, ...rows, line.x);
+        } else {
+          const scale = finish.scale ? ([BASE.scale, inPlane] as const) : 0;
+          list.push('store', c, out, bias, scale, ...channel, ...rows, line.x, 4 * tx);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,364 @@
+/**
+ * movers: the commands that compute nothing: bring rows of the input and of the weight into the form that `gemm` wants, and
+ * results to where they belong. Each takes sixteen integers and loops over a whole block by itself.
+ */
+import type { FunctionBuilder, Local } from './assembler.js';
+
+/**
+ * pad: src, dst; n1, src1, dst1; n2, src2, dst2; left, count, step, right.
+ * For n1 × n2 rows: `left` zeros, `count` floats of the source `step` bytes apart, `right` zeros. May write up to three
+ * floats beyond a row and read as many beyond the source; the next row, or the slack of the buffer, makes that good.
+ */
+export function pad(f: FunctionBuilder, p: readonly Local[]): void {
+  const [src, dst, n1, src1, dst1, n2, src2, dst2, left, count, step, right] = p;
+  const [s, d, sRow, dRow, left2, inner] = Array.from({ length: 6 }, () => f.local('i32'));
+  const zeros = (amount: Local) => {
+    f.get(amount).set(left2);
+    f.countdown(left2, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+  };
+  f.countdown(n1, 1, () => {
+    f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(inner);
+    f.countdown(inner, 1, () => {
+      f.get(sRow).set(s).get(dRow).set(d);
+      zeros(left);
+      f.get(step).i32(4).op('i32.eq');
+      f.if(
+        () => {
+          f.get(count).i32(3).op('i32.add').set(left2);
+          f.countdown(left2, 16, () => {
+            for (const at of [0, 16, 32, 48])
+              f.get(d).get(s).access('v128.load', at).access('v128.store', at);
+            f.add(s, 64).add(d, 64);
+          });
+          f.countdown(left2, 4, () =>
+            f.get(d).get(s).access('v128.load').access('v128.store').add(s, 16).add(d, 16),
+          );
+          // Back from the rounded end to the true one.
+          f.get(dRow).get(left).get(count).op('i32.add').i32(2).op('i32.shl').op('i32.add').set(d);
+        },
+        () => {
+          f.get(count).set(left2);
+          f.get(step).i32(8).op('i32.eq');
+          f.if(() =>
+            f.countdown(left2, 4, () => {
+              f.get(d).get(s).access('v128.load').get(s).access('v128.load', 16).shuffle([0, 2, 4, 6]);
+              f.access('v128.store').add(s, 32).add(d, 16);
+            }),
+          );
+          f.countdown(left2, 1, () =>
+            f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4),
+          );
+        },
+      );
+      zeros(right);
+      f.add(sRow, src2).add(dRow, dst2);
+    });
+    f.add(src, src1).add(dst, dst1);
+  });
+}
+
+/**
+ * packB: src, dst, table, k, strips, srcStep, d1, d2.
+ * For each strip: the k rows that the table names, NR floats each, one after the other. Vector 1 of a row lies d1 bytes
+ * behind vector 0, vectors 2 and 3 d2 behind 0 and 1, so that a strip may be made of short rows.
+ */
+export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void {
+  const [src, dst, table, k, strips, srcStep, d1, d2] = p;
+  const [tp, left, row] = Array.from({ length: 3 }, () => f.local('i32'));
+  f.countdown(strips, 1, () => {
+    f.get(table).set(tp).get(k).set(left);
+    f.countdown(left, 1, () => {
+      f.get(tp).access('i32.load').get(src).op('i32.add').set(row);
+      for (let j = 0; j < nr / 4; j++) {
+        f.get(dst).get(row);
+        if (j & 1) f.get(d1).op('i32.add');
+        if (j & 2) f.get(d2).op('i32.add');
+        f.access('v128.load').access('v128.store', 16 * j);
+      }
+      f.add(dst, 4 * nr).add(tp, 4);
+    });
+    f.add(src, srcStep);
+  });
+}
+
+/**
+ * packA: w, dst, rowTable, rows, kTable, k.
+ * One panel: dst[k][r] = w at rowTable[r] + kTable[k] (byte offsets), r < rows.
+ */
+export function packA(f: FunctionBuilder, p: readonly Local[]): void {
+  const [w, dst, rowTable, rows, kTable, k] = p;
+  const [base, rp, left] = Array.from({ length: 3 }, () => f.local('i32'));
+  f.countdown(k, 1, () => {
+    f.get(kTable).access('i32.load').get(w).op('i32.add').set(base);
+    f.get(rowTable).set(rp).get(rows).set(left);
+    f.countdown(left, 1, () => {
+      f.get(dst).get(rp).access('i32.load').get(base).op('i32.add').access('f32.load').access('f32.store');
+      f.add(rp, 4).add(dst, 4);
+    });
+    f.add(kTable, 4);
+  });
+}
+
+/**
+ * store: c, out, bias, scale; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
+ * For n1 channels × n2 rows × n3 values: out = c · scale + bias. The bias of a channel is one float, `bias1` bytes on
+ * from the last; scale (0 for none) is a plane laid out like one channel of the output.
+ */
+export function store(f: FunctionBuilder, p: readonly Local[]): void {
+  const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
+  const [cRow, oRow, sRow, left2, left3, cp, op, sp] = Array.from({ length: 8 }, () => f.local('i32'));
+  const add = f.local('f32');
+  const add4 = f.local('v128');
+  f.countdown(n1, 1, () => {
+    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    f.get(c).set(cRow).get(out).set(oRow).get(scale).set(sRow).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(cRow).set(cp).get(oRow).set(op).get(sRow).set(sp).get(n3).set(left3);
+      f.get(scale);
+      f.if(
+        () => {
+          f.countdown(left3, 1, () => {
+            f.get(op).get(cp).access('f32.load').get(sp).access('f32.load').op('f32.mul');
+            f.get(add).op('f32.add').access('f32.store').add(cp, 4).add(op, out3).add(sp, out3);
+          });
+        },
+        () => {
+          f.get(out3).i32(4).op('i32.eq');
+          f.if(() => {
+            f.countdown(left3, 4, () => {
+              f.get(op)
+                .get(cp)
+                .access('v128.load')
+                .get(add4)
+                .op('f32x4.add')
+                .access('v128.store')
+                .add(cp, 16)
+                .add(op, 16);
+            });
+          });
+          f.countdown(left3, 1, () => {
+            f.get(op)
+              .get(cp)
+              .access('f32.load')
+              .get(add)
+              .op('f32.add')
+              .access('f32.store')
+              .add(cp, 4)
+              .add(op, out3);
+          });
+        },
+      );
+      f.add(cRow, c2).add(oRow, out2);
+      f.get(scale);
+      f.if(() => f.add(sRow, out2));
+    });
+    f.add(c, c1).add(out, out1).add(bias, bias1);
+  });
+}
+
+/**
+ * store2: c, d, out, bias; n1, c1, out1, bias1; n2, c2, out2; n3.
+ * Two phases interleaved: out[2i] = c[i] + bias, out[2i + 1] = d[i] + bias, for n1 channels × n2 rows × n3 pairs.
+ */
+export function store2(f: FunctionBuilder, p: readonly Local[]): void {
+  const [c, d, out, bias, n1, c1, out1, bias1, n2, c2, out2, n3] = p;
+  const [at, oRow, left2, left3, cp, op] = Array.from({ length: 6 }, () => f.local('i32'));
+  const add = f.local('f32');
+  const [add4, even, odd] = Array.from({ length: 3 }, () => f.local('v128'));
+  // d is kept as its distance from c.
+  f.get(d).get(c).op('i32.sub').set(d);
+  f.countdown(n1, 1, () => {
+    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    f.get(c).set(at).get(out).set(oRow).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
+      f.countdown(left3, 4, () => {
+        f.get(cp).access('v128.load').get(add4).op('f32x4.add').set(even);
+        f.get(cp).get(d).op('i32.add').access('v128.load').get(add4).op('f32x4.add').set(odd);
+        f.get(op).get(even).get(odd).shuffle([0, 4, 1, 5]).access('v128.store');
+        f.get(op).get(even).get(odd).shuffle([2, 6, 3, 7]).access('v128.store', 16);
+        f.add(cp, 16).add(op, 32);
+      });
+      f.countdown(left3, 1, () => {
+        f.get(op).get(cp).access('f32.load').get(add).op('f32.add').access('f32.store');
+        f.get(op)
+          .get(cp)
+          .get(d)
+          .op('i32.add')
+          .access('f32.load')
+          .get(add)
+          .op('f32.add')
+          .access('f32.store', 4);
+        f.add(cp, 4).add(op, 8);
+      });
+      f.add(at, c2).add(oRow, out2);
+    });
+    f.add(c, c1).add(out, out1).add(bias, bias1);
+  });
+}
+
+/** Four vectors that are the rows of a 4 × 4 block, turned in place into its columns. */
+function turnBlock(
+  f: FunctionBuilder,
+  [a, b, c, d]: readonly Local[],
+  [t0, t1, t2, t3]: readonly Local[],
+): void {
+  f.get(a).get(b).shuffle([0, 4, 1, 5]).set(t0);
+  f.get(a).get(b).shuffle([2, 6, 3, 7]).set(t1);
+  f.get(c).get(d).shuffle([0, 4, 1, 5]).set(t2);
+  f.get(c).get(d).shuffle([2, 6, 3, 7]).set(t3);
+  f.get(t0).get(t2).shuffle([0, 1, 4, 5]).set(a);
+  f.get(t0).get(t2).shuffle([2, 3, 6, 7]).set(b);
+  f.get(t1).get(t3).shuffle([0, 1, 4, 5]).set(c);
+  f.get(t1).get(t3).shuffle([2, 3, 6, 7]).set(d);
+}
+
+/**
+ * store4: c, d, out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
+ * Four phases interleaved: out[i · out3 + j] = (c + j · d)[i] + bias for j < 4; `d` and `out3` in bytes, `d` being the
+ * distance from one phase to the next.
+ */
+export function store4(f: FunctionBuilder, p: readonly Local[]): void {
+  const [c, d, out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
+  const [at, oRow, left2, left3, cp, op, from] = Array.from({ length: 7 }, () => f.local('i32'));
+  const add = f.local('f32');
+  const add4 = f.local('v128');
+  const rows = Array.from({ length: 4 }, () => f.local('v128'));
+  const spare = Array.from({ length: 4 }, () => f.local('v128'));
+  f.countdown(n1, 1, () => {
+    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    f.get(c).set(at).get(out).set(oRow).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
+      f.countdown(left3, 4, () => {
+        f.get(cp).set(from);
+        for (const row of rows)
+          f.get(from).access('v128.load').get(add4).op('f32x4.add').set(row).add(from, d);
+        turnBlock(f, rows, spare);
+        for (const row of rows) f.get(op).get(row).access('v128.store').add(op, out3);
+        f.add(cp, 16);
+      });
+      f.countdown(left3, 1, () => {
+        f.get(cp).set(from);
+        for (let j = 0; j < 4; j++) {
+          f.get(op)
+            .get(from)
+            .access('f32.load')
+            .get(add)
+            .op('f32.add')
+            .access('f32.store', 4 * j)
+            .add(from, d);
+        }
+        f.add(cp, 4).add(op, out3);
+      });
+      f.add(at, c2).add(oRow, out2);
+    });
+    f.add(c, c1).add(out, out1).add(bias, bias1);
+  });
+}
+
+/**
+ * turn: src, dst; rows, srcRow; cols, srcCol; dstRow, pad; n1, src1, dst1; n2, src2, dst2.
+ * Transposes blocks: for n1 × n2 blocks, dst[col · dstRow + row] = src[row · srcRow + col · srcCol] for rows × cols,
+ * with `pad` zero floats behind the rows of each column. Steps in bytes.
+ */
+export function turn(f: FunctionBuilder, p: readonly Local[]): void {
+  const [src, dst, rows, srcRow, cols, srcCol, dstRow, zeros, n1, src1, dst1, n2, src2, dst2] = p;
+  const integers = (count: number) => Array.from({ length: count }, () => f.local('i32'));
+  const [sBlock, dBlock, sCol, dCol, s, d, left2, leftCols, leftRows, leftChunk, to, from] = integers(12);
+  const block = Array.from({ length: 4 }, () => f.local('v128'));
+  const spare = Array.from({ length: 4 }, () => f.local('v128'));
+  // The rows of one column, from where s, d and leftRows stand.
+  const finishColumn = () => {
+    f.countdown(leftRows, 1, () => {
+      f.get(d).get(s).access('f32.load').access('f32.store').add(s, srcRow).add(d, 4);
+    });
+    f.get(zeros).set(leftRows);
+    f.countdown(leftRows, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+  };
+  // Sixteen columns are one cache line of each source row: all of it is used while it is there.
+  const columns = (chunks: number) => {
+    f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
+    f.countdown(leftRows, 4, () => {
+      f.get(d).set(to);
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        f.get(s).set(from);
+        for (const row of block)
+          f.get(from)
+            .access('v128.load', 16 * chunk)
+            .set(row)
+            .add(from, srcRow);
+        turnBlock(f, block, spare);
+        for (const column of block) f.get(to).get(column).access('v128.store').add(to, dstRow);
+      }
+      f.get(from).set(s).add(d, 16);
+    });
+    f.countdown(leftRows, 2, () => {
+      const [a, b, low, high] = block;
+      f.get(d).set(to);
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        f.get(s)
+          .access('v128.load', 16 * chunk)
+          .set(a);
+        f.get(s)
+          .get(srcRow)
+          .op('i32.add')
+          .access('v128.load', 16 * chunk)
+          .set(b);
+        f.get(a).get(b).shuffle([0, 4, 1, 5]).set(low);
+        f.get(a).get(b).shuffle([2, 6, 3, 7]).set(high);
+        for (const pair of [low, high]) {
+          f.get(to).get(pair).storeHalf(0).add(to, dstRow);
+          f.get(to).get(pair).storeHalf(1).add(to, dstRow);
+        }
+      }
+      f.add(s, srcRow).add(s, srcRow).add(d, 8);
+    });
+    // What is left of each column: at most one row, and the zeros.
+    f.get(rows).i32(1).op('i32.and').get(zeros).op('i32.add');
+    f.if(
+      () => {
+        f.i32(4 * chunks).set(leftChunk);
+        f.countdown(leftChunk, 1, () => {
+          f.get(rows).i32(1).op('i32.and').set(leftRows);
+          f.get(sCol).get(rows).get(leftRows).op('i32.sub').get(srcRow).op('i32.mul').op('i32.add').set(s);
+          f.get(dCol).get(rows).get(leftRows).op('i32.sub').i32(2).op('i32.shl').op('i32.add').set(d);
+          finishColumn();
+          f.add(dCol, dstRow).add(sCol, 4);
+        });
+      },
+      () => {
+        f.get(dCol)
+          .get(dstRow)
+          .i32(4 * chunks)
+          .op('i32.mul')
+          .op('i32.add')
+          .set(dCol);
+        f.add(sCol, 16 * chunks);
+      },
+    );
+  };
+  f.countdown(n1, 1, () => {
+    f.get(src).set(sBlock).get(dst).set(dBlock).get(n2).set(left2);
+    f.countdown(left2, 1, () => {
+      f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
+      f.get(srcCol).i32(4).op('i32.eq');
+      f.if(() => {
+        f.countdown(leftCols, 16, () => columns(4));
+        f.countdown(leftCols, 4, () => columns(1));
+      });
+      f.countdown(leftCols, 1, () => {
+        f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
+        finishColumn();
+        f.add(sCol, srcCol).add(dCol, dstRow);
+      });
+      f.add(sBlock, src2).add(dBlock, dst2);
+    });
+    f.add(src, src1).add(dst, dst1);
+  });
+}
+
+/** clear: address, bytes. */
+export function clear(f: FunctionBuilder, p: readonly Local[]): void {
+  f.get(p[0]).i32(0).get(p[1]).memoryFill();
+}

@@ -1,0 +1,31 @@
+/** strips: how the positions of a band are laid into strips of NR lanes, for the lanes to be as full as they can be. */
+import { roundUp } from './commands.js';
+
+/** How the positions of a band are laid into strips. */
+export interface Strips {
+  /** 'rows': each row rounded up; 'flat': rows run on through the padding; 'short': several rows make one strip. */
+  readonly kind: 'rows' | 'flat' | 'short';
+  /** Floats from one row of the result to the next. */
+  readonly pitch: number;
+  /** Floats of one z-level of the result. */
+  readonly level: number;
+  /** Strips per run, runs per level, and the floats from one run to the next in the padded input. */
+  readonly perRun: number;
+  readonly runs: number;
+  readonly runStep: number;
+}
+
+/** Strips of `nr` positions over one level of `rows` × `width`, whose rows lie `padded` floats apart in the input. */
+export function stripsOf(rows: number, width: number, padded: number, nr: number, short: boolean): Strips {
+  const perStrip = nr / width;
+  if (short && width >= 4 && (perStrip === 2 || perStrip === 4)) {
+    const runs = Math.ceil(rows / perStrip);
+    return { kind: 'short', pitch: width, level: runs * nr, perRun: 1, runs, runStep: perStrip * padded };
+  }
+  const byRow = roundUp(width, nr);
+  const flat = roundUp((rows - 1) * padded + width, nr);
+  if (flat < byRow * rows) {
+    return { kind: 'flat', pitch: padded, level: flat, perRun: flat / nr, runs: 1, runStep: 0 };
+  }
+  return { kind: 'rows', pitch: byRow, level: byRow * rows, perRun: byRow / nr, runs: rows, runStep: padded };
+}
