@@ -49,7 +49,7 @@ describe('deconv', () => {
     expect(await deconv('--version')).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
     const help = await deconv('--help');
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    for (const word of ['project', 'shape', 'solve', 'explain', 'Exit codes:', '130'])
+    for (const word of ['project', 'shape', 'solve', 'explain', 'bench', 'verify', 'Exit codes:', '130'])
       expect(help.stdout).toContain(word);
   });
 

@@ -5,10 +5,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addBench } from './commands/bench.js';
 import { addExplain } from './commands/explain.js';
 import { addProject } from './commands/project.js';
 import { addShape } from './commands/shape.js';
 import { addSolve } from './commands/solve.js';
+import { addVerify } from './commands/verify.js';
 import { listenForSignals } from './interrupt.js';
 import { exitCodeHelp, exitCodes, paintFor, report } from './terminal.js';
 
@@ -41,6 +43,8 @@ addProject(program);
 addShape(program);
 addSolve(program);
 addExplain(program);
+addBench(program);
+addVerify(program);
 
 // Options of the program hold for its commands, which were added after them.
 for (const command of program.commands)

@@ -11,6 +11,8 @@ import { type CommonOptions, wantsColour } from './terminal.js';
 export interface Progress {
   /** Begins the next step. */
   next(label: string): Promise<void>;
+  /** Shows that this share of the whole, 0 to 1, is done. */
+  at(share: number, label: string): Promise<void>;
   /** Takes the bar away. May be called twice. */
   stop(): void;
 }
@@ -18,7 +20,7 @@ export interface Progress {
 /** Starts a bar of `steps` steps, or one that nobody sees. */
 export function startProgress(steps: number, options: CommonOptions): Progress {
   if (!process.stderr.isTTY || options.quiet || options.json) {
-    return { next: () => turn(), stop: () => {} };
+    return { next: () => turn(), at: () => turn(), stop: () => {} };
   }
   const filled = wantsColour(process.stderr) ? '\u001b[36m{bar}\u001b[39m' : '{bar}';
   const shown = new cliProgress.SingleBar({
@@ -41,6 +43,11 @@ export function startProgress(steps: number, options: CommonOptions): Progress {
   return {
     next: (label) => {
       shown.update(done++, { label });
+      shown.render();
+      return turn();
+    },
+    at: (share, label) => {
+      shown.update(Math.floor(share * steps), { label });
       shown.render();
       return turn();
     },

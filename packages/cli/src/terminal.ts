@@ -13,7 +13,8 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as con
 export const exitCodeHelp = `
 Exit codes:
   0    done
-  1    the job failed: a file cannot be read or written, or is no picture; nothing was found
+  1    the job failed: a file cannot be read or written, or is no picture; nothing was found;
+       verify found a difference
   2    wrong usage: an unknown command or option, or a value that cannot work
   130  stopped by Ctrl-C`;
 

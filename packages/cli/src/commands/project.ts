@@ -9,6 +9,7 @@ import { basename, extname } from 'node:path';
 import { type Command, Option } from 'commander';
 import { conv2d, convTranspose2d, coverage, type Tensor, toDisplay } from 'deconv';
 import { dctBank } from 'deconv/vis';
+import { type EngineOptions, startEngine, withEngineOptions } from '../engine.js';
 import { checkTarget, STANDARD, writeBytes } from '../files.js';
 import { drawPanel } from '../panel.js';
 import { encoderFor, loadSquare } from '../pictures.js';
@@ -39,7 +40,7 @@ import {
   wrap,
 } from '../terminal.js';
 
-interface ProjectOptions extends CommonOptions, ProjectionOptions {
+interface ProjectOptions extends CommonOptions, ProjectionOptions, EngineOptions {
   readonly output?: string;
 }
 
@@ -48,7 +49,7 @@ const MAX_MAPS = 2 ** 30;
 
 /** Adds `deconv project` to the program. */
 export function addProject(program: Command): void {
-  program
+  const command = program
     .command('project')
     .summary('carry a picture through a bank of kernels and back to image space')
     .description(
@@ -64,7 +65,8 @@ export function addProject(program: Command): void {
         .default('average'),
     )
     .option('--size <n>', 'the picture is cut and scaled to n × n pixels', wholeNumber, 227)
-    .option('-o, --output <file>', 'panel to write: .png, .jpg, .webp or .avif; - writes PNG to stdout')
+    .option('-o, --output <file>', 'panel to write: .png, .jpg, .webp or .avif; - writes PNG to stdout');
+  withEngineOptions(command)
     .option('--json', 'print facts for programs instead of the summary')
     .option('-q, --quiet', 'print nothing but errors (and --json)')
     .addHelpText(
@@ -110,6 +112,8 @@ async function project(image: string, options: ProjectOptions): Promise<void> {
   const encode = encoderFor(target);
   const { maps, outputPadding } = plan(options);
   await checkTarget(target, image);
+
+  await startEngine(options);
 
   const progress = startProgress(8, options);
   const milliseconds: Record<string, number> = {};
