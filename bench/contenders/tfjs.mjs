@@ -171,8 +171,9 @@ export async function openWasm({ threads, files }) {
   }
   await tf.setBackend('wasm');
   await tf.ready();
-  // In Node its WebAssembly backend has one thread.
-  return contender('wasm', tf, files ? `${wasm.getThreadsCount()} threads` : '1 thread');
+  // In Node its WebAssembly backend has one thread; in a page at most half of the processors, whatever is asked for.
+  const count = files ? wasm.getThreadsCount() : 1;
+  return contender('wasm', tf, count === 1 ? '1 thread, its limit here' : `${count} threads`);
 }
 
 /** The plain JavaScript backend. */
