@@ -2,6 +2,7 @@
  * wasm: opens the WebAssembly backend with a given register tile, and draws convolutions whose sizes lie around the
  * edges of that tile: one more and one less than its multiples, 1, kernels longer than the input, depthwise groups.
  */
+import type { Activation } from '../../packages/deconv/src/backend.js';
 import type { ConvGeometry } from '../../packages/deconv/src/geometry/conv.js';
 import { convGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../packages/deconv/src/geometry/conv.js';
 import { reference } from '../../packages/deconv/src/kernels/reference/index.js';
@@ -45,11 +46,20 @@ export interface Case {
   readonly geometry: ConvGeometry;
   readonly bias: boolean;
   readonly average: boolean;
+  readonly activation?: Activation | undefined;
 }
 
 /** What a case is, for messages. */
-export const show = (kernel: string, { geometry: g, bias, average }: Case): string =>
-  `${kernel} ${JSON.stringify({ ...g, bias, average })}`;
+export const show = (kernel: string, { geometry, ...rest }: Case): string =>
+  `${kernel} ${JSON.stringify({ ...geometry, ...rest })}`;
+
+/** Activations that turn small integers into numbers that float32 holds exactly. */
+const ACTIVATIONS: readonly (Activation | undefined)[] = [
+  undefined,
+  undefined,
+  { fn: 'leakyRelu', parameters: [0.5] },
+  { fn: 'clamp', parameters: [-2, 3] },
+];
 
 /** A random convolution of at most `flops` operations. */
 export function drawCase(random: () => number, { mr, nr }: Tile, flops: number): Case {
@@ -87,7 +97,7 @@ export function drawCase(random: () => number, { mr, nr }: Tile, flops: number):
     );
     const work = Math.max(1, geometry.batch) * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
     if (2 * work > flops) continue;
-    return { geometry, bias: random() < 0.4, average: random() < 0.2 };
+    return { geometry, bias: random() < 0.4, average: random() < 0.2, activation: pick(ACTIVATIONS) };
   }
 }
 
@@ -111,13 +121,15 @@ export function termsOf(kernel: Kernel, g: ConvGeometry): number {
 export function runKernel(
   backend: Pick<WasmBackend, 'upload' | 'run'>,
   kernel: Kernel,
-  { geometry, bias, average }: Case,
+  { geometry, bias, average, activation }: Case,
   inputs: readonly Float32Array[],
 ): Float32Array {
   const attributes = {
     geometry,
     bias: bias && kernel !== 'conv.weightGrad',
     average: average && kernel === 'conv.inputGrad',
+    // Averages are activated by an operation of their own.
+    activation: average || kernel === 'conv.weightGrad' ? undefined : activation,
   };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
   return backend.run(kernel, storages, attributes).host() as Float32Array;

@@ -55,15 +55,22 @@ function integers(seed: number): (from: number, to: number) => number {
 /** Operations of a layer: small ones are many and try every edge, large ones are shared among threads. */
 const [SMALL, LARGE] = [1e6, 2.5e7];
 
+/** Register tiles that the engine chooses among: rows, and floats to a row. */
+const [ROWS, FLOATS] = [
+  [4, 6],
+  [8, 16],
+] as const;
+
 /**
- * The layer of this number in the sequence of a seed. Sizes lie around multiples of the register tile, rows × floats,
- * where kernels go wrong if they do.
+ * The layer of this number in the sequence of a seed. Sizes lie around multiples of the register tile, where kernels go
+ * wrong if they do; of any of the tiles, so that the sequence is the same whichever is in use.
  */
-export function drawCase(seed: number, number: number, [rows, floats]: readonly [number, number]): Case {
+export function drawCase(seed: number, number: number): Case {
   const integer = integers(Math.imul(seed + 1, 0x9e3779b1) ^ number);
   const pick = <T>(list: readonly T[]): T => list[integer(0, list.length - 1)];
   const around = (tile: number, most: number) => tile * integer(1, most) + integer(-1, 1);
   const large = number % 10 === 9;
+  const [rows, floats] = [pick(ROWS), pick(FLOATS)];
   for (;;) {
     const rank = pick([1, 2, 2, 2, 3]);
     const transposed = pick([true, false]);

@@ -92,7 +92,7 @@ Examples:
 async function verify(options: VerifyOptions): Promise<void> {
   const engine = await startEngine(options);
   const seed = options.seed ?? 1 + Math.floor(Math.random() * 999_999);
-  const report = await examine(engine, seed, options);
+  const report = await examine(seed, options);
   if (options.json) printJson(factsOf(engine, report));
   else if (!options.quiet) print(describe(engine, report));
   conclude(report);
@@ -102,8 +102,7 @@ async function verify(options: VerifyOptions): Promise<void> {
 const strain = ({ difference }: Finding) => difference.relative / difference.tolerance;
 
 /** Runs cases until there are enough of them or the time is up. */
-async function examine(engine: Configuration, seed: number, options: VerifyOptions): Promise<Report> {
-  const [rows = 6, floats = 8] = (engine.tile ?? '').split('×').filter(Boolean).map(Number);
+async function examine(seed: number, options: VerifyOptions): Promise<Report> {
   const { count, seconds } = options;
   const began = performance.now();
   const spent = () => (performance.now() - began) / 1000;
@@ -118,7 +117,7 @@ async function examine(engine: Configuration, seed: number, options: VerifyOptio
         await progress.at(share(cases), `${grouped(cases)} layers, ${grouped(failures.length)} wrong`);
         shown = performance.now();
       }
-      const c = drawCase(seed, cases, [rows, floats]);
+      const c = drawCase(seed, cases);
       const difference = differenceOf(compute(c, 'float32'), compute(c, 'float64'), termsOf(c));
       const finding = { number: cases, case: c, difference };
       const known = worst.get(c.kernel);
