@@ -60,7 +60,7 @@ function measure(command, args) {
 /**
  * @param {string[]} names contenders
  * @param {{ threads: number, python: string | undefined, runs: number, slow: number }} options
- * @returns {{ name: string, entries: Record<string, import('./protocol.mjs').Entry> }[]} the import, and the first result
+ * @returns {{ name: string, aside: boolean, entries: Record<string, import('./protocol.mjs').Entry> }[]} the import, and the first result
  */
 export function coldStarts(names, { threads, python, runs, slow }) {
   const data = dataOf(coldProblem);
@@ -83,6 +83,7 @@ export function coldStarts(names, { threads, python, runs, slow }) {
   rmSync(torch.folder, { recursive: true });
   return /** @type {const} */ (['imported', 'ms']).map((key) => ({
     name: key === 'imported' ? 'import' : `import to first result: ${coldProblem.name}`,
+    aside: key === 'imported',
     entries: Object.fromEntries(
       commands.map(({ name, timings }) => {
         const ms = timings.map((timing) => timing[key]);

@@ -7,7 +7,8 @@
  * A ratio is the peer's time over deconv's: 2 means that deconv takes half the time.
  *
  * @typedef {import('./protocol.mjs').Entry} Entry
- * @typedef {{ name: string, flops?: number, entries: Record<string, Entry>, ratios?: Record<string, number> }} Row
+ * @typedef {{ name: string, flops?: number, aside?: boolean, entries: Record<string, Entry>, ratios?: Record<string, number> }} Row
+ *   aside: not part of the summary
  * @typedef {{ mean: number, worst: number, cases: number }} Summary geometric mean and smallest of the ratios
  * @typedef {{ name: string, title: string, unit: string, rows: Row[], summary?: Record<string, Summary> }} SuiteResult
  * @typedef {object} Results
@@ -27,8 +28,8 @@ const FASTEST = 'fastest peer';
 
 /** Three significant digits, no exponent. @param {number} value */
 function digits(value) {
-  if (value >= 100) return value.toFixed(0);
-  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  if (value >= 99.95) return value.toFixed(0);
+  return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
 
 /** @param {Entry} entry */
@@ -45,6 +46,7 @@ export function finish(suite) {
     );
     row.ratios = Object.fromEntries(peers.map(([name, { ms }]) => [name, (ms ?? 0) / ours]));
     if (peers.length > 0) row.ratios[FASTEST] = Math.min(...Object.values(row.ratios));
+    if (row.aside) continue;
     for (const [name, ratio] of Object.entries(row.ratios)) all[name] = [...(all[name] ?? []), ratio];
   }
   suite.summary = Object.fromEntries(
