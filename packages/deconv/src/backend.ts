@@ -25,7 +25,7 @@ export interface ConvAttributes {
   readonly bias: boolean;
   /** `conv.inputGrad` only: divide each output by its coverage before the bias. */
   readonly average: boolean;
-  /** `conv.forward` and `conv.inputGrad`: applied last. */
+  /** `conv.forward` and `conv.inputGrad`: applied last. Never together with `average`. */
   readonly activation?: Activation | undefined;
 }
 

@@ -32,6 +32,9 @@ import { lift, type Triple } from './problem.js';
 /** Target for the turned x and y of one chunk, in bytes. */
 const CHUNK_TARGET = 3 * 1024 * 1024;
 
+/** Target for the sums that an item works on, in bytes. */
+const SUMS_TARGET = 128 * 1024;
+
 /** A piece of K: a box of output positions of one or more whole pictures. */
 interface Chunk {
   readonly n: number;
@@ -69,8 +72,10 @@ export function planWeight(
   const merged = d[2] === 1 && inputs < 4 * nr && inputs % nr !== 0;
   const lanes = roundUp(merged ? k[2] * inputs : inputs, nr);
   const tapRows = merged ? k[0] * k[1] : taps;
-  // Floats per position of the turned x; not a multiple of the cache's set size.
-  const pixel = merged ? inputs : lanes + ((lanes * s[2]) % 512 === 0 ? nr : 0);
+  // Floats per position of the turned x: an odd number of cache lines, so that the positions of a block of K do not
+  // all fall into a few of the cache's sets.
+  const lines = Math.ceil(lanes / 16);
+  const pixel = merged ? inputs : 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const cRow = 4 * (tapRows * lanes + 16);
   const groupFloats = (cRow / 4) * outputs + SLACK;
   const extent = (size: Triple): Triple => [
@@ -106,9 +111,11 @@ export function planWeight(
   }
 
   const flops = 2 * g.batch * g.groups * outputs * inputs * taps * yPlane;
-  // Few tap rows: the output channels are shared out as well.
-  const perRow = Math.ceil(16 / (g.groups * tapRows));
-  const oBlock = flops < SHARE_FROM_FLOPS ? outputs : mr * Math.max(1, Math.ceil(outputs / mr / perRow));
+  // Output channels are shared out too: for threads where tap rows are few, and so that the sums of an item stay in the
+  // second-level cache while K passes by in blocks.
+  const inCache = Math.max(1, Math.floor(SUMS_TARGET / (4 * lanes * mr)));
+  const perThread = Math.max(1, Math.ceil(outputs / mr / Math.ceil(16 / (g.groups * tapRows))));
+  const oBlock = mr * (flops < SHARE_FROM_FLOPS ? inCache : Math.min(inCache, perThread));
 
   const stages: Item[][] = [];
   // The sums begin at 0.
