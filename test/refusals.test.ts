@@ -310,7 +310,7 @@ all('unknown options and names', [
   ['group', "conv2d: unknown option 'group' — did you mean 'groups'?", conv({ group: 1 })],
   ['data_format', "conv2d: unknown option 'data_format' — did you mean 'dataFormat'?", conv({ data_format: 'NHWC' })],
   ['overlap', "conv2d: unknown option 'overlap' — known options are bias, stride, padding, dilation, groups, dataFormat, activation", conv({ overlap: 'average' })],
-  ['activate', "conv2d: unknown option 'activate' — did you mean 'activation'?", conv({ activate: 'relu' })],
+  ['activaton', "conv2d: unknown option 'activaton' — did you mean 'activation'?", conv({ activaton: 'relu' })],
   ['dataFormat', "conv2d: dataFormat must be one of 'NCHW', 'NHWC', got \"nhwc\" — did you mean 'NHWC'?", conv({ dataFormat: 'nhwc' })],
   ['dataFormat', "conv2d: dataFormat must be one of 'NCHW', 'NHWC', got 3", conv({ dataFormat: 3 })],
   ['overlap', "convTranspose2d: overlap must be one of 'sum', 'average', got \"mean\"", transposed({ overlap: 'mean' })],
