@@ -46,28 +46,46 @@ const PLAIN = {
   'f32.div': 0x95,
   'f32.min': 0x96,
   'f32.max': 0x97,
+  'f64.add': 0xa0,
+  'f64.mul': 0xa2,
+  'f32.demote_f64': 0xb6,
+  'f64.promote_f32': 0xbb,
   'f32.reinterpret_i32': 0xbe,
 } as const;
 
 /** Vector instructions without immediates: opcode after the prefix 0xfd. */
 const VECTOR = {
   'f32x4.splat': 19,
+  'f64x2.splat': 20,
+  'f32x4.eq': 65,
   'f32x4.lt': 67,
   'f32x4.gt': 68,
+  'f32x4.le': 69,
+  'f32x4.ge': 70,
   'v128.and': 78,
   'v128.bitselect': 82,
+  'f32x4.demote_f64x2_zero': 94,
+  'f64x2.promote_low_f32x4': 95,
+  'f32x4.ceil': 103,
+  'f32x4.floor': 104,
   'f32x4.nearest': 106,
   'i32x4.shl': 171,
+  'i32x4.shr_s': 172,
   'i32x4.add': 174,
+  'i32x4.sub': 177,
   'f32x4.abs': 224,
   'f32x4.neg': 225,
+  'f32x4.sqrt': 227,
   'f32x4.add': 228,
   'f32x4.sub': 229,
   'f32x4.mul': 230,
   'f32x4.div': 231,
   'f32x4.min': 232,
   'f32x4.max': 233,
+  'f64x2.add': 240,
+  'f64x2.mul': 242,
   'i32x4.trunc_sat_f32x4_s': 248,
+  'f32x4.convert_i32x4_s': 250,
   'f32x4.relaxed_madd': 0x105,
 } as const;
 
@@ -75,8 +93,10 @@ const VECTOR = {
 const ACCESS = {
   'i32.load': [0x28],
   'f32.load': [0x2a],
+  'f64.load': [0x2b],
   'i32.store': [0x36],
   'f32.store': [0x38],
+  'f64.store': [0x39],
   'v128.load': [0xfd, 0],
   'v128.load32_splat': [0xfd, 9],
   'v128.store': [0xfd, 11],
@@ -199,6 +219,11 @@ export class FunctionBuilder {
   /** Stores one 64-bit half of the vector on the stack. */
   storeHalf(half: 0 | 1, offset = 0): this {
     return this.#emit(0xfd, 91, 2, ...unsigned(offset), half);
+  }
+
+  /** Stores one float of the vector on the stack. */
+  storeLane(lane: 0 | 1 | 2 | 3, offset = 0): this {
+    return this.#emit(0xfd, 90, 2, ...unsigned(offset), lane);
   }
 
   /** Pushes the 16-byte constant of four floats, all `value`. */

@@ -1,6 +1,6 @@
 /**
- * The WebAssembly backend: the convolution family in float32 by generated kernels on all cores, memory-bound operations
- * by plain loops over linear memory, and whatever is left by the reference.
+ * The WebAssembly backend: the convolution family in float32 by generated kernels on all cores, every other operation in
+ * float32 by loops over linear memory, and whatever is left by the reference.
  */
 import type { Backend, ConvAttributes, OpName, OpTable } from '../../backend.js';
 import { refuse } from '../../errors.js';
@@ -11,7 +11,7 @@ import type { Storage } from '../../tensor.js';
 import { planDense } from './dense-plan.js';
 import { Engine } from './engine.js';
 import { type Heap, OutOfMemory } from './heap.js';
-import { runLoop } from './loops.js';
+import { Ground, runLoop } from './loops/index.js';
 import type { Tile } from './microkernels.js';
 import { host } from './platform.js';
 import { forwardProblem, inputGradProblem } from './problem.js';
@@ -82,11 +82,13 @@ export class WasmBackend implements Backend {
   readonly name = 'wasm';
   readonly synchronous = true;
   readonly #engine: Engine;
+  readonly #ground: Ground;
   readonly #choice: Choice;
   readonly #fallback: Backend;
 
   private constructor(engine: Engine, choice: Choice, fallback: Backend) {
     this.#engine = engine;
+    this.#ground = new Ground(engine);
     this.#choice = choice;
     this.#fallback = fallback;
   }
@@ -140,7 +142,7 @@ export class WasmBackend implements Backend {
   /** A loop over linear memory; what does not fit there is left to the reference. */
   #loop<K extends OpName>(op: K, inputs: readonly Storage[], attributes: OpTable[K]): Storage | undefined {
     try {
-      return runLoop(this.#engine.residency, op, inputs, attributes);
+      return runLoop(this.#ground, op, inputs, attributes);
     } catch (error) {
       if (error instanceof OutOfMemory) return undefined;
       throw error;

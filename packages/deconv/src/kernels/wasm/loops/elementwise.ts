@@ -1,0 +1,170 @@
+/**
+ * Elementwise loops: the table of functions as formulas for the vector kernels (see formula.ts for the language), and what
+ * is left, sines and powers, by the host's own functions. Derivatives are written so that nothing cancels in float32 that
+ * would not in float64.
+ */
+import type { BinaryName, OpTable, UnaryName } from '../../../backend.js';
+import { sizeOf } from '../../../shape.js';
+import { allocate, type TypedArray } from '../../../tensor.js';
+import type { Ground, Loop } from './ground.js';
+import { axesOf, broadcastStrides, copyView, single, walk } from './views.js';
+
+const SELU = ['1.6732632423543772', '1.0507009873554805', '1.7580993408473766'];
+/** gelu's tanh form: 2u, which has ½(1 + tanh u) = σ(2u); u′; and σ(2u)·σ(−2u). Far out all are what they are at ±30. */
+const U2 = '1.5957691216*(y+.044715*y*y*y)';
+const DU = '(.7978845608*(1+.134145*y*y))';
+const SS = `sigmoid(${U2})*sigmoid(-(${U2}))`;
+/** A formula in which y stands for x held to ±30. */
+const held = (text: string) => text.replaceAll('y', 'min(max(x,-30),30)');
+
+/** f, f′ and f″ of x; p and q are the function's parameters. */
+const UNARY: Readonly<Partial<Record<UnaryName, readonly string[]>>> = {
+  abs: ['abs(x)', 'sign(x)', 'none(x)'],
+  sign: ['sign(x)', 'none(x)', 'none(x)'],
+  floor: ['floor(x)', 'none(x)', 'none(x)'],
+  ceil: ['ceil(x)', 'none(x)', 'none(x)'],
+  exp: ['exp(x)', 'exp(x)', 'exp(x)'],
+  log: ['log(x)', '1/x', '-1/(x*x)'],
+  sqrt: ['sqrt(x)', '.5/sqrt(x)', '-.25/(x*sqrt(x))'],
+  square: ['x*x', '2*x', '2+none(x)'],
+  reciprocal: ['1/x', '-1/(x*x)', '2/(x*x*x)'],
+  erf: ['erf(x)', '1.1283791671*exp(-(x*x))', 'exp(-(x*x))*x*-2.2567583342'],
+  relu: ['max(x,0)', 'x>0 ? 1 : none(x)', 'none(x)'],
+  leakyRelu: ['x>0 ? x : p*x', 'x>0 ? 1 : p+none(x)', 'none(x)'],
+  elu: ['x>0 ? x : p*expm1(x)', 'x>0 ? 1 : p*exp(x)', 'x>0 ? 0 : p*exp(x)'],
+  selu: [
+    `x>0 ? ${SELU[1]}*x : ${SELU[2]}*expm1(x)`,
+    `x>0 ? ${SELU[1]} : ${SELU[2]}*exp(x)`,
+    `x>0 ? 0 : ${SELU[2]}*exp(x)`,
+  ],
+  sigmoid: ['sigmoid(x)', 'sigmoid(x)*sigmoid(-x)', 'sigmoid(x)*sigmoid(-x)*-tanh(.5*x)'],
+  tanh: ['tanh(x)', 'sech2(x)', '-2*tanh(x)*sech2(x)'],
+  softplus: ['softplus(x)', 'sigmoid(x)', 'sigmoid(x)*sigmoid(-x)'],
+  gelu: ['x*normalOf(x)', 'normalOf(x)+x*density(x)', 'density(x)*2-density(x)*x*x'],
+  geluTanh: [
+    `x*sigmoid(${U2})`,
+    `sigmoid(${U2})+2*${SS}*x*${DU}`,
+    `4*${SS}*${DU}+4*${SS}*x*(.10703222*y-tanh(.5*${U2})*${DU}*${DU})`,
+  ].map(held),
+  silu: ['x*sigmoid(x)', 'sigmoid(x)*(1+x*sigmoid(-x))', 'sigmoid(x)*sigmoid(-x)*(2-x*tanh(.5*x))'],
+  hardSigmoid: ['min(1,max(0,p*x+q))', 'p*x+q>0 ? (p*x+q<1 ? p : none(x)) : none(x)', 'none(x)'],
+  hardSwish: ['x*min(1,max(0,x/6+.5))', 'x<=-3 ? 0 : x>=3 ? 1 : x/3+.5', 'abs(x)<3 ? 1/3 : none(x)'],
+  mish: [
+    'x*mishTanh(x)',
+    'mishTanh(x)+x*mishSech2(x)*sigmoid(x)',
+    '2*mishSech2(x)*sigmoid(x)+mishSech2(x)*sigmoid(x)*x*(1-sigmoid(x)-2*mishTanh(x)*sigmoid(x))',
+  ],
+  softsign: ['x/(1+abs(x))', '1/((1+abs(x))*(1+abs(x)))', '-2*sign(x)/((1+abs(x))*(1+abs(x))*(1+abs(x)))'],
+  clamp: ['min(q,max(p,x))', 'x>=p ? (x<=q ? 1 : none(x)) : none(x)', 'none(x)'],
+};
+
+type Scalar = (x: number, p: number) => number;
+
+/** The same for what the host computes. */
+const HOST: Readonly<Partial<Record<UnaryName, readonly Scalar[]>>> = {
+  sin: [Math.sin, Math.cos, (x) => -Math.sin(x)],
+  cos: [Math.cos, (x) => -Math.sin(x), (x) => -Math.cos(x)],
+  powScalar: [
+    (x, p) => x ** p,
+    (x, p) => (p === 0 ? 0 : p * x ** (p - 1)),
+    (x, p) => (p === 0 || p === 1 ? 0 : p * (p - 1) * x ** (p - 2)),
+  ],
+};
+
+/** (x) → f, f′ or f″ of each element. */
+export const unary: Loop<OpTable['unary']> = (ground, [x], { fn, order, parameters }) => {
+  const from = ground.at(x);
+  const { storage, at } = ground.result(x.length);
+  const text = UNARY[fn]?.[order];
+  if (text !== undefined) {
+    ground.kernels.apply(text, 'x', '1', [at, 0], 1, x.length, [[from, 0]], parameters);
+    return storage;
+  }
+  const f = HOST[fn]?.[order] as Scalar;
+  const [values, out] = [ground.floats(from, x.length), ground.floats(at, x.length)];
+  const [p] = parameters;
+  for (let i = 0; i < out.length; i++) out[i] = f(values[i], p);
+  return storage;
+};
+
+const BINARY: Readonly<Partial<Record<BinaryName, string>>> = {
+  add: 'a+b',
+  sub: 'a-b',
+  mul: 'a*b',
+  div: 'a/b',
+  maximum: 'max(a,b)',
+  minimum: 'min(a,b)',
+  equal: 'a==b ? 1 : 0',
+  greater: 'a>b ? 1 : 0',
+  greaterEqual: 'a>=b ? 1 : 0',
+};
+
+/** (a, b) → f(a, b), broadcast. */
+export const binary: Loop<OpTable['binary']> = (ground, [a, b], { fn, aShape, bShape, shape }) => {
+  const length = sizeOf(shape);
+  const [left, right] = [ground.at(a), ground.at(b)];
+  const strides = [broadcastStrides(aShape, shape), broadcastStrides(bShape, shape)];
+  const text = BINARY[fn];
+  if (text === undefined) return power(ground, length, shape, [left, right], strides);
+  const { storage, at } = ground.result(length);
+  const axes = axesOf(shape, ...strides);
+  const row = axes.pop() ?? single(2);
+  const rows = axes.pop() ?? single(2);
+  const size = row.length * rows.length;
+  let out = at;
+  walk(axes, [left / 4, right / 4], (places) => {
+    const inputs = places.map((place, i) => [4 * place, 4 * rows.steps[i]] as const);
+    ground.kernels.apply(
+      text,
+      'ab',
+      row.steps.join(''),
+      [out, 4 * row.length],
+      rows.length,
+      row.length,
+      inputs,
+    );
+    out += 4 * size;
+  });
+  return storage;
+};
+
+/** aᵇ: both written out in full first; the power costs far more. */
+function power(
+  ground: Ground,
+  length: number,
+  shape: readonly number[],
+  operands: readonly number[],
+  strides: readonly (readonly number[])[],
+) {
+  const room = operands.map(() => ground.residency.room(4 * length));
+  const { storage, at } = ground.result(length);
+  const whole = broadcastStrides(shape, shape);
+  for (const [i, from] of operands.entries()) {
+    copyView(ground, shape, { at: from, strides: strides[i] }, { at: room[i], strides: whole });
+  }
+  const [a, b, out] = [room[0], room[1], at].map((place) => ground.floats(place, length));
+  for (let i = 0; i < length; i++) out[i] = a[i] ** b[i];
+  return storage;
+}
+
+/** (condition, a, b) → a where condition ≠ 0, else b. */
+export const select: Loop<OpTable['select']> = (ground, inputs) => {
+  const places = inputs.map((input) => [ground.at(input), 0] as const);
+  const { length } = inputs[0];
+  const { storage, at } = ground.result(length);
+  ground.kernels.apply('c==0 ? b : a', 'cab', '111', [at, 0], 1, length, places);
+  return storage;
+};
+
+/** (x) → the same in another number type, rounded as typed arrays do. */
+export const cast: Loop<OpTable['cast']> = (ground, [x], { dtype }) => {
+  const from = ground.at(x);
+  const { storage, at } = ground.result(x.length, dtype);
+  const Values = allocate(dtype, 0).constructor as new (
+    b: ArrayBufferLike,
+    at: number,
+    n: number,
+  ) => TypedArray;
+  new Values(ground.engine.heap.memory.buffer, at, x.length).set(ground.floats(from, x.length));
+  return storage;
+};

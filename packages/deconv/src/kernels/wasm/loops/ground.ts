@@ -1,0 +1,53 @@
+/**
+ * ground: what every loop stands on: addresses of operands, room for results, and the kernels. Addresses hold until the
+ * operation is over; views of the memory are to be taken only after the last of them, since memory may grow on the way.
+ */
+import type { DType, Storage } from '../../../tensor.js';
+import type { Engine } from '../engine.js';
+import type { Residency, WasmStorage } from '../storage.js';
+import { VectorKernels } from '../vector-kernels.js';
+
+/** What the loops work with. */
+export class Ground {
+  readonly engine: Engine;
+  readonly residency: Residency;
+  readonly kernels: VectorKernels;
+
+  constructor(engine: Engine) {
+    this.engine = engine;
+    this.residency = engine.residency;
+    this.kernels = new VectorKernels(engine.heap);
+  }
+
+  /** Address of an operand. */
+  at(storage: Storage): number {
+    return this.residency.address(storage);
+  }
+
+  /** A new result, its values arbitrary. */
+  result(length: number, dtype: DType = 'float32'): { storage: WasmStorage; at: number } {
+    return this.residency.result(dtype, length);
+  }
+
+  /** Floats at an address. */
+  floats(at: number, length: number): Float32Array {
+    return this.engine.heap.floats.subarray(at / 4, at / 4 + length);
+  }
+
+  /** Integers at an address. */
+  integers(at: number, length: number): Int32Array {
+    return this.engine.heap.integers.subarray(at / 4, at / 4 + length);
+  }
+
+  /** Float64 at an address. */
+  doubles(at: number, length: number): Float64Array {
+    return new Float64Array(this.engine.heap.memory.buffer, at, length);
+  }
+}
+
+/** A loop: makes the result of an operation, or leaves it to the reference. */
+export type Loop<Attributes> = (
+  ground: Ground,
+  inputs: readonly Storage[],
+  attributes: Attributes,
+) => Storage | undefined;

@@ -1,0 +1,110 @@
+/**
+ * Reductions: the array is walked in the order it lies in memory, its innermost two axes by a kernel. A run of a reduced
+ * axis goes into one result, a run of a kept axis into as many; nothing is read twice. Sums are kept in float64 until the
+ * end.
+ */
+import type { OpTable } from '../../../backend.js';
+import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
+import { inPieces } from '../vector-kernels.js';
+import type { Ground, Loop } from './ground.js';
+import { axesOf, broadcastStrides, single, walk } from './views.js';
+
+/** Columns whose results stay in the first-level cache while the rows pass. */
+const COLUMNS = 1024;
+
+/** Calls `visit` for pieces of the array: its address, that of its results, in elements, and the rows, columns and steps of both. */
+function walkPieces(
+  shape: Shape,
+  kept: Shape,
+  visit: (
+    src: number,
+    srcRow: number,
+    to: number,
+    toRow: number,
+    each: boolean,
+    n1: number,
+    n: number,
+  ) => void,
+): void {
+  const axes = axesOf(shape, stridesOf(shape), broadcastStrides(kept, shape));
+  const row = axes.pop() ?? { length: 1, steps: [1, 1] };
+  const rows = axes.pop() ?? single(2);
+  const [srcRow, toRow] = rows.steps;
+  const each = row.steps[1] === 1;
+  walk(axes, [0, 0], ([src, to]) => {
+    const piece = (r: number, count: number, c: number, columns: number) =>
+      visit(src + r * srcRow + c, srcRow, to + r * toRow + (each ? c : 0), toRow, each, count, columns);
+    if (each) inPieces(rows.length, row.length, piece, COLUMNS);
+    else inPieces(rows.length, row.length, piece);
+  });
+}
+
+/** Sums the floats at `from`, of this shape, into those at `out`, of the shape `kept` with 1 for each axis summed over. */
+export function sumInto(ground: Ground, from: number, shape: Shape, kept: Shape, out: number): void {
+  const length = sizeOf(kept);
+  const sums = ground.residency.room(8 * length);
+  ground.doubles(sums, length).fill(0);
+  walkPieces(shape, kept, (src, srcRow, to, toRow, each, n1, n) => {
+    const source = [from + 4 * src, 4 * srcRow] as const;
+    if (each) ground.kernels.call('sumColumns', sums + 8 * to, ...source, n1, n);
+    else ground.kernels.call('sumRows', sums + 8 * to, 8 * toRow, ...source, n1, n);
+  });
+  ground.floats(out, length).set(ground.doubles(sums, length));
+}
+
+/** Largest (smallest) values, as {@link sumInto}. */
+export function extremeInto(
+  ground: Ground,
+  which: 'max' | 'min',
+  from: number,
+  shape: Shape,
+  kept: Shape,
+  out: number,
+): void {
+  ground
+    .floats(out, sizeOf(kept))
+    .fill(which === 'max' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY);
+  walkPieces(shape, kept, (src, srcRow, to, toRow, each, n1, n) => {
+    const source = [from + 4 * src, 4 * srcRow] as const;
+    const target = [out + 4 * to, 4 * toRow] as const;
+    if (each) ground.kernels.apply(`${which}(a,b)`, 'ab', '11', target, n1, n, [target, source]);
+    else ground.kernels.call(`${which}Rows`, ...target, ...source, n1, n);
+  });
+}
+
+/** (x) → reduced over the named axes. */
+export const reduce: Loop<OpTable['reduce']> = (ground, [x], { fn, shape, axes }) => {
+  const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
+  const length = sizeOf(kept);
+  const from = ground.at(x);
+  if (fn === 'argMax') {
+    const { storage, at } = ground.result(length, 'int32');
+    const [axis] = axes;
+    const inner = sizeOf(shape.slice(axis + 1));
+    argMax(ground.floats(from, x.length), ground.integers(at, length), shape[axis], inner);
+    return storage;
+  }
+  const { storage, at } = ground.result(length);
+  if (fn === 'sum') sumInto(ground, from, shape, kept, at);
+  else extremeInto(ground, fn, from, shape, kept, at);
+  return storage;
+};
+
+/** Position of the largest value along the middle axis: the first of equals, a NaN before all. */
+function argMax(x: Float32Array, out: Int32Array, length: number, inner: number): void {
+  out.fill(0);
+  const best = new Float32Array(inner);
+  for (let start = 0, to = 0; to < out.length; start += length * inner, to += inner) {
+    best.set(x.subarray(start, start + inner));
+    for (let j = 1; j < length; j++) {
+      for (let i = 0, at = start + j * inner; i < inner; i++, at++) {
+        const value = x[at];
+        // Not ≤ is: larger, or one of them is NaN.
+        if (!(value <= best[i]) && !Number.isNaN(best[i])) {
+          best[i] = value;
+          out[to + i] = j;
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * views: several arrays walked together by one set of axes, each array with its own step along each. Axes are joined
+ * where all arrays allow it, so that what is left is few and long; the innermost two go to a kernel, the rest to an
+ * odometer. Also the one routine that copies any view into any other.
+ */
+import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
+import { inPieces } from '../vector-kernels.js';
+import type { Ground } from './ground.js';
+
+/** An axis: how long, and by how many elements each array moves along it. */
+export interface Axis {
+  readonly length: number;
+  readonly steps: readonly number[];
+}
+
+/** The axes of a shape for arrays of the given strides, without those of length 1, joined where that is possible. */
+export function axesOf(shape: Shape, ...strides: readonly (readonly number[])[]): Axis[] {
+  const axes: Axis[] = [];
+  for (const [i, length] of shape.entries()) {
+    if (length === 1) continue;
+    const steps = strides.map((list) => list[i]);
+    const outer = axes.at(-1);
+    if (outer?.steps.every((step, array) => step === steps[array] * length)) {
+      axes[axes.length - 1] = { length: outer.length * length, steps };
+    } else axes.push({ length, steps });
+  }
+  return axes;
+}
+
+/** An axis of length 1, for where there is none. */
+export const single = (arrays: number): Axis => ({ length: 1, steps: new Array<number>(arrays).fill(0) });
+
+/** Visits every position of the axes in row-major order with the element offsets of the arrays, from `start` on. */
+export function walk(
+  axes: readonly Axis[],
+  start: readonly number[],
+  visit: (at: readonly number[]) => void,
+): void {
+  if (axes.some(({ length }) => length === 0)) return;
+  const at = [...start];
+  const counter = new Array<number>(axes.length).fill(0);
+  for (;;) {
+    visit(at);
+    let axis = axes.length - 1;
+    for (; axis >= 0; axis--) {
+      const { length, steps } = axes[axis];
+      const turned = ++counter[axis] === length;
+      for (let i = 0; i < at.length; i++) at[i] += turned ? steps[i] * (1 - length) : steps[i];
+      if (!turned) break;
+      counter[axis] = 0;
+    }
+    if (axis < 0) return;
+  }
+}
+
+/** Strides that repeat the axes along which `from` is broadcast to `to`. */
+export function broadcastStrides(from: Shape, to: Shape): number[] {
+  const own = stridesOf(from);
+  const missing = to.length - from.length;
+  return to.map((_, axis) => (axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]));
+}
+
+/** A view of an array in memory: address of its first element, strides in elements. */
+export interface View {
+  readonly at: number;
+  readonly strides: readonly number[];
+}
+
+/**
+ * Copies a view of this shape into another, in whatever order is best; no two elements of `to` may coincide.
+ *
+ * Rows contiguous in both: by vectors. One array contiguous along one axis, the other along another: a transposition of
+ * those two axes, block by block. Else element by element, along the axis where the target is contiguous if there is one.
+ */
+export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View): void {
+  if (sizeOf(shape) === 0) return;
+  const axes = axesOf(shape, from.strides, to.strides);
+  const take = (which: number) => (which < 0 ? single(2) : axes.splice(which, 1)[0]);
+  const start = [from.at / 4, to.at / 4];
+  const along = axes.findIndex(({ steps }) => steps[1] === 1);
+  const across = axes.findIndex(({ steps }) => steps[0] === 1);
+  if (along >= 0 && across >= 0 && along !== across) {
+    const [row, column] = [axes[along], axes[across]];
+    axes.splice(Math.max(along, across), 1);
+    axes.splice(Math.min(along, across), 1);
+    const block = take(axes.length - 1);
+    const [srcRow, dstRow] = [4 * row.steps[0], 4 * column.steps[1]];
+    // Whole lines of sixteen columns, and not too much in one call.
+    const width = Math.max(16, Math.floor(32_768 / row.length / 16) * 16);
+    const blocks = Math.max(1, Math.floor(32_768 / (row.length * column.length)));
+    const [src1, dst1] = block.steps.map((step) => 4 * step);
+    walk(axes, start, ([src, dst]) => {
+      for (let b = 0; b < block.length; b += blocks) {
+        const count = Math.min(blocks, block.length - b);
+        for (let c = 0; c < column.length; c += width) {
+          const columns = Math.min(width, column.length - c);
+          const place = [4 * (src + c) + b * src1, 4 * dst + c * dstRow + b * dst1] as const;
+          kernels.call(
+            'turn',
+            ...place,
+            row.length,
+            srcRow,
+            columns,
+            4,
+            dstRow,
+            0,
+            1,
+            0,
+            0,
+            count,
+            src1,
+            dst1,
+          );
+        }
+      }
+    });
+    return;
+  }
+  const row = take(along >= 0 ? along : across >= 0 ? across : axes.length - 1);
+  const rows = take(axes.length - 1);
+  const [srcStep, dstStep] = row.steps;
+  const [srcRow, dstRow] = rows.steps.map((step) => 4 * step);
+  walk(axes, start, ([src, dst]) => {
+    if (dstStep === 1 && (srcStep === 1 || srcStep === 0)) {
+      kernels.apply('x', 'x', String(srcStep), [4 * dst, dstRow], rows.length, row.length, [
+        [4 * src, srcRow],
+      ]);
+      return;
+    }
+    inPieces(rows.length, row.length, (r, count, c, columns) => {
+      const target = [4 * (dst + c * dstStep) + r * dstRow, dstRow, 4 * dstStep] as const;
+      const source = [4 * (src + c * srcStep) + r * srcRow, srcRow, 4 * srcStep] as const;
+      kernels.call('copy', ...target, ...source, count, columns);
+    });
+  });
+}

@@ -1,0 +1,158 @@
+/**
+ * Loops through sliding windows: the place of each window's largest value, values by place and back, unfold and fold. All
+ * go row by row: for one tap and one row of windows, the inputs lie a stride apart, and which windows see the tap is known
+ * beforehand, so that nothing is asked within a row.
+ */
+import type { OpTable } from '../../../backend.js';
+import type { WindowGeometry } from '../../../geometry/window.js';
+import { sizeOf } from '../../../shape.js';
+import { lift } from '../problem.js';
+import type { Ground, Loop } from './ground.js';
+
+/** Per axis (missing ones in front) and tap: the windows that see an input there, and the input of the first. */
+function reachOf(w: WindowGeometry) {
+  const sizes = { n: lift(w.inputSize, 1), out: lift(w.outputSize, 1), k: lift(w.kernelSize, 1) };
+  const steps = { s: lift(w.stride, 1), d: lift(w.dilation, 1), p: lift(w.padding, 0) };
+  const taps = ([0, 1, 2] as const).map((a) => {
+    const [n, s] = [sizes.n[a], steps.s[a]];
+    return Array.from({ length: sizes.k[a] }, (_, u) => {
+      const shift = u * steps.d[a] - steps.p[a];
+      const from = Math.max(0, Math.ceil(-shift / s));
+      const to = Math.min(sizes.out[a], Math.floor((n - 1 - shift) / s) + 1);
+      return { from, count: Math.max(0, to - from), at: from * s + shift };
+    });
+  });
+  return { ...sizes, stride: steps.s, taps };
+}
+
+/**
+ * Visits, tap by tap, the levels of windows that see an input: the flat number of the tap, the flat places of the first
+ * window and of its input, and how many rows and columns of windows there are.
+ */
+function eachTap(
+  w: WindowGeometry,
+  visit: (tap: number, window: number, place: number, rows: number, columns: number) => void,
+): void {
+  const { n, out, stride, taps } = reachOf(w);
+  let tap = 0;
+  for (const z of taps[0]) {
+    for (const y of taps[1]) {
+      for (const x of taps[2]) {
+        for (let l = 0; l < z.count && y.count > 0 && x.count > 0; l++) {
+          const window = ((z.from + l) * out[1] + y.from) * out[2] + x.from;
+          const place = ((z.at + l * stride[0]) * n[1] + y.at) * n[2] + x.at;
+          visit(tap, window, place, y.count, x.count);
+        }
+        tap++;
+      }
+    }
+  }
+}
+
+/** (x) → flat position of each window's largest value: the first of equals, a NaN before all. Padding is never chosen. */
+export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
+  const planes = w.batch * w.channels;
+  const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
+  const source = ground.at(x);
+  const { storage, at } = ground.result(planes * to, 'int32');
+  const [values, chosen] = [ground.floats(source, planes * from), ground.integers(at, planes * to)];
+  chosen.fill(-1);
+  const { n, out, stride } = reachOf(w);
+  const [rowStep, step] = [stride[1] * n[2], stride[2]];
+  const best = new Float32Array(to);
+  for (let plane = 0; plane < planes; plane++) {
+    const [x0, o0] = [plane * from, plane * to];
+    eachTap(w, (_, window, place, rows, columns) => {
+      for (let r = 0; r < rows; r++) {
+        let p = place + r * rowStep;
+        const first = window + r * out[2];
+        for (let o = first; o < first + columns; o++, p += step) {
+          const value = values[x0 + p];
+          // Not ≤ is: larger, or one of them is NaN.
+          if (chosen[o0 + o] < 0 || (!(value <= best[o]) && !Number.isNaN(best[o]))) {
+            best[o] = value;
+            chosen[o0 + o] = p;
+          }
+        }
+      }
+    });
+  }
+  return storage;
+};
+
+/** (x, indices) → x[index] per plane. */
+export const planeGather: Loop<OpTable['plane.gather']> = (ground, [x, indices], { planes, from, to }) => {
+  const [source, index] = [ground.at(x), ground.at(indices)];
+  const { storage, at } = ground.result(planes * to);
+  const [values, places] = [ground.floats(source, planes * from), ground.integers(index, planes * to)];
+  const out = ground.floats(at, planes * to);
+  for (let plane = 0, i = 0; plane < planes; plane++) {
+    const base = plane * from;
+    for (const end = i + to; i < end; i++) out[i] = values[base + places[i]];
+  }
+  return storage;
+};
+
+/** (x, indices) → zeros with x added or set at the indices, per plane. */
+export const planeScatter: Loop<OpTable['plane.scatter']> = (ground, [x, indices], attributes) => {
+  const { planes, from, to, mode } = attributes;
+  const [source, index] = [ground.at(x), ground.at(indices)];
+  const { storage, at } = ground.result(planes * to);
+  const [values, places] = [ground.floats(source, planes * from), ground.integers(index, planes * from)];
+  const out = ground.floats(at, planes * to).fill(0);
+  for (let plane = 0, i = 0; plane < planes; plane++) {
+    const base = plane * to;
+    const end = i + from;
+    if (mode === 'add') for (; i < end; i++) out[base + places[i]] += values[i];
+    else for (; i < end; i++) out[base + places[i]] = values[i];
+  }
+  return storage;
+};
+
+/** Rows of columns and of pictures, one copied or added to the other, tap by tap. */
+function moveColumns(
+  ground: Ground,
+  w: WindowGeometry,
+  columns: number,
+  picture: number,
+  back: boolean,
+): void {
+  const { kernels } = ground;
+  const [from, to, taps] = [sizeOf(w.inputSize), sizeOf(w.outputSize), sizeOf(w.kernelSize)];
+  const { n, out, stride } = reachOf(w);
+  const [pictureRow, pictureStep, columnsRow] = [4 * stride[1] * n[2], 4 * stride[2], 4 * out[2]];
+  for (let plane = 0; plane < w.batch * w.channels; plane++) {
+    eachTap(w, (tap, window, place, rows, count) => {
+      const inPicture = [picture + 4 * (plane * from + place), pictureRow] as const;
+      const inColumns = [columns + 4 * ((plane * taps + tap) * to + window), columnsRow] as const;
+      if (pictureStep > 4) {
+        const [a, b] = [[...inPicture, pictureStep] as const, [...inColumns, 4] as const];
+        if (back) kernels.call('accumulate', ...a, ...b, rows, count);
+        else kernels.call('copy', ...b, ...a, rows, count);
+      } else if (back) kernels.apply('a+b', 'ab', '11', inPicture, rows, count, [inPicture, inColumns]);
+      else kernels.apply('x', 'x', '1', inColumns, rows, count, [inPicture]);
+    });
+  }
+}
+
+/** (x) of (N, C, …space) → columns (N, C·|k|, windows). */
+export const unfold: Loop<OpTable['unfold']> = (ground, [x], w) => {
+  const from = ground.at(x);
+  const length = w.batch * w.channels * sizeOf(w.kernelSize) * sizeOf(w.outputSize);
+  const { storage, at } = ground.result(length);
+  const { taps, out } = reachOf(w);
+  const full = taps.every((list, axis) => list.every(({ count }) => count === out[axis]));
+  if (!full) ground.floats(at, length).fill(0);
+  moveColumns(ground, w, at, from, false);
+  return storage;
+};
+
+/** (columns) → (N, C, …space), overlaps added: the adjoint of {@link unfold}. */
+export const fold: Loop<OpTable['fold']> = (ground, [columns], w) => {
+  const from = ground.at(columns);
+  const length = w.batch * w.channels * sizeOf(w.inputSize);
+  const { storage, at } = ground.result(length);
+  ground.floats(at, length).fill(0);
+  moveColumns(ground, w, from, at, true);
+  return storage;
+};
