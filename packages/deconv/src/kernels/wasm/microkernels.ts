@@ -113,7 +113,7 @@ function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number,
  * caller writes a new epoch before a new count, so a count read under the old epoch belongs to it. A thread that comes
  * late, or between two stages, therefore takes nothing.
  */
-function drain(f: FunctionBuilder, control: Local, bases: Local, thread: Local, execute: number): void {
+export function drain(f: FunctionBuilder, control: Local, bases: Local, thread: Local, execute: number): void {
   const [ticket, count, item] = Array.from({ length: 3 }, () => f.local('i32'));
   f.block((leave) => {
     f.loop((again) => {

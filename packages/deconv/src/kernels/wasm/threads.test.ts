@@ -5,7 +5,8 @@
 import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
-import { CONTROL } from './commands.js';
+import { CONTROL, ITEM_WORDS } from './commands.js';
+import { drain } from './microkernels.js';
 import { webAssembly } from './platform.js';
 import { Threads } from './threads.js';
 
@@ -14,41 +15,34 @@ const CONTROL_AT = 1024;
 /** Word that helpers add 1 to for every item they finish, and the number of the item at which they die. */
 const [FINISHED, FATAL] = [0, 1];
 
-/** A module whose `drain` takes items until there are none, counts them, and traps at the fatal one. */
+/** Items of a stage at most, and where they are kept. */
+const [ITEMS, ITEMS_AT] = [100, 8192];
+
+/** A module with the engine's own `drain`, whose items count themselves, and trap at the fatal one. */
 function makeModule() {
-  const m = new ModuleBuilder(LIMITS).func('drain', ['i32', 'i32', 'i32'], (f, control) => {
-    const item = f.local('i32');
-    f.block((leave) => {
-      f.loop((again) => {
-        f.get(control)
-          .i32(1)
-          .access('i32.atomic.rmw.add', 4 * CONTROL.next);
-        f.i32(0xffff).op('i32.and').tee(item);
-        f.get(control)
-          .access('i32.atomic.load', 4 * CONTROL.count)
-          .op('i32.ge_u');
-        leave();
-        f.i32(0)
-          .access('i32.atomic.load', 4 * FATAL)
-          .get(item)
-          .op('i32.eq');
-        // Beyond the end of the memory.
-        f.if(() => f.i32(-4).access('i32.load').op('drop'));
-        f.i32(0)
-          .i32(1)
-          .access('i32.atomic.rmw.add', 4 * FINISHED)
-          .op('drop');
-        f.get(control)
-          .i32(1)
-          .access('i32.atomic.rmw.add', 4 * CONTROL.done)
-          .op('drop')
-          .i32(1);
-        again();
-      });
-    });
+  const m = new ModuleBuilder(LIMITS);
+  // An item's "number of commands" is its own number here.
+  m.func('execute', ['i32', 'i32', 'i32'], (f, _list, item) => {
+    f.i32(0)
+      .access('i32.atomic.load', 4 * FATAL)
+      .get(item)
+      .op('i32.eq');
+    // Beyond the end of the memory.
+    f.if(() => f.i32(-4).access('i32.load').op('drop'));
+    f.i32(0)
+      .i32(1)
+      .access('i32.atomic.rmw.add', 4 * FINISHED)
+      .op('drop');
   });
+  m.func('drain', ['i32', 'i32', 'i32'], (f, control, bases, thread) =>
+    drain(f, control, bases, thread, m.indexOf('execute')),
+  );
   const { Memory, Module } = webAssembly();
-  return { memory: new Memory(LIMITS), module: new Module(m.bytes()) };
+  const memory = new Memory(LIMITS);
+  const words = new Int32Array(memory.buffer);
+  words[CONTROL_AT / 4 + CONTROL.items] = ITEMS_AT;
+  for (let item = 0; item < ITEMS; item++) words[ITEMS_AT / 4 + item * ITEM_WORDS + 1] = item;
+  return { memory, module: new Module(m.bytes()) };
 }
 
 let threads: Threads | undefined;
@@ -58,7 +52,7 @@ afterEach(() => threads?.stop());
 function makeThreads(lostAfter: number) {
   const { memory, module } = makeModule();
   const words = new Int32Array(memory.buffer);
-  const { drain } = new (webAssembly().Instance)(module, { env: { memory } }).exports;
+  const { exports } = new (webAssembly().Instance)(module, { env: { memory } });
   const caller = { works: true };
   threads = new Threads({
     memory,
@@ -67,7 +61,7 @@ function makeThreads(lostAfter: number) {
     bases: 2048,
     lostAfter,
     drain: (...args) => {
-      if (caller.works) drain(...args);
+      if (caller.works) exports['drain'](...args);
     },
   });
   words[FATAL] = -1;
@@ -87,13 +81,13 @@ describe('Threads', () => {
     expect(words[FINISHED]).toBe(100);
     await start(all, 3);
     expect(all.size).toBe(3);
-    for (let stage = 0; stage < 200; stage++) {
+    for (let stage = 0; stage < 2000; stage++) {
       // Sometimes the caller stands by, so that the helpers must have done it; and sometimes they have parked.
       caller.works = stage % 3 !== 0;
       words[FINISHED] = 0;
       all.run(stage % 50, false);
       expect(words[FINISHED]).toBe(stage % 50);
-      if (stage % 40 === 0) await later(30);
+      if (stage % 400 === 0) await later(30);
     }
   });
 
