@@ -12,7 +12,6 @@
  */
 
 import type { Activation } from '../../backend.js';
-import { ACTIVATION } from './activations.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
 import {
@@ -466,7 +465,7 @@ class DensePlanner {
       for (const number of group.phases.keys()) {
         const c = [BASE.work, at + number * block.count * row] as const;
         const bias1 = this.#bias ? 4 : 0;
-        this.#list.push('activate', c, block.count, row, bias, bias1, positions, ACTIVATION[fn], p0, p1);
+        this.#list.push(fn, c, block.count, row, bias, bias1, positions, p0, p1);
       }
     }
   }

@@ -11,7 +11,7 @@
  * A microkernel contains no shuffle and no load between its last stores: either would keep V8 from fusing its vectors to
  * 256 bits. Interleaving is done by `store2`, from a small buffer.
  */
-import { activate } from './activations.js';
+import { ACTIVATIONS, activate } from './activations.js';
 import {
   type FunctionBuilder,
   type Local,
@@ -113,7 +113,13 @@ function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number,
  * caller writes a new epoch before a new count, so a count read under the old epoch belongs to it. A thread that comes
  * late, or between two stages, therefore takes nothing.
  */
-export function drain(f: FunctionBuilder, control: Local, bases: Local, thread: Local, execute: number): void {
+export function drain(
+  f: FunctionBuilder,
+  control: Local,
+  bases: Local,
+  thread: Local,
+  execute: number,
+): void {
   const [ticket, count, item] = Array.from({ length: 3 }, () => f.local('i32'));
   f.block((leave) => {
     f.loop((again) => {
@@ -210,7 +216,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   add('store4', store4);
   add('turn', turn);
   add('clear', clear);
-  add('activate', activate);
+  for (const [fn, formula] of Object.entries(ACTIVATIONS)) add(fn, (f, p) => activate(f, p, formula));
   const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));
   m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
     f.countdown(count, 1, () => {
