@@ -46,7 +46,7 @@ const FUNCTIONS: Record<UnaryName, { p?: readonly (readonly number[])[]; scale?:
       [Number.NEGATIVE_INFINITY, 0.5],
     ],
   },
-  powScalar: { p: [[2], [0.5], [-1], [0], [1], [2.5]] },
+  powScalar: { p: [[2], [3], [0.5], [-1], [-2], [0], [1], [2.5]] },
 };
 
 /** Numbers of every size, of both signs, and what is no number. */

@@ -6,10 +6,11 @@
 import type { BinaryName, OpTable, UnaryName } from '../../../backend.js';
 import { sizeOf } from '../../../shape.js';
 import { allocate, type TypedArray } from '../../../tensor.js';
-import type { Ground, Loop } from './ground.js';
-import { axesOf, broadcastStrides, copyView, single, walk } from './views.js';
+import type { Loop } from './ground.js';
+import { axesOf, broadcastStrides, single, walk } from './views.js';
 
-const SELU = ['1.6732632423543772', '1.0507009873554805', '1.7580993408473766'];
+/** The constants of selu: λ, and λα. */
+const SELU = ['1.050700987', '1.758099341'];
 /** gelu's tanh form: 2u, which has ½(1 + tanh u) = σ(2u); u′; and σ(2u)·σ(−2u). Far out all are what they are at ±30. */
 const U2 = '1.5957691216*(y+.044715*y*y*y)';
 const DU = '(.7978845608*(1+.134145*y*y))';
@@ -33,9 +34,9 @@ const UNARY: Readonly<Partial<Record<UnaryName, readonly string[]>>> = {
   leakyRelu: ['x>0 ? x : p*x', 'x>0 ? 1 : p+none(x)', 'none(x)'],
   elu: ['x>0 ? x : p*expm1(x)', 'x>0 ? 1 : p*exp(x)', 'x>0 ? 0 : p*exp(x)'],
   selu: [
-    `x>0 ? ${SELU[1]}*x : ${SELU[2]}*expm1(x)`,
-    `x>0 ? ${SELU[1]} : ${SELU[2]}*exp(x)`,
-    `x>0 ? 0 : ${SELU[2]}*exp(x)`,
+    `x>0 ? ${SELU[0]}*x : ${SELU[1]}*expm1(x)`,
+    `x>0 ? ${SELU[0]} : ${SELU[1]}*exp(x)`,
+    `x>0 ? 0 : ${SELU[1]}*exp(x)`,
   ],
   sigmoid: ['sigmoid(x)', 'sigmoid(x)*sigmoid(-x)', 'sigmoid(x)*sigmoid(-x)*-tanh(.5*x)'],
   tanh: ['tanh(x)', 'sech2(x)', '-2*tanh(x)*sech2(x)'],
@@ -64,18 +65,25 @@ type Scalar = (x: number, p: number) => number;
 const HOST: Readonly<Partial<Record<UnaryName, readonly Scalar[]>>> = {
   sin: [Math.sin, Math.cos, (x) => -Math.sin(x)],
   cos: [Math.cos, (x) => -Math.sin(x), (x) => -Math.cos(x)],
-  powScalar: [
-    (x, p) => x ** p,
-    (x, p) => (p === 0 ? 0 : p * x ** (p - 1)),
-    (x, p) => (p === 0 || p === 1 ? 0 : p * (p - 1) * x ** (p - 2)),
-  ],
+  powScalar: [(x, p) => x ** p, (x, p) => p * x ** (p - 1), (x, p) => p * (p - 1) * x ** (p - 2)],
 };
+
+/** The nth power as products, for a small integer n. */
+const product = (n: number): string =>
+  n < 0 ? `1/(${product(-n)})` : n === 0 ? '1' : new Array(n).fill('x').join('*');
+
+/** f, f′ or f″ as a formula, if it is one: also small whole powers, which the host is slow at. */
+function formulaOf(fn: UnaryName, order: number, [p]: readonly number[]): string | undefined {
+  if (fn !== 'powScalar' || !Number.isInteger(p) || Math.abs(p) > 4) return UNARY[fn]?.[order];
+  const factor = [1, p, p * (p - 1)][order];
+  return factor === 0 ? '0' : `${factor}*(${product(p - order)})`;
+}
 
 /** (x) → f, f′ or f″ of each element. */
 export const unary: Loop<OpTable['unary']> = (ground, [x], { fn, order, parameters }) => {
   const from = ground.at(x);
   const { storage, at } = ground.result(x.length);
-  const text = UNARY[fn]?.[order];
+  const text = formulaOf(fn, order, parameters);
   if (text !== undefined) {
     ground.kernels.apply(text, 'x', '1', [at, 0], 1, x.length, [[from, 0]], parameters);
     return storage;
@@ -99,53 +107,30 @@ const BINARY: Readonly<Partial<Record<BinaryName, string>>> = {
   greaterEqual: 'a>=b ? 1 : 0',
 };
 
-/** (a, b) → f(a, b), broadcast. */
+/** (a, b) → f(a, b), broadcast. Powers are left to the host. */
 export const binary: Loop<OpTable['binary']> = (ground, [a, b], { fn, aShape, bShape, shape }) => {
-  const length = sizeOf(shape);
-  const [left, right] = [ground.at(a), ground.at(b)];
-  const strides = [broadcastStrides(aShape, shape), broadcastStrides(bShape, shape)];
+  const operands = [ground.at(a) / 4, ground.at(b) / 4];
+  const { storage, at } = ground.result(sizeOf(shape));
   const text = BINARY[fn];
-  if (text === undefined) return power(ground, length, shape, [left, right], strides);
-  const { storage, at } = ground.result(length);
-  const axes = axesOf(shape, ...strides);
+  const axes = axesOf(shape, broadcastStrides(aShape, shape), broadcastStrides(bShape, shape));
   const row = axes.pop() ?? single(2);
   const rows = axes.pop() ?? single(2);
-  const size = row.length * rows.length;
+  const [n1, n] = [rows.length, row.length];
+  const { floats } = ground.engine.heap;
   let out = at;
-  walk(axes, [left / 4, right / 4], (places) => {
-    const inputs = places.map((place, i) => [4 * place, 4 * rows.steps[i]] as const);
-    ground.kernels.apply(
-      text,
-      'ab',
-      row.steps.join(''),
-      [out, 4 * row.length],
-      rows.length,
-      row.length,
-      inputs,
-    );
-    out += 4 * size;
+  walk(axes, operands, (places) => {
+    if (text === undefined) {
+      const place = (i: number, r: number, c: number) => places[i] + r * rows.steps[i] + c * row.steps[i];
+      for (let r = 0, to = out / 4; r < n1; r++)
+        for (let c = 0; c < n; c++) floats[to++] = floats[place(0, r, c)] ** floats[place(1, r, c)];
+    } else {
+      const inputs = places.map((place, i) => [4 * place, 4 * rows.steps[i]] as const);
+      ground.kernels.apply(text, 'ab', row.steps.join(''), [out, 4 * n], n1, n, inputs);
+    }
+    out += 4 * n1 * n;
   });
   return storage;
 };
-
-/** aᵇ: both written out in full first; the power costs far more. */
-function power(
-  ground: Ground,
-  length: number,
-  shape: readonly number[],
-  operands: readonly number[],
-  strides: readonly (readonly number[])[],
-) {
-  const room = operands.map(() => ground.residency.room(4 * length));
-  const { storage, at } = ground.result(length);
-  const whole = broadcastStrides(shape, shape);
-  for (const [i, from] of operands.entries()) {
-    copyView(ground, shape, { at: from, strides: strides[i] }, { at: room[i], strides: whole });
-  }
-  const [a, b, out] = [room[0], room[1], at].map((place) => ground.floats(place, length));
-  for (let i = 0; i < length; i++) out[i] = a[i] ** b[i];
-  return storage;
-}
 
 /** (condition, a, b) → a where condition ≠ 0, else b. */
 export const select: Loop<OpTable['select']> = (ground, inputs) => {

@@ -6,7 +6,7 @@ import type { OpTable } from '../../../backend.js';
 import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
 import type { Loop } from './ground.js';
 import { sumInto } from './reduce.js';
-import { axesOf, copyView, walk } from './views.js';
+import { copyView } from './views.js';
 
 /** (x) → the elements of the view. */
 export const stridedRead: Loop<OpTable['strided.read']> = (ground, [x], { shape, strides, offset }) => {
@@ -45,20 +45,11 @@ export const stridedWrite: Loop<OpTable['strided.write']> = (ground, [x], view) 
     } else
       from += 4 * view.shape.reduce((sum, n, axis) => sum + (repeats(axis) ? (n - 1) * own[axis] : 0), 0);
   }
+  // Elements that coincide otherwise, and additions to something, are too rare to be made fast.
+  if (!injective(shape, strides) || (mode === 'add' && fill !== 0)) return undefined;
   const { storage, at } = ground.result(length);
-  if (injective(shape, strides) && (mode === 'set' || fill === 0)) {
-    if (sizeOf(shape) < length || size === 0) ground.floats(at, length).fill(fill);
-    if (size > 0) copyView(ground, shape, { at: from, strides: own }, { at: at + 4 * offset, strides });
-    return storage;
-  }
-  const out = new Float64Array(length).fill(fill);
-  const values = ground.engine.heap.floats;
-  if (size > 0) {
-    walk(axesOf(shape, own, strides), [from / 4, offset], ([i, o]) => {
-      out[o] = mode === 'add' ? out[o] + values[i] : values[i];
-    });
-  }
-  ground.floats(at, length).set(out);
+  if (sizeOf(shape) < length || size === 0) ground.floats(at, length).fill(fill);
+  if (size > 0) copyView(ground, shape, { at: from, strides: own }, { at: at + 4 * offset, strides });
   return storage;
 };
 

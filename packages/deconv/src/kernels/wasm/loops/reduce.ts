@@ -10,7 +10,7 @@ import type { Ground, Loop } from './ground.js';
 import { axesOf, broadcastStrides, single, walk } from './views.js';
 
 /** Columns whose results stay in the first-level cache while the rows pass. */
-const COLUMNS = 1024;
+const COLUMNS = 4096;
 
 /** Calls `visit` for pieces of the array: its address, that of its results, in elements, and the rows, columns and steps of both. */
 function walkPieces(
@@ -93,13 +93,25 @@ export const reduce: Loop<OpTable['reduce']> = (ground, [x], { fn, shape, axes }
 /** Position of the largest value along the middle axis: the first of equals, a NaN before all. */
 function argMax(x: Float32Array, out: Int32Array, length: number, inner: number): void {
   out.fill(0);
+  if (inner === 1) {
+    for (let to = 0, at = 0; to < out.length; to++, at += length) {
+      let best = x[at];
+      // Not ≤ is: larger, or one of them is NaN, after which there is nothing to look for.
+      for (let j = 1; j < length && !Number.isNaN(best); j++) {
+        const value = x[at + j];
+        if (value <= best) continue;
+        best = value;
+        out[to] = j;
+      }
+    }
+    return;
+  }
   const best = new Float32Array(inner);
   for (let start = 0, to = 0; to < out.length; start += length * inner, to += inner) {
     best.set(x.subarray(start, start + inner));
     for (let j = 1; j < length; j++) {
       for (let i = 0, at = start + j * inner; i < inner; i++, at++) {
         const value = x[at];
-        // Not ≤ is: larger, or one of them is NaN.
         if (!(value <= best[i]) && !Number.isNaN(best[i])) {
           best[i] = value;
           out[to + i] = j;

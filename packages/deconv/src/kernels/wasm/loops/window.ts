@@ -53,28 +53,31 @@ function eachTap(
 export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   const planes = w.batch * w.channels;
   const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
-  const source = ground.at(x);
-  const { storage, at } = ground.result(planes * to, 'int32');
-  const [values, chosen] = [ground.floats(source, planes * from), ground.integers(at, planes * to)];
-  chosen.fill(-1);
   const { n, out, stride } = reachOf(w);
-  const [rowStep, step] = [stride[1] * n[2], stride[2]];
-  const best = new Float32Array(to);
-  for (let plane = 0; plane < planes; plane++) {
-    const [x0, o0] = [plane * from, plane * to];
-    eachTap(w, (_, window, place, rows, columns) => {
-      for (let r = 0; r < rows; r++) {
-        let p = place + r * rowStep;
-        const first = window + r * out[2];
-        for (let o = first; o < first + columns; o++, p += step) {
-          const value = values[x0 + p];
-          // Not ≤ is: larger, or one of them is NaN.
-          if (chosen[o0 + o] < 0 || (!(value <= best[o]) && !Number.isNaN(best[o]))) {
-            best[o] = value;
-            chosen[o0 + o] = p;
-          }
-        }
+  const { kernels, residency } = ground;
+  const source = ground.at(x);
+  const [best, places] = [residency.room(4 * to), residency.room(4 * out[2])];
+  const { storage, at } = ground.result(planes * to, 'int32');
+  for (let o = 0, p = ground.integers(places, out[2]); o < out[2]; o++) p[o] = o * stride[2];
+  // To begin with, the first input that each window sees; −1 if it sees none.
+  const first = new Int32Array(to).fill(-1);
+  eachTap(w, (_, window, place, rows, columns) => {
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) {
+        const o = window + r * out[2] + c;
+        if (first[o] < 0) first[o] = place + r * stride[1] * n[2] + c * stride[2];
       }
+    }
+  });
+  const [srcRow, placeRow] = [4 * stride[1] * n[2], stride[1] * n[2]];
+  for (let plane = 0; plane < planes; plane++) {
+    const chosen = at + 4 * plane * to;
+    ground.integers(chosen, to).set(first);
+    ground.floats(best, to).fill(Number.NEGATIVE_INFINITY);
+    eachTap(w, (_, window, place, rows, columns) => {
+      const target = [best + 4 * window, chosen + 4 * window, 4 * out[2]] as const;
+      const input = [source + 4 * (plane * from + place), srcRow, 4 * stride[2]] as const;
+      kernels.call('largest', ...target, ...input, places, place, placeRow, rows, columns);
     });
   }
   return storage;
