@@ -30,7 +30,10 @@ export const BASES = 10;
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;
 
-/** Words of the control block, all 32-bit; see threads.ts for who writes them when. */
+/** Words of the control block. */
+export const CONTROL_WORDS = 256;
+
+/** Places in the control block, all 32-bit; see threads.ts for who writes them when. */
 export const CONTROL = {
   /** Number of the stage under way. */
   epoch: 0,
@@ -50,6 +53,8 @@ export const CONTROL = {
   stride: 7,
   /** Where the bases of the call begin. */
   bases: 8,
+  /** The ticket that each thread is working on, −1 between items; thread t has the t-th word from here. */
+  doing: 32,
 } as const;
 
 /** Numbers of the commands by name. */
@@ -118,6 +123,8 @@ export interface Plan {
   readonly workBytes: number;
   /** Bytes of a buffer that the threads fill together. */
   readonly sharedBytes: number;
+  /** The items of the last stage only write what depends on nothing that they write: running one twice changes nothing. */
+  readonly repeatable: boolean;
   /** Useful floating-point operations, for deciding whether threads are worth waking. */
   readonly flops: number;
 }

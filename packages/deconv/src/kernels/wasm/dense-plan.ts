@@ -236,6 +236,7 @@ class DensePlanner {
       packedBytes: packedFloats * groups * 4 + SLACK * 4,
       workBytes: this.#workBytes,
       sharedBytes: 0,
+      repeatable: true,
       flops,
     };
   }

@@ -92,13 +92,14 @@ export class Engine {
     this.kernels = generateKernels(tile, this.heap.limits);
     const { Module, Instance } = webAssembly();
     const module = new Module(this.kernels.bytes);
-    const { drain } = new Instance(module, { env: { memory: this.heap.memory } }).exports;
+    const { drain, item } = new Instance(module, { env: { memory: this.heap.memory } }).exports;
     this.#threads = new Threads({
       memory: this.heap.memory,
       module,
       control: CONTROL_AT,
       bases: BASES_AT,
       drain,
+      item,
     });
     this.#wanted = shared ? Math.min(threads, MOST_THREADS) : 1;
   }
@@ -156,6 +157,7 @@ export class Engine {
    * @param addresses where the arrays of this call lie
    */
   run(loaded: Loaded, addresses: Addresses, fromStage: number): void {
+    this.settle();
     const { plan, starts } = loaded;
     const alone = this.#wanted === 1 || plan.flops < SHARE_FROM_FLOPS;
     if (!alone) this.#threads.start(this.#wanted);
@@ -182,7 +184,8 @@ export class Engine {
     for (let stage = fromStage; stage < plan.stages.length; stage++) {
       for (let from = starts[stage]; from < starts[stage + 1]; from += MOST_ITEMS) {
         words[control + CONTROL.items] = loaded.items.at + 4 * ITEM_WORDS * from;
-        this.#threads.run(Math.min(MOST_ITEMS, starts[stage + 1] - from), alone);
+        const last = stage + 1 === plan.stages.length;
+        this.#threads.run(Math.min(MOST_ITEMS, starts[stage + 1] - from), alone, plan.repeatable && last);
       }
     }
   }
@@ -192,6 +195,11 @@ export class Engine {
     if (block !== undefined && !block.free && block.bytes >= bytes) return block;
     if (block !== undefined) this.residency.give(block);
     return this.residency.take(bytes);
+  }
+
+  /** Waits for helpers that may still touch memory; before anything else does. */
+  settle(): void {
+    this.#threads.settle();
   }
 
   /** Stops the helpers. */

@@ -115,6 +115,7 @@ export class WasmBackend implements Backend {
 
   run<K extends OpName>(op: K, inputs: readonly Storage[], attributes: OpTable[K]): Storage {
     const { residency } = this.#engine;
+    this.#engine.settle();
     try {
       if (inputs[0].dtype === 'float32') {
         if (isConv(op)) return this.#conv(op, inputs, attributes as ConvAttributes);

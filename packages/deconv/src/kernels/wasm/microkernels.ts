@@ -107,20 +107,54 @@ function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number,
 }
 
 /**
- * drain(control, bases, thread): takes items of the current stage until none is left, and runs their commands.
+ * item(control, bases, thread, number): runs one item of the current stage: moves the bases, then executes its commands.
+ */
+export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number): void {
+  const [control, bases, thread, number] = p;
+  const item = f.local('i32');
+  f.get(control).access('i32.load', 4 * CONTROL.items);
+  f.get(number)
+    .i32(4 * ITEM_WORDS)
+    .op('i32.mul')
+    .op('i32.add')
+    .set(item);
+  for (let base = 0; base < BASES; base++) {
+    f.get(bases)
+      .get(control)
+      .access('i32.load', 4 * (CONTROL.bases + base));
+    if (base === BASE.work) {
+      f.get(thread)
+        .get(control)
+        .access('i32.load', 4 * CONTROL.stride)
+        .op('i32.mul')
+        .op('i32.add');
+    }
+    f.get(item)
+      .access('i32.load', 4 * (2 + base))
+      .op('i32.add')
+      .access('i32.store', 4 * base);
+  }
+  f.get(control).access('i32.load', 4 * CONTROL.commands);
+  f.get(item)
+    .access('i32.load')
+    .i32(4 * COMMAND_WORDS)
+    .op('i32.mul')
+    .op('i32.add');
+  f.get(item).access('i32.load', 4).get(bases).call(execute);
+}
+
+/**
+ * drain(control, bases, thread): takes items of the current stage until none is left, and runs them.
  *
  * A ticket is (epoch, number). It counts only if its epoch is still current *after* the number of items was read: the
  * caller writes a new epoch before a new count, so a count read under the old epoch belongs to it. A thread that comes
- * late, or between two stages, therefore takes nothing.
+ * late, or between two stages, therefore takes nothing. While it works on an item, a thread says so in its word of
+ * `doing`; that word is cleared before the item is counted as done.
  */
-export function drain(
-  f: FunctionBuilder,
-  control: Local,
-  bases: Local,
-  thread: Local,
-  execute: number,
-): void {
-  const [ticket, count, item] = Array.from({ length: 3 }, () => f.local('i32'));
+export function drain(f: FunctionBuilder, p: readonly Local[], item: number): void {
+  const [control, bases, thread] = p;
+  const [ticket, count, doing] = Array.from({ length: 3 }, () => f.local('i32'));
+  f.get(control).get(thread).i32(2).op('i32.shl').op('i32.add').set(doing);
   f.block((leave) => {
     f.loop((again) => {
       f.get(control)
@@ -136,38 +170,15 @@ export function drain(
         .op('i32.and');
       f.get(ticket).i32(16).op('i32.shr_u').op('i32.ne');
       leave();
-      f.get(ticket).i32(0xffff).op('i32.and').tee(ticket).get(count).op('i32.ge_u');
+      f.get(ticket).i32(0xffff).op('i32.and').get(count).op('i32.ge_u');
       leave();
-      f.get(control)
-        .access('i32.load', 4 * CONTROL.items)
+      f.get(doing)
         .get(ticket)
-        .i32(4 * ITEM_WORDS)
-        .op('i32.mul')
-        .op('i32.add')
-        .set(item);
-      for (let base = 0; base < BASES; base++) {
-        f.get(bases)
-          .get(control)
-          .access('i32.load', 4 * (CONTROL.bases + base));
-        if (base === BASE.work) {
-          f.get(thread)
-            .get(control)
-            .access('i32.load', 4 * CONTROL.stride)
-            .op('i32.mul')
-            .op('i32.add');
-        }
-        f.get(item)
-          .access('i32.load', 4 * (2 + base))
-          .op('i32.add')
-          .access('i32.store', 4 * base);
-      }
-      f.get(control).access('i32.load', 4 * CONTROL.commands);
-      f.get(item)
-        .access('i32.load')
-        .i32(4 * COMMAND_WORDS)
-        .op('i32.mul')
-        .op('i32.add');
-      f.get(item).access('i32.load', 4).get(bases).call(execute);
+        .access('i32.atomic.store', 4 * CONTROL.doing);
+      f.get(control).get(bases).get(thread).get(ticket).i32(0xffff).op('i32.and').call(item);
+      f.get(doing)
+        .i32(-1)
+        .access('i32.atomic.store', 4 * CONTROL.doing);
       f.get(control)
         .i32(1)
         .access('i32.atomic.rmw.add', 4 * CONTROL.done)
@@ -236,8 +247,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
       f.add(list, 4 * COMMAND_WORDS);
     });
   });
-  m.func('drain', ['i32', 'i32', 'i32'], (f, control, bases, thread) =>
-    drain(f, control, bases, thread, m.indexOf('execute')),
-  );
+  m.func('item', ['i32', 'i32', 'i32', 'i32'], (f, ...p) => runItem(f, p, m.indexOf('execute')));
+  m.func('drain', ['i32', 'i32', 'i32'], (f, ...p) => drain(f, p, m.indexOf('item')));
   return { bytes: m.bytes(), commands };
 }

@@ -6,7 +6,7 @@ import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
 import { CONTROL, ITEM_WORDS } from './commands.js';
-import { drain } from './microkernels.js';
+import { drain, runItem } from './microkernels.js';
 import { webAssembly } from './platform.js';
 import { Threads } from './threads.js';
 
@@ -14,6 +14,9 @@ const LIMITS = { initial: 1, maximum: 1, shared: true };
 const CONTROL_AT = 1024;
 /** Word that helpers add 1 to for every item they finish, and the number of the item at which they die. */
 const [FINISHED, FATAL] = [0, 1];
+/** While this word is 1, helpers that have begun an item stay in it. */
+const GATE = 2;
+const BASES_AT = 2048;
 
 /** Items of a stage at most, and where they are kept. */
 const [ITEMS, ITEMS_AT] = [100, 8192];
@@ -22,7 +25,14 @@ const [ITEMS, ITEMS_AT] = [100, 8192];
 function makeModule() {
   const m = new ModuleBuilder(LIMITS);
   // An item's "number of commands" is its own number here.
-  m.func('execute', ['i32', 'i32', 'i32'], (f, _list, item) => {
+  m.func('execute', ['i32', 'i32', 'i32'], (f, _list, item, bases) => {
+    f.get(bases).i32(BASES_AT).op('i32.ne');
+    f.if(() => {
+      f.loop((again) => {
+        f.i32(0).access('i32.atomic.load', 4 * GATE);
+        again();
+      });
+    });
     f.i32(0)
       .access('i32.atomic.load', 4 * FATAL)
       .get(item)
@@ -34,9 +44,8 @@ function makeModule() {
       .access('i32.atomic.rmw.add', 4 * FINISHED)
       .op('drop');
   });
-  m.func('drain', ['i32', 'i32', 'i32'], (f, control, bases, thread) =>
-    drain(f, control, bases, thread, m.indexOf('execute')),
-  );
+  m.func('item', ['i32', 'i32', 'i32', 'i32'], (f, ...p) => runItem(f, p, m.indexOf('execute')));
+  m.func('drain', ['i32', 'i32', 'i32'], (f, ...p) => drain(f, p, m.indexOf('item')));
   const { Memory, Module } = webAssembly();
   const memory = new Memory(LIMITS);
   const words = new Int32Array(memory.buffer);
@@ -53,14 +62,21 @@ function makeThreads(lostAfter: number) {
   const { memory, module } = makeModule();
   const words = new Int32Array(memory.buffer);
   const { exports } = new (webAssembly().Instance)(module, { env: { memory } });
-  const caller = { works: true };
+  const caller = { works: true, stalls: false };
+  const doing = CONTROL_AT / 4 + CONTROL.doing;
   threads = new Threads({
     memory,
     module,
     control: CONTROL_AT,
-    bases: 2048,
+    bases: BASES_AT,
     lostAfter,
+    item: (...args) => exports['item'](...args),
     drain: (...args) => {
+      // Until both helpers have begun an item.
+      const patience = Date.now() + 2000;
+      while (caller.stalls && Date.now() < patience) {
+        if ([1, 2].every((thread) => Atomics.load(words, doing + thread) !== -1)) break;
+      }
       if (caller.works) exports['drain'](...args);
     },
   });
@@ -89,6 +105,29 @@ describe('Threads', () => {
       expect(words[FINISHED]).toBe(stage % 50);
       if (stage % 400 === 0) await later(30);
     }
+  });
+
+  it('does what interrupted helpers are at, where that may be done twice, and waits for them before the next stage', async () => {
+    const { threads: all, words, caller } = makeThreads(10_000);
+    await start(all, 3);
+    caller.stalls = true;
+    let overtaken = 0;
+    for (let stage = 0; stage < 200; stage++) {
+      words[FINISHED] = 0;
+      Atomics.store(words, GATE, 1);
+      // Does not wait for the gate, which opens only afterwards.
+      all.run(60, false, true);
+      const finished = Atomics.load(words, FINISHED);
+      expect(finished).toBe(60);
+      Atomics.store(words, GATE, 0);
+      all.settle();
+      // Each helper that was at an item has finished it too.
+      const late = Atomics.load(words, FINISHED) - 60;
+      expect(late).toBeLessThanOrEqual(2);
+      overtaken += late;
+      expect(words[CONTROL_AT / 4 + CONTROL.done]).toBe(60);
+    }
+    expect(overtaken).toBeGreaterThan(300);
   });
 
   it('says so when a helper dies in the middle, and goes on alone', async () => {
@@ -135,7 +174,9 @@ describe('Threads', () => {
     const { Memory } = webAssembly();
     const limits = { ...LIMITS, shared: false };
     const memory = new Memory(limits);
-    const all = new Threads({ memory, module: {}, control: CONTROL_AT, bases: 2048, drain: () => {} });
+    const nothing = () => {};
+    const team = { memory, module: {}, control: CONTROL_AT, bases: BASES_AT, drain: nothing, item: nothing };
+    const all = new Threads(team);
     all.start(4);
     expect(all.size).toBe(1);
   });

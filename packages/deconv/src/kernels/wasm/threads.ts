@@ -6,7 +6,7 @@
  * A helper spins for a moment after each stage, because waking a parked one costs some 80 µs, and then parks. In Node it
  * does not keep the process alive.
  */
-import { CONTROL } from './commands.js';
+import { CONTROL, CONTROL_WORDS } from './commands.js';
 import { host, type LinearMemory } from './platform.js';
 
 /** Looks for work before a helper parks: a fraction of a millisecond. */
@@ -18,7 +18,7 @@ const LOST_AFTER_MS = 10_000;
 const HELPER = `
 const serve = ({ memory, module, control, bases, thread, epoch, ready, spins }) => {
   const { drain } = new WebAssembly.Instance(module, { env: { memory } }).exports;
-  const words = new Int32Array(memory.buffer, control, 64);
+  const words = new Int32Array(memory.buffer, control, 32);
   let seen = Atomics.load(words, epoch);
   Atomics.add(words, ready, 1);
   for (;;) {
@@ -70,6 +70,9 @@ function startHelper(setup: object): Helper | undefined {
   return helper;
 }
 
+const now = (): number =>
+  (globalThis as { performance?: { now(): number } }).performance?.now() ?? Date.now();
+
 /** What the threads have in common. */
 export interface Team {
   readonly memory: LinearMemory;
@@ -79,6 +82,8 @@ export interface Team {
   /** Address of the bases of thread 0; each thread has 64 bytes. */
   readonly bases: number;
   readonly drain: (control: number, bases: number, thread: number) => void;
+  /** Runs one item by itself. */
+  readonly item: (control: number, bases: number, thread: number, number: number) => void;
   /** Milliseconds without progress after which a helper counts as lost. Default 10,000. */
   readonly lostAfter?: number | undefined;
 }
@@ -90,10 +95,13 @@ export class Threads {
   /** The host refused helpers, or one was lost: from then on the caller works alone. */
   #alone = false;
   #words: Int32Array;
+  /** Items of the last stage, if a helper may still be working on one that the caller has done as well. */
+  #late = 0;
 
   constructor(team: Team) {
     this.#team = team;
-    this.#words = new Int32Array(team.memory.buffer, team.control, 64);
+    this.#words = new Int32Array(team.memory.buffer, team.control, CONTROL_WORDS);
+    this.#words.fill(-1, CONTROL.doing);
   }
 
   /** Threads that work space is needed for: the caller and every helper started. */
@@ -149,6 +157,7 @@ export class Threads {
 
   /** Stops all helpers. */
   stop(): void {
+    this.#late = 0;
     for (const helper of this.#helpers.splice(0)) helper.terminate();
     Atomics.store(this.#current(), CONTROL.ready, 0);
   }
@@ -156,12 +165,20 @@ export class Threads {
   /** The control block, in the memory as it is since it last grew. */
   #current(): Int32Array {
     const { memory, control } = this.#team;
-    if (this.#words.buffer !== memory.buffer) this.#words = new Int32Array(memory.buffer, control, 64);
+    if (this.#words.buffer !== memory.buffer) {
+      this.#words = new Int32Array(memory.buffer, control, CONTROL_WORDS);
+    }
     return this.#words;
   }
 
-  /** Runs a stage of `count` items, at most 65,535; `alone` leaves the helpers out. */
-  run(count: number, alone: boolean): void {
+  /**
+   * Runs a stage of `count` items, at most 65,535; `alone` leaves the helpers out. The items of a `repeatable` stage may be
+   * run twice at once with the same result: then the caller does not wait for a helper that was interrupted (by another
+   * process, or by the caller's own spinning on the same processor), but does its item too. Until {@link settle}, such a
+   * helper may still be reading and writing where the stage did.
+   */
+  run(count: number, alone: boolean, repeatable = false): void {
+    this.settle();
     const { control, bases, drain } = this.#team;
     const words = this.#current();
     const epoch = (Atomics.load(words, CONTROL.epoch) + 1) & 0xffff;
@@ -171,8 +188,54 @@ export class Threads {
     Atomics.store(words, CONTROL.done, 0);
     Atomics.store(words, CONTROL.next, epoch << 16);
     if (!alone && this.#helpers.length > 0) Atomics.notify(words, CONTROL.epoch);
+    const start = now();
     drain(control, bases, 0);
-    if (Atomics.load(words, CONTROL.done) < count) this.#wait(words, count);
+    if (Atomics.load(words, CONTROL.done) >= count) return;
+    if (repeatable) {
+      // What an item takes, at least: most helpers that are at work will have finished by then.
+      const item = (now() - start) / count;
+      this.#repeat(words, count, epoch, now() + item);
+    } else this.#wait(words, count);
+  }
+
+  /** Waits for a helper that was overtaken in a repeatable stage. */
+  settle(): void {
+    if (this.#late === 0) return;
+    const count = this.#late;
+    this.#late = 0;
+    try {
+      this.#wait(this.#current(), count);
+    } catch {
+      // What it was to do has been done; it is only missed from now on.
+    }
+  }
+
+  /** Waits until `deadline`, then does what helpers are still doing. */
+  #repeat(words: Int32Array, count: number, epoch: number, deadline: number): void {
+    const { control, bases, item } = this.#team;
+    const repeated = new Set<number>();
+    for (let spins = 1; ; spins++) {
+      // First what is done, then what is being done: an item that moves from one to the other in between counts once at
+      // most, because its helper clears its word before it counts it.
+      const done = Atomics.load(words, CONTROL.done);
+      if (done >= count) return;
+      if (repeated.size === 0 && (spins % 64 !== 0 || now() < deadline)) continue;
+      let doubled = 0;
+      for (let thread = 1; thread < this.size; thread++) {
+        const ticket = Atomics.load(words, CONTROL.doing + thread);
+        if (ticket >>> 16 !== epoch) continue;
+        const number = ticket & 0xffff;
+        if (!repeated.has(number)) {
+          item(control, bases, 0, number);
+          repeated.add(number);
+        }
+        doubled++;
+      }
+      if (done + doubled >= count) {
+        this.#late = count;
+        return;
+      }
+    }
   }
 
   #wait(words: Int32Array, count: number): void {

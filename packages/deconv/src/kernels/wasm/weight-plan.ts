@@ -169,6 +169,7 @@ export function planWeight(
     packedBytes: 4 * groupFloats * g.groups,
     workBytes: 0,
     sharedBytes: together * bytes(most) + 4 * SLACK,
+    repeatable: true,
     flops,
   };
 
