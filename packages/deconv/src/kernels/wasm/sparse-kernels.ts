@@ -1,8 +1,7 @@
 /**
  * sparse-kernels: products with a sparse matrix along one axis, for resampling, selection and averages. The table of the
  * matrix has, per output: how many terms, then for each the byte offset of the input from `src` and the weight as a float.
- * Where every output has as many, up to a few, the table does not say so, and the kernel is made for that many. Any number of
- * terms is summed in float64.
+ * Where every output has as many, up to a few, the kernel is made for that many; any number is summed in float64.
  */
 import type { Local } from './assembler.js';
 import { type Build, locals } from './row-kernels.js';
@@ -19,12 +18,12 @@ export const sparseRows =
     const few = () => {
       for (const [t, { at, weight }] of rows.entries()) {
         f.get(table)
-          .access('i32.load', 8 * t)
+          .access('i32.load', 8 * t + 4)
           .get(src)
           .op('i32.add')
           .set(at);
         f.get(table)
-          .access('v128.load32_splat', 8 * t + 4)
+          .access('v128.load32_splat', 8 * t + 8)
           .set(weight);
       }
       f.countdown(left, 1, () => {
@@ -36,7 +35,7 @@ export const sparseRows =
         }
         f.access('v128.store').add(to, 16);
       });
-      f.add(table, 8 * terms);
+      f.add(table, 8 * terms + 4);
     };
     const many = () => {
       const half = (sum: Local) =>
@@ -100,13 +99,13 @@ export const sparseEach =
         if (terms > 0) {
           f.get(out);
           for (let t = 0; t < terms; t++) {
-            load(8 * t)
+            load(8 * t + 4)
               .get(entry)
-              .access('f32.load', 8 * t + 4)
+              .access('f32.load', 8 * t + 8)
               .op('f32.mul');
             if (t > 0) f.op('f32.add');
           }
-          f.add(entry, 8 * terms);
+          f.add(entry, 8 * terms + 4);
         } else {
           f.get(entry).access('i32.load').set(count).add(entry, 4).f32(0).op('f64.promote_f32').set(sum);
           f.countdown(count, 1, () => {

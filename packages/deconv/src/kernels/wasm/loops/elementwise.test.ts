@@ -112,7 +112,6 @@ const NAMES: readonly BinaryName[] = [
   'sub',
   'mul',
   'div',
-  'pow',
   'maximum',
   'minimum',
   'equal',

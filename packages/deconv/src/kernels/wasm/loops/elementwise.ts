@@ -5,7 +5,6 @@
  */
 import type { BinaryName, OpTable, UnaryName } from '../../../backend.js';
 import { sizeOf } from '../../../shape.js';
-import { allocate, type TypedArray } from '../../../tensor.js';
 import type { Loop } from './ground.js';
 import { axesOf, broadcastStrides, single, walk } from './views.js';
 
@@ -18,20 +17,20 @@ const SS = `sigmoid(${U2})*sigmoid(-(${U2}))`;
 /** A formula in which y stands for x held to ±30. */
 const held = (text: string) => text.replaceAll('y', 'min(max(x,-30),30)');
 
-/** f, f′ and f″ of x; p and q are the function's parameters. */
+/** f, f′ and f″ of x, as far as they are not 0; p and q are the function's parameters. */
 const UNARY: Readonly<Partial<Record<UnaryName, readonly string[]>>> = {
-  abs: ['abs(x)', 'sign(x)', 'none(x)'],
-  sign: ['sign(x)', 'none(x)', 'none(x)'],
-  floor: ['floor(x)', 'none(x)', 'none(x)'],
-  ceil: ['ceil(x)', 'none(x)', 'none(x)'],
+  abs: ['abs(x)', 'sign(x)'],
+  sign: ['sign(x)'],
+  floor: ['floor(x)'],
+  ceil: ['ceil(x)'],
   exp: ['exp(x)', 'exp(x)', 'exp(x)'],
   log: ['log(x)', '1/x', '-1/(x*x)'],
   sqrt: ['sqrt(x)', '.5/sqrt(x)', '-.25/(x*sqrt(x))'],
   square: ['x*x', '2*x', '2+none(x)'],
   reciprocal: ['1/x', '-1/(x*x)', '2/(x*x*x)'],
   erf: ['erf(x)', '1.1283791671*exp(-(x*x))', 'exp(-(x*x))*x*-2.2567583342'],
-  relu: ['max(x,0)', 'x>0 ? 1 : none(x)', 'none(x)'],
-  leakyRelu: ['x>0 ? x : p*x', 'x>0 ? 1 : p+none(x)', 'none(x)'],
+  relu: ['max(x,0)', 'x>0 ? 1 : none(x)'],
+  leakyRelu: ['x>0 ? x : p*x', 'x>0 ? 1 : p+none(x)'],
   elu: ['x>0 ? x : p*expm1(x)', 'x>0 ? 1 : p*exp(x)', 'x>0 ? 0 : p*exp(x)'],
   selu: [
     `x>0 ? ${SELU[0]}*x : ${SELU[1]}*expm1(x)`,
@@ -48,7 +47,7 @@ const UNARY: Readonly<Partial<Record<UnaryName, readonly string[]>>> = {
     `4*${SS}*${DU}+4*${SS}*x*(.10703222*y-tanh(.5*${U2})*${DU}*${DU})`,
   ].map(held),
   silu: ['x*sigmoid(x)', 'sigmoid(x)*(1+x*sigmoid(-x))', 'sigmoid(x)*sigmoid(-x)*(2-x*tanh(.5*x))'],
-  hardSigmoid: ['min(1,max(0,p*x+q))', 'p*x+q>0 ? (p*x+q<1 ? p : none(x)) : none(x)', 'none(x)'],
+  hardSigmoid: ['min(1,max(0,p*x+q))', 'p*x+q>0 ? (p*x+q<1 ? p : none(x)) : none(x)'],
   hardSwish: ['x*min(1,max(0,x/6+.5))', 'x<=-3 ? 0 : x>=3 ? 1 : x/3+.5', 'abs(x)<3 ? 1/3 : none(x)'],
   mish: [
     'x*mishTanh(x)',
@@ -56,7 +55,7 @@ const UNARY: Readonly<Partial<Record<UnaryName, readonly string[]>>> = {
     '2*mishSech2(x)*sigmoid(x)+mishSech2(x)*sigmoid(x)*x*(1-sigmoid(x)-2*mishTanh(x)*sigmoid(x))',
   ],
   softsign: ['x/(1+abs(x))', '1/((1+abs(x))*(1+abs(x)))', '-2*sign(x)/((1+abs(x))*(1+abs(x))*(1+abs(x)))'],
-  clamp: ['min(q,max(p,x))', 'x>=p ? (x<=q ? 1 : none(x)) : none(x)', 'none(x)'],
+  clamp: ['min(q,max(p,x))', 'x>=p ? (x<=q ? 1 : none(x)) : none(x)'],
 };
 
 type Scalar = (x: number, p: number) => number;
@@ -74,7 +73,8 @@ const product = (n: number): string =>
 
 /** f, f′ or f″ as a formula, if it is one: also small whole powers, which the host is slow at. */
 function formulaOf(fn: UnaryName, order: number, [p]: readonly number[]): string | undefined {
-  if (fn !== 'powScalar' || !Number.isInteger(p) || Math.abs(p) > 4) return UNARY[fn]?.[order];
+  if (fn !== 'powScalar' || !Number.isInteger(p) || Math.abs(p) > 4)
+    return UNARY[fn] && (UNARY[fn][order] ?? 'none(x)');
   const factor = [1, p, p * (p - 1)][order];
   return factor === 0 ? '0' : `${factor}*(${product(p - order)})`;
 }
@@ -107,27 +107,21 @@ const BINARY: Readonly<Partial<Record<BinaryName, string>>> = {
   greaterEqual: 'a>=b ? 1 : 0',
 };
 
-/** (a, b) → f(a, b), broadcast. Powers are left to the host. */
+/** (a, b) → f(a, b), broadcast; but powers are left to the reference, whose loop costs little beside them. */
 export const binary: Loop<OpTable['binary']> = (ground, [a, b], { fn, aShape, bShape, shape }) => {
-  const operands = [ground.at(a) / 4, ground.at(b) / 4];
-  const { storage, at } = ground.result(sizeOf(shape));
   const text = BINARY[fn];
+  if (text === undefined) return undefined;
+  const operands = [ground.at(a), ground.at(b)];
+  const { storage, at } = ground.result(sizeOf(shape));
   const axes = axesOf(shape, broadcastStrides(aShape, shape), broadcastStrides(bShape, shape));
   const row = axes.pop() ?? single(2);
   const rows = axes.pop() ?? single(2);
-  const [n1, n] = [rows.length, row.length];
-  const { floats } = ground.engine.heap;
   let out = at;
-  walk(axes, operands, (places) => {
-    if (text === undefined) {
-      const place = (i: number, r: number, c: number) => places[i] + r * rows.steps[i] + c * row.steps[i];
-      for (let r = 0, to = out / 4; r < n1; r++)
-        for (let c = 0; c < n; c++) floats[to++] = floats[place(0, r, c)] ** floats[place(1, r, c)];
-    } else {
-      const inputs = places.map((place, i) => [4 * place, 4 * rows.steps[i]] as const);
-      ground.kernels.apply(text, 'ab', row.steps.join(''), [out, 4 * n], n1, n, inputs);
-    }
-    out += 4 * n1 * n;
+  walk(axes, [0, 0], (places) => {
+    const inputs = operands.map((from, i) => [from + 4 * places[i], 4 * rows.steps[i]] as const);
+    const target = [out, 4 * row.length] as const;
+    ground.kernels.apply(text, 'ab', row.steps.join(''), target, rows.length, row.length, inputs);
+    out += target[1] * rows.length;
   });
   return storage;
 };
@@ -144,12 +138,7 @@ export const select: Loop<OpTable['select']> = (ground, inputs) => {
 /** (x) → the same in another number type, rounded as typed arrays do. */
 export const cast: Loop<OpTable['cast']> = (ground, [x], { dtype }) => {
   const from = ground.at(x);
-  const { storage, at } = ground.result(x.length, dtype);
-  const Values = allocate(dtype, 0).constructor as new (
-    b: ArrayBufferLike,
-    at: number,
-    n: number,
-  ) => TypedArray;
-  new Values(ground.engine.heap.memory.buffer, at, x.length).set(ground.floats(from, x.length));
+  const { storage } = ground.result(x.length, dtype);
+  storage.peek().set(ground.floats(from, x.length));
   return storage;
 };

@@ -3,28 +3,16 @@
  * channels over a picture of n positions. Each matrix of a batch has its own left operand, so the batch is the groups.
  */
 import type { OpTable } from '../../../backend.js';
+import { convGeometry } from '../../../geometry/conv.js';
 import { planDense } from '../dense-plan.js';
-import type { Problem, Triple } from '../problem.js';
+import { forwardProblem, type Problem } from '../problem.js';
 import type { Loop } from './ground.js';
 import { copyView } from './views.js';
 
+/** The convolution whose weight is the left operand. */
 function problemOf(m: number, n: number, k: number, transposed: boolean): Problem {
-  const ones: Triple = [1, 1, 1];
-  const axis = (count: number) => [
-    { offsets: [0], steps: [0], phases: [{ start: 0, count, lead: 0, tap: 0 }], count },
-  ];
-  return {
-    inChannels: k,
-    outChannels: m,
-    inSize: [1, 1, n],
-    outSize: [1, 1, n],
-    kernelSize: ones,
-    inStride: ones,
-    outStride: ones,
-    classes: [axis(1), axis(1), axis(n)],
-    weightOut: transposed ? 1 : k,
-    weightIn: transposed ? m : 1,
-  };
+  const problem = forwardProblem(convGeometry([1, k, n], [m, k, 1]));
+  return transposed ? { ...problem, weightOut: 1, weightIn: m } : problem;
 }
 
 /** (a, b) → batch × (m, k) · (k, n), each stored transposed if so flagged. */

@@ -36,33 +36,32 @@ function apply(
   const { kernels } = ground;
   const most = entries.reduce((n, list) => Math.max(n, list.length), 1);
   const even = most <= FEW && entries.every((list) => list.length > 0);
-  const words: number[] = [];
-  const table = ground.residency.room(
-    4 * entries.reduce((n, list) => n + 1 + 2 * Math.max(most * Number(even), list.length), 0),
-  );
-  const [integers, floats] = [ground.engine.heap.integers, ground.engine.heap.floats];
+  const starts: number[] = [];
+  const terms = entries.reduce((n, list) => n + (even ? most : list.length), 0);
+  const table = ground.residency.room(8 * terms + 4 * entries.length);
+  const { integers, floats } = ground.engine.heap;
   let at = table / 4;
   for (const list of entries) {
-    words.push(4 * at);
+    starts.push(4 * at);
     const row = [...list];
     // Fewer terms than others have, as at the ends of an upsampling: the last is cut in halves, which loses nothing.
     while (even && row.length < most) {
       const [[input, weight]] = row.splice(-1);
       row.push([input, weight / 2], [input, weight / 2]);
     }
-    if (!even) integers[at++] = row.length;
+    integers[at++] = row.length;
     for (const [input, weight] of row) {
       integers[at++] = 4 * inner * input;
       floats[at++] = weight;
     }
   }
-  const terms = even ? most : 0;
+  const kind = even ? most : 0;
   const outputs = entries.length;
   if (inner === 1) {
     const rows = Math.max(1, Math.floor(CALL / outputs));
     for (let r = 0; r < outer; r += rows) {
       const place = [out + 4 * r * outputs, from + 4 * r * inputs, 4 * inputs] as const;
-      kernels.call(`sparseEach${terms}`, ...place, table, Math.min(rows, outer - r), outputs);
+      kernels.call(`sparseEach${kind}`, ...place, table, Math.min(rows, outer - r), outputs);
     }
     return;
   }
@@ -70,7 +69,7 @@ function apply(
   for (let block = 0; block < outer; block++) {
     for (let o = 0; o < outputs; o += rows) {
       const place = [out + 4 * (block * outputs + o) * inner, from + 4 * block * inputs * inner] as const;
-      kernels.call(`sparseRows${terms}`, ...place, words[o], Math.min(rows, outputs - o), inner);
+      kernels.call(`sparseRows${kind}`, ...place, starts[o], Math.min(rows, outputs - o), inner);
     }
   }
 }
@@ -126,8 +125,7 @@ function average(
   const size = adjoint ? [...w.outputSize] : [...w.inputSize];
   let from = ground.at(x);
   const { storage, at } = ground.result(planes * sizeOf(adjoint ? w.inputSize : w.outputSize));
-  let plane = [1];
-  for (const { counts: own } of axes) plane = plane.flatMap((count) => own.map((n) => count * n));
+  const plane = axes.reduce((all, axis) => all.flatMap((count) => axis.counts.map((n) => count * n)), [1]);
   // A window that sees nothing has the sum 0.
   ground.floats(counts, windows).set(plane.map((count) => Math.max(1, count)));
   if (adjoint) {
@@ -136,13 +134,12 @@ function average(
     from = to;
   }
   // In the order in which the array is smaller earlier: shrinking from the front, where rows are long, growing from the back.
-  const order = adjoint ? [...axes.keys()].reverse() : [...axes.keys()];
-  for (const [step, axis] of order.entries()) {
+  for (let step = 0; step < w.rank; step++) {
+    const axis = adjoint ? w.rank - 1 - step : step;
     const entries = adjoint ? transpose(axes[axis].entries, w.inputSize[axis]) : axes[axis].entries;
     const outer = planes * sizeOf(size.slice(0, axis));
     const inner = sizeOf(size.slice(axis + 1));
-    const last = step === order.length - 1;
-    const to = last ? at : ground.residency.room(4 * outer * entries.length * inner);
+    const to = step === w.rank - 1 ? at : ground.residency.room(4 * outer * entries.length * inner);
     apply(ground, entries, size[axis], [from, to], outer, inner);
     size[axis] = entries.length;
     from = to;

@@ -84,35 +84,10 @@ export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View
     axes.splice(Math.max(along, across), 1);
     axes.splice(Math.min(along, across), 1);
     const block = take(axes.length - 1);
-    const [srcRow, dstRow] = [4 * row.steps[0], 4 * column.steps[1]];
-    // Whole lines of sixteen columns, and not too much in one call.
-    const width = Math.max(16, Math.floor(32_768 / row.length / 16) * 16);
-    const blocks = Math.max(1, Math.floor(32_768 / (row.length * column.length)));
-    const [src1, dst1] = block.steps.map((step) => 4 * step);
+    const blocks = [block.length, ...block.steps.map((step) => 4 * step)] as const;
     walk(axes, start, ([src, dst]) => {
-      for (let b = 0; b < block.length; b += blocks) {
-        const count = Math.min(blocks, block.length - b);
-        for (let c = 0; c < column.length; c += width) {
-          const columns = Math.min(width, column.length - c);
-          const place = [4 * (src + c) + b * src1, 4 * dst + c * dstRow + b * dst1] as const;
-          kernels.call(
-            'turn',
-            ...place,
-            row.length,
-            srcRow,
-            columns,
-            4,
-            dstRow,
-            0,
-            1,
-            0,
-            0,
-            count,
-            src1,
-            dst1,
-          );
-        }
-      }
+      const rows = [row.length, 4 * row.steps[0], column.length, 4, 4 * column.steps[1]] as const;
+      kernels.call('turn', 4 * src, 4 * dst, ...rows, 0, 1, 0, 0, ...blocks);
     });
     return;
   }
