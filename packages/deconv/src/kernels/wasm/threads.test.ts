@@ -97,13 +97,13 @@ describe('Threads', () => {
     expect(words[FINISHED]).toBe(100);
     await start(all, 3);
     expect(all.size).toBe(3);
-    for (let stage = 0; stage < 2000; stage++) {
+    for (let stage = 0; stage < 500; stage++) {
       // Sometimes the caller stands by, so that the helpers must have done it; and sometimes they have parked.
       caller.works = stage % 3 !== 0;
       words[FINISHED] = 0;
       all.run(stage % 50, false);
       expect(words[FINISHED]).toBe(stage % 50);
-      if (stage % 400 === 0) await later(30);
+      if (stage % 100 === 0) await later(30);
     }
   });
 
