@@ -24,8 +24,29 @@ import { type Case, cases, constant, expectStored, input, stored } from './suppo
 
 type Float = 'float32' | 'float64';
 
-const conv = (name: string) => (deconv as unknown as Record<string, typeof deconv.convTranspose2d>)[name];
-const activation = (name: string) => (deconv as unknown as Record<string, (x: Tensor) => Tensor>)[name];
+const { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } = deconv;
+const convs: Readonly<Record<string, typeof convTranspose2d>> = {
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+};
+const conv = (name: string) => convs[name];
+const { elu, gelu, hardSigmoid, relu, selu, sigmoid, silu, softplus, tanh } = deconv;
+const activations: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+  elu,
+  gelu,
+  hardSigmoid,
+  relu,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  tanh,
+};
+const activation = (name: string) => activations[name];
 
 /** One input, one output, one gradient. */
 const maps: Record<string, (x: Tensor, c: Case) => Tensor> = {
@@ -121,7 +142,8 @@ function runMap(c: Case, dtype: Float, f: (x: Tensor) => Tensor): void {
 
 function runUnpool(c: Case, dtype: Float): void {
   const outputSize = stored(`${c.name}.output`).shape;
-  const options = { ...(c.options as unknown as deconv.MaxUnpoolOptions), outputSize };
+  const { kernelSize, stride } = c.options as { kernelSize: number[]; stride: number[] };
+  const options = { kernelSize, stride, outputSize };
   runMap(c, dtype, (x) => maxUnpool2d(x, constant(c, 'indices', 'int32'), options));
 }
 
