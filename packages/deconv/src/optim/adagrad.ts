@@ -1,6 +1,6 @@
 /** adagrad: gradients divided by the root of the sum of all their squares so far. */
-import type { Tensor, TypedArray } from '../tensor.js';
-import { type Memory, Optimizer, type OptimizerOptions, readNumber, readPositive } from './optimizer.js';
+import { type OptimizerOptions, type Parameters, readNumber, readPositive, type Update } from './groups.js';
+import { Optimizer } from './optimizer.js';
 
 /** Options of {@link Adagrad}. */
 export interface AdagradOptions extends OptimizerOptions {
@@ -8,11 +8,18 @@ export interface AdagradOptions extends OptimizerOptions {
   readonly eps?: number | undefined;
 }
 
+function update(op: string, options: Partial<AdagradOptions>): Update {
+  const eps = readPositive(op, 'eps', options.eps ?? 1e-10);
+  const weightDecay = readNumber(op, 'weightDecay', options.weightDecay ?? 0);
+  return { rule: 'adagrad', memories: ['total'], numbers: (lr) => [lr, weightDecay, eps] };
+}
+
 /**
  * Adagrad (Duchi, Hazan & Singer 2011). With g the gradient plus weightDecay·p:
  *
  *     s ← s + g²;  p ← p − lr · g / (√s + eps)
  *
+ * @param parameters tensors, or groups `{ parameters, lr?, eps? … }`
  * @param options `{ lr = 0.01, eps = 1e-10, weightDecay = 0 }`
  * @example
  * ```ts
@@ -25,21 +32,7 @@ export interface AdagradOptions extends OptimizerOptions {
  * ```
  */
 export class Adagrad extends Optimizer {
-  readonly #eps: number;
-  readonly #weightDecay: number;
-
-  constructor(parameters: readonly Tensor[], options: AdagradOptions = {}) {
-    super({ name: 'Adagrad', options: ['eps'], arrays: 1, lr: 0.01 }, parameters, options);
-    this.#eps = readPositive('Adagrad', 'eps', options.eps ?? 1e-10);
-    this.#weightDecay = readNumber('Adagrad', 'weightDecay', options.weightDecay ?? 0);
-  }
-
-  protected override update(p: TypedArray, grad: TypedArray, { arrays: [total] }: Memory): void {
-    for (let i = 0; i < p.length; i++) {
-      const g = grad[i] + this.#weightDecay * p[i];
-      const s = total[i] + g * g;
-      total[i] = s;
-      p[i] -= (this.lr * g) / (Math.sqrt(s) + this.#eps);
-    }
+  constructor(parameters: Parameters<AdagradOptions>, options: AdagradOptions = {}) {
+    super({ name: 'Adagrad', options: ['eps'], lr: 0.01, update }, parameters, options);
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mul, square, sum, type Tensor, tensor } from '../index.js';
-import { Adagrad, Adam, AdamW, type Optimizer, RMSProp, SGD } from './index.js';
+import { Adagrad, Adam, AdamW, clipGradNorm, clipGradValue, type Optimizer, RMSProp, SGD } from './index.js';
 
 const leaf = (values: number[]) => tensor(values, { dtype: 'float64', requiresGrad: true });
 const refusal = (call: () => unknown): string => {
@@ -48,6 +48,34 @@ describe.each(Object.entries(rules))('%s', (_name, make) => {
     expect(x.grad?.item()).toBe(6);
   });
 
+  it('goes on from its state, bit for bit', () => {
+    const run = (steps: number, optimizer: Optimizer, [x, y]: Tensor[]) => {
+      for (let step = 0; step < steps; step++) {
+        optimizer.zeroGrad();
+        sum(square(mul(x, y))).backward();
+        optimizer.step();
+      }
+    };
+    const pair = () => [tensor([1, -2, 0.5], { requiresGrad: true }), tensor([0.5], { requiresGrad: true })];
+    const [whole, first, second] = [pair(), pair(), pair()];
+    run(7, make(whole), whole);
+    const before = make(first);
+    run(3, before, first);
+    const state = before.stateDict();
+    const kept = Object.entries(state).map(([name, value]) => [name, value.toArray()]);
+    for (const [i, p] of second.entries()) p.assign(first[i].detach());
+    const after = make(second);
+    after.loadStateDict(state);
+    run(4, before, first);
+    run(4, after, second);
+    for (const [i, p] of whole.entries()) {
+      expect(second[i].toArray()).toEqual(p.toArray());
+      expect(first[i].toArray()).toEqual(p.toArray());
+    }
+    // What was handed out does not change with the optimiser that it came from, or went to.
+    expect(Object.entries(state).map(([name, value]) => [name, value.toArray()])).toEqual(kept);
+  });
+
   it('is not recorded, keeps the number type, and forgets gradients when told', () => {
     const x = tensor([3], { requiresGrad: true });
     const optimizer = make([x]);
@@ -57,6 +85,72 @@ describe.each(Object.entries(rules))('%s', (_name, make) => {
     expect(x.grad?.item()).toBe(6);
     optimizer.zeroGrad();
     expect(x.grad).toBeNull();
+  });
+});
+
+describe('groups', () => {
+  it('have their own options, and the optimiser’s for the rest', () => {
+    const [p, q] = [leaf([1]), leaf([1])];
+    const optimizer = new SGD(
+      [
+        { parameters: [p], weightDecay: 0.5 },
+        { parameters: [q], lr: 0.5 },
+      ],
+      {
+        lr: 0.1,
+      },
+    );
+    for (const x of [p, q]) x.grad = tensor([1], { dtype: 'float64' });
+    optimizer.step();
+    expect([p.item(), q.item()]).toEqual([0.85, 0.5]);
+    expect(optimizer.parameters).toEqual([p, q]);
+    expect(optimizer.groups.map(({ lr }) => lr)).toEqual([0.1, 0.5]);
+    optimizer.groups[1].lr = 0.25;
+    expect([optimizer.lr, optimizer.groups[1].lr]).toEqual([0.1, 0.25]);
+    optimizer.lr = 1;
+    expect(optimizer.groups.map(({ lr }) => lr)).toEqual([1, 1]);
+  });
+});
+
+describe('clipping', () => {
+  const withGrad = (values: number[]) => {
+    const p = leaf(values);
+    p.grad = tensor(values, { dtype: 'float64' });
+    return p;
+  };
+
+  it('takes all gradients as one vector, and leaves what is small enough', () => {
+    const [p, q, r] = [withGrad([3]), withGrad([4]), leaf([7])];
+    expect(clipGradNorm([p, q, r], 10)).toBe(5);
+    expect([p.grad?.item(), q.grad?.item(), r.grad]).toEqual([3, 4, null]);
+    expect(clipGradNorm(p, 1)).toBe(3);
+    expect(p.grad?.item()).toBeCloseTo(1, 6);
+    expect(clipGradNorm([r], 1)).toBe(0);
+    expect(clipGradNorm([withGrad([]), q], 0)).toBe(4);
+    expect(q.grad?.item()).toBe(0);
+  });
+
+  it('lets what is not finite show', () => {
+    const [p, q] = [withGrad([Number.NaN, 1]), withGrad([1])];
+    expect(clipGradNorm([p, q], 1)).toBeNaN();
+    expect(q.grad?.item()).toBeNaN();
+    const r = withGrad([Number.NaN, 9, Number.NEGATIVE_INFINITY]);
+    clipGradValue(r, 2);
+    expect(r.grad?.toArray()).toEqual([Number.NaN, 2, -2]);
+  });
+
+  it('refuses what it cannot clip', () => {
+    const p = withGrad([1]);
+    expect(refusal(() => clipGradNorm(5 as never, 1))).toContain(
+      'must be a tensor or an array of tensors, got 5',
+    );
+    expect(refusal(() => clipGradNorm([p, null as never], 1))).toContain('parameters[1] must be a tensor');
+    expect(refusal(() => clipGradNorm([p], -1))).toBe('clipGradNorm: maxNorm must be a number ≥ 0, got -1');
+    expect(refusal(() => clipGradNorm([p], 1, { normType: 0 }))).toContain('normType must be a number > 0');
+    expect(refusal(() => clipGradNorm([p], 1, { norm: 1 } as never))).toContain("unknown option 'norm'");
+    expect(refusal(() => clipGradValue([p], '1' as never))).toContain(
+      'maxValue must be a number ≥ 0, got "1"',
+    );
   });
 });
 
@@ -119,6 +213,29 @@ describe('refusals', () => {
     expect(refusal(() => new SGD([tensor([1])], { lr: 1 }))).toContain('none would ever move');
   });
 
+  it('groups that cannot be moved', () => {
+    const group = (options: object) => [{ parameters: [x], ...options }];
+    expect(refusal(() => new SGD(group({ lr: -1 }), { lr: 1 }))).toBe(
+      'SGD: parameters[0]: lr must be a number > 0, got -1',
+    );
+    expect(refusal(() => new Adam(group({ momentum: 1 }) as never))).toContain(
+      "Adam: parameters[0]: unknown option 'momentum'",
+    );
+    expect(refusal(() => new SGD([...group({}), ...group({})], { lr: 1 }))).toBe(
+      'SGD: parameters[1].parameters[0] is parameters[0].parameters[0] again',
+    );
+    expect(refusal(() => new SGD([{ parameters: [] }], { lr: 1 }))).toContain(
+      'parameters[0].parameters must be a non-empty array of tensors, got []',
+    );
+    expect(refusal(() => new SGD([x, { parameters: [x] }] as never, { lr: 1 }))).toContain(
+      'parameters[1] must be a tensor, got an object with ["parameters"]',
+    );
+    expect(refusal(() => new SGD(group({ momentum: 0.5 }), {} as never))).toContain(
+      'lr must be a number > 0',
+    );
+    expect(new SGD(group({ lr: 2 }), {} as never).lr).toBe(2);
+  });
+
   it('learning rates that are none', () => {
     for (const lr of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '0.1', null]) {
       expect(refusal(() => new Adagrad([x], { lr: lr as number }))).toContain(
@@ -130,7 +247,7 @@ describe('refusals', () => {
       refusal(() => {
         optimizer.lr = -1;
       }),
-    ).toBe('SGD: lr must be a number > 0, got -1');
+    ).toBe('SGD: lr must be a number ≥ 0, got -1');
     expect(refusal(() => new SGD([x], {} as never))).toBe('SGD: lr must be a number > 0, got undefined');
   });
 

@@ -1,128 +1,90 @@
 /**
- * optimizer: what all optimisers share: which tensors they move, when they skip one, and how new values are put in. A
- * rule (sgd.ts, adam.ts …) is a loop over plain numbers; nothing here is recorded on the tape.
+ * optimizer: what all optimisers share: moving parameters, skipping those without a gradient, and what they remember. An
+ * optimiser of one kind (sgd.ts, adam.ts …) only turns its options into the numbers of a rule; nothing here is recorded on
+ * the tape.
  *
- * Refuses: an empty list, a tensor twice, results and integers as parameters, a list of which nothing requires a
- * gradient, lr that is not a positive finite number, unknown options.
+ * Refuses a state that is not one of the same optimiser for parameters of the same shapes.
  */
-import { noGrad } from '../autograd.js';
-import { checkOptions, refuse, show } from '../errors.js';
+import { refuse, show } from '../errors.js';
 import { fromValues } from '../ops/input.js';
-import { showShape } from '../shape.js';
-import { allocate, Tensor, type TypedArray } from '../tensor.js';
+import { allocate, type Tensor } from '../tensor.js';
+import {
+  type Group,
+  type Kind,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type Parameters,
+  readGroups,
+  readNumber,
+  type Update,
+} from './groups.js';
+import { RULES } from './rules.js';
+import { checkState, type Entry, readState, SCALAR, type StateDict, scalar } from './state.js';
 
-/** What all optimisers take. */
-export interface OptimizerOptions {
-  /** Learning rate, > 0: the size of a step. */
-  readonly lr?: number | undefined;
-  /** Adds weightDecay·value to each gradient (L2 penalty). ≥ 0. Default 0. */
-  readonly weightDecay?: number | undefined;
-}
-
-/** What a rule remembers of one parameter between steps: arrays of its size, zero at first. */
-export interface Memory {
-  /** Steps made, this one included. */
+/** What is remembered of one parameter. */
+interface Memory {
+  /** Steps made. */
   step: number;
-  readonly arrays: readonly TypedArray[];
+  readonly arrays: readonly Tensor[];
 }
 
-/** Refuses a number outside [least, below). */
-export function readNumber(op: string, name: string, value: unknown, least = 0, below = Infinity): number {
-  if (typeof value === 'number' && Number.isFinite(value) && value >= least && value < below) return value;
-  const bound = below === Infinity ? `≥ ${least}` : `in [${least}, ${below})`;
-  return refuse(op, name, `${name} must be a number ${bound}, got ${show(value)}`);
-}
-
-/** Refuses anything but a finite number above 0. */
-export function readPositive(op: string, name: string, value: unknown): number {
-  if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
-  return refuse(op, name, `${name} must be a number > 0, got ${show(value)}`);
-}
-
-function readParameters(op: string, parameters: unknown): readonly Tensor[] {
-  if (!Array.isArray(parameters) || parameters.length === 0)
-    refuse(op, 'parameters', `parameters must be a non-empty array of tensors, got ${show(parameters)}`);
-  for (const [i, p] of parameters.entries()) {
-    const name = `parameters[${i}]`;
-    if (!(p instanceof Tensor)) refuse(op, 'parameters', `${name} must be a tensor, got ${show(p)}`);
-    if (!p.isLeaf) {
-      refuse(
-        op,
-        'parameters',
-        `${name} ${showShape(p.shape)} is a result, only leaves can be moved`,
-        'pass the tensor it was computed from',
-      );
-    }
-    if (p.dtype !== 'float32' && p.dtype !== 'float64')
-      refuse(op, 'parameters', `${name} must be float32 or float64, got ${p.dtype}`);
-    if (parameters.indexOf(p) !== i)
-      refuse(op, 'parameters', `${name} is parameters[${parameters.indexOf(p)}] again`);
-  }
-  if (!parameters.some((p: Tensor) => p.requiresGrad)) {
-    refuse(
-      op,
-      'parameters',
-      'no parameter requires a gradient, none would ever move',
-      'tensor(values, { requiresGrad: true })',
-    );
-  }
-  return Object.freeze([...parameters]);
-}
-
-/** What a rule tells the common part about itself. */
-export interface Rule {
-  readonly name: string;
-  /** Options it has beside lr and weightDecay. */
-  readonly options: readonly string[];
-  /** How many arrays it remembers per parameter. */
-  readonly arrays: number;
-  /** Learning rate where none is given; undefined: it must be. */
-  readonly lr?: number;
-}
+/** The same values in an array of their own. */
+const copy = (x: Tensor) => fromValues(x.data.slice(), x.shape);
 
 /** The common part of all optimisers. Parameters without a gradient are skipped, and forget nothing. */
 export abstract class Optimizer {
-  /** The tensors that {@link step} moves. */
+  /** The tensors that {@link step} moves, group after group. */
   readonly parameters: readonly Tensor[];
-  readonly #rule: Rule;
+  /** The groups of parameters; a single one unless groups were given. */
+  readonly groups: readonly ParameterGroup[];
+  readonly #name: string;
+  readonly #groups: readonly Group[];
   readonly #memories = new Map<Tensor, Memory>();
-  #lr: number;
 
   /** @internal */
-  protected constructor(rule: Rule, parameters: readonly Tensor[], options: OptimizerOptions | undefined) {
-    checkOptions(rule.name, options, ['lr', 'weightDecay', ...rule.options]);
-    this.#rule = rule;
-    this.parameters = readParameters(rule.name, parameters);
-    this.#lr = readPositive(rule.name, 'lr', options?.lr === undefined ? rule.lr : options.lr);
+  protected constructor(
+    kind: Kind<OptimizerOptions>,
+    parameters: Parameters<OptimizerOptions>,
+    options: OptimizerOptions,
+  ) {
+    this.#name = kind.name;
+    this.#groups = Object.freeze(readGroups(kind, parameters, options));
+    this.groups = this.#groups;
+    this.parameters = Object.freeze(this.#groups.flatMap((group) => group.parameters));
   }
 
-  /** Learning rate; may be set between steps. */
+  /** Learning rate of the first group. Setting it sets that of all groups, from the next step on. */
   get lr(): number {
-    return this.#lr;
+    return this.#groups[0].lr;
   }
 
   set lr(lr: number) {
-    this.#lr = readPositive(this.#rule.name, 'lr', lr);
+    for (const group of this.#groups) group.lr = lr;
   }
 
   /** Moves every parameter that has a gradient by one step. */
   step(): void {
-    noGrad(() => {
-      for (const parameter of this.parameters) {
-        const { grad, dtype } = parameter;
+    for (const { parameters, update, lr } of this.#groups) {
+      for (const parameter of parameters) {
+        const { grad } = parameter;
         if (grad === null) continue;
         const memory = this.#memories.get(parameter) ?? {
           step: 0,
-          arrays: Array.from({ length: this.#rule.arrays }, () => allocate(dtype, parameter.size)),
+          arrays: update.memories.map(() =>
+            fromValues(allocate(parameter.dtype, parameter.size), parameter.shape),
+          ),
         };
         memory.step++;
-        // A new array: results computed before keep the old values, for their backward pass.
-        const values = parameter.data.slice();
-        this.update(values, grad.data, memory);
+        const values = RULES[update.rule](
+          parameter.data,
+          grad.data,
+          memory.arrays.map(({ data }) => data),
+          update.numbers(lr, memory.step),
+        );
         parameter.assign(fromValues(values, parameter.shape));
         this.#memories.set(parameter, memory);
       }
-    });
+    }
   }
 
   /** Forgets the gradients of all parameters. */
@@ -130,6 +92,84 @@ export abstract class Optimizer {
     for (const parameter of this.parameters) parameter.grad = null;
   }
 
-  /** One step of the rule: changes `values` and the memory in place. */
-  protected abstract update(values: TypedArray, grad: TypedArray, memory: Memory): void;
+  /**
+   * What the optimiser remembers, as it is now: the learning rate of each group, and of each parameter that was moved the
+   * steps and the running values. All other options are those of the constructor.
+   *
+   * @example
+   * ```ts
+   * import { square, sum, tensor } from 'deconv';
+   * import { SGD } from 'deconv/optim';
+   * const x = tensor([4], { requiresGrad: true });
+   * const optimizer = new SGD([x], { lr: 0.25, momentum: 0.5 });
+   * sum(square(x)).backward();
+   * optimizer.step();
+   * console.log(Object.keys(optimizer.stateDict()));
+   * // [ 'SGD.groups.0.lr', 'SGD.parameters.0.step', 'SGD.parameters.0.velocity' ]
+   * ```
+   */
+  stateDict(): Record<string, Tensor> {
+    const state: Record<string, Tensor> = {};
+    for (const [i, { lr }] of this.#groups.entries()) state[`${this.#name}.groups.${i}.lr`] = scalar(lr);
+    for (const [prefix, parameter, { memories }] of this.#places()) {
+      const memory = this.#memories.get(parameter);
+      if (memory === undefined) continue;
+      state[`${prefix}step`] = scalar(memory.step);
+      for (const [i, name] of memories.entries()) state[prefix + name] = copy(memory.arrays[i]);
+    }
+    return state;
+  }
+
+  /**
+   * Takes over what {@link stateDict} gave: the next steps are, bit for bit, those that the other optimiser would have
+   * made. Where something does not fit nothing is changed.
+   *
+   * @throws DeconvError that lists what is missing, unexpected or of another shape, and for another optimiser's state
+   */
+  loadStateDict(state: StateDict): void {
+    const op = `${this.#name}.loadStateDict`;
+    const given = readState(op, state);
+    const other = [...given.keys()].find((name) => !name.startsWith(`${this.#name}.`));
+    if (other !== undefined)
+      refuse(op, 'state', `the state is not one of ${this.#name}: it has an entry ${show(other)}`);
+    const wanted = new Map<string, Entry>();
+    for (const i of this.#groups.keys()) wanted.set(`${this.#name}.groups.${i}.lr`, SCALAR);
+    // Of a parameter that never had a gradient there is nothing.
+    const moved = this.#places().filter(([prefix]) =>
+      [...given.keys()].some((name) => name.startsWith(prefix)),
+    );
+    for (const [prefix, parameter, { memories }] of moved) {
+      wanted.set(`${prefix}step`, SCALAR);
+      for (const name of memories) wanted.set(prefix + name, parameter);
+    }
+    checkState(op, given, wanted);
+    const at = (name: string) => given.get(name) as Tensor;
+    const rates = this.#groups.map((_, i) => {
+      const name = `${this.#name}.groups.${i}.lr`;
+      return readNumber(op, name, at(name).item());
+    });
+    const steps = moved.map(([prefix]) => {
+      const step = at(`${prefix}step`).item();
+      if (Number.isSafeInteger(step) && step >= 1) return step;
+      return refuse(op, 'state', `${prefix}step must be an integer ≥ 1, got ${show(step)}`);
+    });
+    this.#memories.clear();
+    for (const [i, [prefix, parameter, { memories }]] of moved.entries()) {
+      const arrays = memories.map((name) => copy(at(prefix + name)));
+      this.#memories.set(parameter, { step: steps[i], arrays });
+    }
+    for (const [i, group] of this.#groups.entries()) group.lr = rates[i];
+  }
+
+  /** Every parameter, with what its names in a state begin with. */
+  #places(): [prefix: string, parameter: Tensor, update: Update][] {
+    let i = 0;
+    return this.#groups.flatMap(({ parameters, update }) =>
+      parameters.map((parameter): [string, Tensor, Update] => [
+        `${this.#name}.parameters.${i++}.`,
+        parameter,
+        update,
+      ]),
+    );
+  }
 }

@@ -1,6 +1,6 @@
 /** rmsprop: gradients divided by a running root mean square. */
-import type { Tensor, TypedArray } from '../tensor.js';
-import { type Memory, Optimizer, type OptimizerOptions, readNumber, readPositive } from './optimizer.js';
+import { type OptimizerOptions, type Parameters, readNumber, readPositive, type Update } from './groups.js';
+import { Optimizer } from './optimizer.js';
 
 /** Options of {@link RMSProp}. */
 export interface RMSPropOptions extends OptimizerOptions {
@@ -12,11 +12,24 @@ export interface RMSPropOptions extends OptimizerOptions {
   readonly eps?: number | undefined;
 }
 
+function update(op: string, options: Partial<RMSPropOptions>): Update {
+  const alpha = readNumber(op, 'alpha', options.alpha ?? 0.99, 0, 1);
+  const momentum = readNumber(op, 'momentum', options.momentum ?? 0, 0, 1);
+  const eps = readPositive(op, 'eps', options.eps ?? 1e-8);
+  const weightDecay = readNumber(op, 'weightDecay', options.weightDecay ?? 0);
+  return {
+    rule: momentum === 0 ? 'rmsprop' : 'rmspropMomentum',
+    memories: momentum === 0 ? ['meanSquare'] : ['meanSquare', 'buffer'],
+    numbers: (lr) => [lr, weightDecay, alpha, eps, momentum],
+  };
+}
+
 /**
  * RMSProp (Tieleman & Hinton 2012, lecture 6.5). With g the gradient plus weightDecay·p:
  *
  *     v ← αv + (1 − α)g²;  b ← momentum·b + g / (√v + eps);  p ← p − lr·b
  *
+ * @param parameters tensors, or groups `{ parameters, lr?, alpha? … }`
  * @param options `{ lr = 0.01, alpha = 0.99, momentum = 0, eps = 1e-8, weightDecay = 0 }`
  * @example
  * ```ts
@@ -29,28 +42,7 @@ export interface RMSPropOptions extends OptimizerOptions {
  * ```
  */
 export class RMSProp extends Optimizer {
-  readonly #alpha: number;
-  readonly #momentum: number;
-  readonly #eps: number;
-  readonly #weightDecay: number;
-
-  constructor(parameters: readonly Tensor[], options: RMSPropOptions = {}) {
-    const op = 'RMSProp';
-    super({ name: op, options: ['alpha', 'momentum', 'eps'], arrays: 2, lr: 0.01 }, parameters, options);
-    this.#alpha = readNumber(op, 'alpha', options.alpha ?? 0.99, 0, 1);
-    this.#momentum = readNumber(op, 'momentum', options.momentum ?? 0, 0, 1);
-    this.#eps = readPositive(op, 'eps', options.eps ?? 1e-8);
-    this.#weightDecay = readNumber(op, 'weightDecay', options.weightDecay ?? 0);
-  }
-
-  protected override update(p: TypedArray, grad: TypedArray, { arrays: [meanSquare, buffer] }: Memory): void {
-    for (let i = 0; i < p.length; i++) {
-      const g = grad[i] + this.#weightDecay * p[i];
-      const v = this.#alpha * meanSquare[i] + (1 - this.#alpha) * g * g;
-      const b = this.#momentum * buffer[i] + g / (Math.sqrt(v) + this.#eps);
-      meanSquare[i] = v;
-      buffer[i] = b;
-      p[i] -= this.lr * b;
-    }
+  constructor(parameters: Parameters<RMSPropOptions>, options: RMSPropOptions = {}) {
+    super({ name: 'RMSProp', options: ['alpha', 'momentum', 'eps'], lr: 0.01, update }, parameters, options);
   }
 }

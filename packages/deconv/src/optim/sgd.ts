@@ -1,7 +1,7 @@
 /** sgd: gradient descent, with momentum if wanted. */
 import { refuse, show } from '../errors.js';
-import type { Tensor, TypedArray } from '../tensor.js';
-import { type Memory, Optimizer, type OptimizerOptions, readNumber } from './optimizer.js';
+import { type OptimizerOptions, type Parameters, readNumber, type Update } from './groups.js';
+import { Optimizer } from './optimizer.js';
 
 /** Options of {@link SGD}. `lr` is required. */
 export interface SGDOptions extends OptimizerOptions {
@@ -12,6 +12,21 @@ export interface SGDOptions extends OptimizerOptions {
   readonly nesterov?: boolean | undefined;
 }
 
+function update(op: string, options: Omit<SGDOptions, 'lr'>): Update {
+  const momentum = readNumber(op, 'momentum', options.momentum ?? 0, 0, 1);
+  const weightDecay = readNumber(op, 'weightDecay', options.weightDecay ?? 0);
+  const { nesterov = false } = options;
+  if (typeof nesterov !== 'boolean')
+    refuse(op, 'nesterov', `nesterov must be true or false, got ${show(nesterov)}`);
+  if (nesterov && momentum === 0)
+    refuse(op, 'nesterov', 'nesterov looks ahead along the momentum, which is 0');
+  return {
+    rule: momentum === 0 ? 'sgd' : nesterov ? 'sgdNesterov' : 'sgdMomentum',
+    memories: momentum === 0 ? [] : ['velocity'],
+    numbers: (lr) => [lr, weightDecay, momentum],
+  };
+}
+
 /**
  * Gradient descent. With g the gradient plus weightDecay·p, and v zero at first:
  *
@@ -19,6 +34,7 @@ export interface SGDOptions extends OptimizerOptions {
  *
  * the lr outside the velocity, as PyTorch has it (Sutskever et al. 2013 have it inside).
  *
+ * @param parameters tensors, or groups `{ parameters, lr?, momentum? … }`
  * @throws DeconvError for nesterov without momentum, and what {@link Optimizer} refuses
  * @example
  * ```ts
@@ -35,33 +51,7 @@ export interface SGDOptions extends OptimizerOptions {
  * ```
  */
 export class SGD extends Optimizer {
-  readonly #momentum: number;
-  readonly #weightDecay: number;
-  readonly #nesterov: boolean;
-
-  constructor(parameters: readonly Tensor[], options: SGDOptions) {
-    super({ name: 'SGD', options: ['momentum', 'nesterov'], arrays: 1 }, parameters, options);
-    const { momentum = 0, weightDecay = 0, nesterov = false } = options;
-    this.#momentum = readNumber('SGD', 'momentum', momentum, 0, 1);
-    this.#weightDecay = readNumber('SGD', 'weightDecay', weightDecay);
-    if (typeof nesterov !== 'boolean')
-      refuse('SGD', 'nesterov', `nesterov must be true or false, got ${show(nesterov)}`);
-    if (nesterov && momentum === 0)
-      refuse('SGD', 'nesterov', 'nesterov looks ahead along the momentum, which is 0');
-    this.#nesterov = nesterov;
-  }
-
-  protected override update(p: TypedArray, grad: TypedArray, { arrays: [velocity] }: Memory): void {
-    const momentum = this.#momentum;
-    for (let i = 0; i < p.length; i++) {
-      const g = grad[i] + this.#weightDecay * p[i];
-      if (momentum === 0) {
-        p[i] -= this.lr * g;
-        continue;
-      }
-      const v = momentum * velocity[i] + g;
-      velocity[i] = v;
-      p[i] -= this.lr * (this.#nesterov ? g + momentum * v : v);
-    }
+  constructor(parameters: Parameters<SGDOptions>, options: SGDOptions) {
+    super({ name: 'SGD', options: ['momentum', 'nesterov'], update }, parameters, options);
   }
 }
