@@ -37,6 +37,9 @@ const families = [
   'create',
 ];
 
+/** The packages that subpaths depend on; the rest of the library depends on none. */
+const dependencies = { io: 'fflate', onnx: '@bufbuild/protobuf' };
+
 /** Matches a file `name.ts` or anything in a folder `name/`, under `base`. */
 const place = (base, ...names) => `${base}(?:${names.join('|')})(?:\\.ts$|/)`;
 const tests = '\\.test\\.ts$';
@@ -91,9 +94,16 @@ module.exports = {
     {
       name: 'library-has-no-dependencies',
       severity: 'error',
-      from: { path: src, pathNot: tests },
+      from: { path: src, pathNot: [tests, place(src, ...Object.keys(dependencies))] },
       to: { pathNot: '^packages/deconv/', dependencyTypesNot: ['core'] },
     },
+    ...Object.entries(dependencies).map(([room, name]) => ({
+      name: `${room}-depends-on-one-package`,
+      comment: `deconv/${room} may import ${name} and no other package.`,
+      severity: 'error',
+      from: { path: place(src, room), pathNot: tests },
+      to: { pathNot: ['^packages/deconv/', `(?:^|/)node_modules/${name}/`], dependencyTypesNot: ['core'] },
+    })),
     {
       name: 'library-loads-node-modules-only-on-demand',
       comment: 'A page has no node: modules: import them dynamically, where Node is known to run.',

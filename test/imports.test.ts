@@ -37,6 +37,9 @@ const sound: Record<string, string> = {
   [`${deconv}/src/ops/conv.test.ts`]: "import '../index.js'; import '../kernels/reference/conv.js';",
   [`${deconv}/src/nn/index.ts`]: "export { open } from '../ops/conv.js';",
   [`${deconv}/src/optim/index.ts`]: "export { open } from '../ops/conv.js';",
+  [`${deconv}/src/io/index.ts`]: "import 'fflate'; export { open } from '../ops/conv.js';",
+  'node_modules/fflate/index.js': '',
+  'node_modules/fflate/package.json': '{ "name": "fflate", "main": "index.js" }',
   [`${deconv}/src/index.ts`]: "export { open } from './ops/conv.js';",
   [cli]:
     "import { readFileSync } from 'node:fs'; import { one } from 'deconv'; console.log(one, readFileSync);",
@@ -154,6 +157,20 @@ const faults: { what: string; file: string; text: string; rule: string; to: stri
     file: `${deconv}/src/errors.ts`,
     text: "import 'left';",
     rule: 'library-has-no-dependencies',
+    to: 'node_modules/left/index.js',
+  },
+  {
+    what: "a subpath's dependency elsewhere",
+    file: `${deconv}/src/nn/index.ts`,
+    text: "import 'fflate';",
+    rule: 'library-has-no-dependencies',
+    to: 'node_modules/fflate/index.js',
+  },
+  {
+    what: 'a second dependency of a subpath',
+    file: `${deconv}/src/io/index.ts`,
+    text: "import 'left';",
+    rule: 'io-depends-on-one-package',
     to: 'node_modules/left/index.js',
   },
   {

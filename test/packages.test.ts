@@ -24,6 +24,12 @@ import {
 /** The largest the pieces may be, in bytes. */
 const LIMITS = { sideEffects: 64, geometry: 6_000, convolutionGzip: 40_960 };
 
+/** The packages that an entry may bring along; an entry that is not here brings none. */
+const DEPENDENCIES: Readonly<Record<string, string[]>> = {
+  'deconv/io': ['fflate'],
+  'deconv/onnx': ['@bufbuild/protobuf'],
+};
+
 interface Manifest {
   readonly version: string;
   readonly type: string;
@@ -59,9 +65,12 @@ describe('the tarballs', () => {
     },
   );
 
-  it('deconv is ES modules without dependencies, and says which files a bundler must keep', () => {
+  it('deconv is ES modules, and says which files a bundler must keep', () => {
     const { type, sideEffects, dependencies } = manifest('deconv');
-    expect({ type, dependencies }).toEqual({ type: 'module' });
+    expect(type).toBe('module');
+    // Each for one subpath; the test of bundles below holds the other entries to none.
+    const allowed = Object.values(DEPENDENCIES).flat();
+    expect(Object.keys(dependencies ?? {}).filter((name) => !allowed.includes(name))).toEqual([]);
     // The test of bundles below holds them to what they may cost.
     expect(sideEffects).toBeDefined();
     const kept = (sideEffects || []).map((file) => file.replace(/^\.\//, ''));
@@ -174,6 +183,17 @@ describe('types', () => {
 });
 
 describe('bundles', () => {
+  it('only the entries that may bring other packages do', async () => {
+    for (const entry of entries()) {
+      const name = entry.replace('/', '-');
+      const { packages } = await bundle(
+        `all-of-${name}`,
+        `import * as all from '${entry}'; console.log(all);`,
+      );
+      expect({ entry, packages }).toEqual({ entry, packages: DEPENDENCIES[entry] ?? [] });
+    }
+  });
+
   it('importing deconv for nothing costs nothing', async () => {
     const { modules, size } = await bundle('nothing', "import 'deconv'; console.log(1);");
     expect(modules).toEqual([]);

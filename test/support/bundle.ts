@@ -12,6 +12,8 @@ export interface Bundle {
   readonly gzip: number;
   /** Files of deconv that left code in it, as `ops/conv`. */
   readonly modules: string[];
+  /** Other packages that left code in it. */
+  readonly packages: string[];
 }
 
 /** Bundles `source`, a module that may import deconv. */
@@ -39,10 +41,19 @@ export async function bundle(name: string, source: string): Promise<Bundle> {
     }
   }
   const code = [...loaded].map((chunk) => chunk.code).join('');
-  const modules = [...loaded].flatMap((chunk) =>
+  const files = [...loaded].flatMap((chunk) =>
     Object.entries(chunk.modules)
       .filter(([, module]) => module.renderedLength > 0)
-      .flatMap(([id]) => /node_modules\/deconv\/dist\/(.+)\.js$/.exec(id.replaceAll('\\', '/'))?.[1] ?? []),
+      .map(([id]) => id.replaceAll('\\', '/')),
   );
-  return { code, size: Buffer.byteLength(code), gzip: gzipSync(code).length, modules: modules.sort() };
+  const modules = files.flatMap((id) => /node_modules\/deconv\/dist\/(.+)\.js$/.exec(id)?.[1] ?? []);
+  const names = files.flatMap((id) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id)?.[1] ?? []);
+  const packages = [...new Set(names)].filter((name) => name !== 'deconv');
+  return {
+    code,
+    size: Buffer.byteLength(code),
+    gzip: gzipSync(code).length,
+    modules: modules.sort(),
+    packages: packages.sort(),
+  };
 }
