@@ -6,8 +6,8 @@
  * The vjps are themselves written with recorded operations. With `createGraph` they run with the tape on, and the
  * gradients can be differentiated again; there is no second mechanism for gradients of gradients.
  *
- * Nodes hold nodes, not tensors: what a backward pass needs to remember, its closure holds, and a graph is let go as
- * soon as it has been walked (unless `retainGraph`).
+ * Nodes refer to nodes, not to tensors, and hold the values that their vjp reads, whatever becomes of the tensors. A graph
+ * is let go as it is walked (unless `retainGraph`), and each gradient as soon as it has been passed on.
  */
 import type { OpName, OpTable } from './backend.js';
 import { currentBackend } from './backends.js';
@@ -18,9 +18,13 @@ import {
   type BackwardOptions,
   type GradNode,
   HostStorage,
+  hold,
   installEngine,
+  letGo,
   type Storage,
+  scoped,
   Tensor,
+  unscoped,
 } from './tensor.js';
 
 let recording = true;
@@ -75,30 +79,47 @@ export function run<K extends OpName>(
  * Puts an operation on the tape: returns the output, tied to its inputs, if recording is on and any input needs a
  * gradient; else the output as it is.
  *
- * @param vjp gives one gradient per input, null where none is needed; written with recorded operations
+ * @param vjp gives one gradient per input, null where none is needed; written with recorded operations. It reads through
+ *   handles that nobody else can dispose of: snapshots, and the output that it is given
+ * @param reads what the vjp reads the values of, if not all inputs and the output; the node holds these
  */
 export function record(
   name: string,
   output: Tensor,
   inputs: readonly Tensor[],
   vjp: (gradOutput: Tensor, output: Tensor) => readonly (Tensor | null)[],
+  reads: readonly (Tensor | false)[] = [...inputs, output],
 ): Tensor {
   if (!recording || !inputs.some((input) => input.requiresGrad)) return output;
+  const kept = reads.filter((x) => x !== false).map((x) => x.storage);
+  kept.forEach(hold);
   const node: GradNode = {
     name,
     inputs: inputs.map((input) => input.node),
+    kept,
     leaf: false,
     grad: null,
-    vjp: (gradOutput) => vjp(gradOutput, recorded),
+    shown: false,
+    vjp: (gradOutput) => vjp(gradOutput, own),
   };
   const recorded = new Tensor(output.storage, output.shape, node);
+  const own = recorded.snapshot();
+  output.letGo();
   return recorded;
+}
+
+/** Lets a node go: it holds nothing any more, and leads nowhere. */
+function forget(node: GradNode): void {
+  node.vjp = null;
+  node.inputs = [];
+  node.kept.forEach(letGo);
+  node.kept = [];
 }
 
 /** a + b of equal shapes: how gradients that arrive by several ways are joined. */
 function accumulate(a: Tensor, b: Tensor): Tensor {
   const attributes = { fn: 'add', aShape: a.shape, bShape: b.shape, shape: a.shape } as const;
-  return record('accumulate', run('binary', [a, b], attributes, a.shape), [a, b], (g) => [g, g]);
+  return record('accumulate', run('binary', [a, b], attributes, a.shape), [a, b], (g) => [g, g], []);
 }
 
 /** Nodes reachable from `root`, each before all nodes it feeds from; without recursion, graphs may be deep. */
@@ -166,6 +187,7 @@ function walk(
   { createGraph, retainGraph }: WalkOptions,
   arrive: (node: GradNode, gradient: Tensor) => void,
 ): void {
+  // Each gradient is held by its entry alone; whoever wants it longer takes a share.
   const gradients = new Map<GradNode, Tensor>([[start, seed]]);
   withRecording(createGraph, () => {
     for (const node of fromResultToLeaves(start)) {
@@ -173,27 +195,33 @@ function walk(
       if (gradient === undefined) continue;
       gradients.delete(node);
       arrive(node, gradient);
-      if (node.leaf) continue;
-      if (node.vjp === null) {
-        refuse(
-          op,
-          'retainGraph',
-          `the tape of ${node.name} was already walked and let go; pass { retainGraph: true } the first time`,
-        );
+      if (!node.leaf) {
+        for (const [input, share] of sharesOf(op, node, gradient)) {
+          const before = gradients.get(input);
+          gradients.set(input, before === undefined ? share : accumulate(before, share));
+          if (before === undefined) continue;
+          before.letGo();
+          share.letGo();
+        }
+        if (!retainGraph) forget(node);
       }
-      const shares = node.vjp(gradient);
-      for (const [which, input] of node.inputs.entries()) {
-        const share = shares[which];
-        if (input === null || share === null || share === undefined) continue;
-        const before = gradients.get(input);
-        gradients.set(input, before === undefined ? share : accumulate(before, share));
-      }
-      if (!retainGraph) {
-        node.vjp = null;
-        node.inputs = [];
-      }
+      gradient.letGo();
     }
   });
+}
+
+/** What a node passes on to each of its inputs: handles of the walk's own, whatever the vjp has made them from. */
+function sharesOf(op: string, node: GradNode, gradient: Tensor): [GradNode, Tensor][] {
+  const { inputs, vjp } = node;
+  if (vjp === null) {
+    refuse(
+      op,
+      'retainGraph',
+      `the tape of ${node.name} was already walked and let go; pass { retainGraph: true } the first time`,
+    );
+  }
+  const shares = scoped(() => vjp(gradient).map((share, i) => (share && inputs[i] ? share.share() : null)));
+  return inputs.flatMap((input, i) => (input && shares[i] ? [[input, shares[i]]] : []));
 }
 
 function walkOptions(options: BackwardOptions | undefined): WalkOptions {
@@ -206,12 +234,14 @@ function walkOptions(options: BackwardOptions | undefined): WalkOptions {
  * in the caller's seed. `taken` are the values already handed out.
  */
 function own(gradient: Tensor, taken: Set<Storage>, createGraph: boolean): Tensor {
-  const x = createGraph ? gradient.snapshot() : gradient.detach();
-  const mine = taken.has(x.storage)
-    ? record('copy', run('cast', [x], { dtype: x.dtype }, x.shape), [x], (g) => [g])
-    : x;
-  taken.add(mine.storage);
-  return mine;
+  const x = createGraph ? gradient.share() : gradient.detach();
+  if (!taken.has(x.storage)) {
+    taken.add(x.storage);
+    return x;
+  }
+  const copy = record('copy', run('cast', [x], { dtype: x.dtype }, x.shape), [x], (g) => [g], []);
+  x.letGo();
+  return copy;
 }
 
 function backward(root: Tensor, gradOutput: Tensor | undefined, options: BackwardOptions | undefined): void {
@@ -222,13 +252,17 @@ function backward(root: Tensor, gradOutput: Tensor | undefined, options: Backwar
   const taken = new Set<Storage>([seed.storage]);
   walk('backward', start, seed, walking, (node, gradient) => {
     if (!node.leaf) return;
-    node.grad =
-      node.grad === null ? own(gradient, taken, walking.createGraph) : accumulate(node.grad, gradient);
+    const { grad: before, shown } = node;
+    node.grad = unscoped(() =>
+      before === null ? own(gradient, taken, walking.createGraph) : accumulate(before, gradient),
+    );
+    node.shown = false;
+    if (!shown) before?.letGo();
   });
 }
 
 function leaf(): GradNode {
-  return { name: 'leaf', inputs: [], vjp: null, leaf: true, grad: null };
+  return { name: 'leaf', inputs: [], vjp: null, kept: [], leaf: true, grad: null, shown: false };
 }
 
 installEngine({ backward, leaf });
@@ -274,13 +308,15 @@ export function grad(output: Tensor, inputs: readonly Tensor[], options: GradOpt
   const start = startOf(op, output);
   const seed = seedOf(op, output, options.gradOutput);
   const found = new Map<GradNode, Tensor | null>(nodes.map((node) => [node, null]));
-  walk(op, start, seed, walking, (node, gradient) => {
-    if (found.has(node)) found.set(node, gradient);
-  });
   const taken = new Set<Storage>([seed.storage]);
-  return nodes.map((node, i) => {
+  walk(op, start, seed, walking, (node, gradient) => {
+    if (found.has(node)) found.set(node, gradient.share());
+  });
+  const gradients = nodes.map((node, i) => {
     const { dtype, size, shape } = inputs[i];
     const gradient = found.get(node) ?? new Tensor(new HostStorage(allocate(dtype, size)), shape);
     return own(gradient, taken, walking.createGraph);
   });
+  for (const gradient of found.values()) gradient?.letGo();
+  return gradients;
 }

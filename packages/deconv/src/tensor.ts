@@ -3,6 +3,10 @@
  * tensor: values, their shape and their number type, and nothing that computes. A tensor does not know which backend
  * holds its values (a {@link Storage} does), nor how its gradient is found (a {@link GradNode} does, and the engine
  * that walks the nodes is put in from above by autograd).
+ *
+ * Values are shared, never copied, so a storage counts who holds it: tensors, and nodes for their backward pass. The last
+ * holder to let go gives the memory back at once. A holder that is merely forgotten stays counted; then the garbage
+ * collector does it.
  */
 import { refuse, show } from './errors.js';
 import { checkShape, type Shape, sameShape, showShape, sizeOf } from './shape.js';
@@ -46,12 +50,67 @@ export interface Storage {
   host(): TypedArray;
   /** The values, on any backend. */
   read(): Promise<TypedArray>;
+  /** Tensors and nodes that hold the values, 0 at first; counted by {@link hold} and {@link letGo}. */
+  holders: number;
+  /** Gives the memory back at once; nobody will ask for the values again. Absent where the garbage collector does it. */
+  release?(): void;
+}
+
+/** Holders of a storage that was released: so far below zero that no count comes back from there. */
+const RELEASED = -(2 ** 30);
+
+/** Counts one holder more. */
+export function hold(storage: Storage): void {
+  storage.holders++;
+}
+
+/** Counts one holder less; the last one gives the memory back. */
+export function letGo(storage: Storage): void {
+  if (--storage.holders !== 0) return;
+  storage.holders = RELEASED;
+  storage.release?.();
+}
+
+/** Tensors made in the innermost {@link scoped}. */
+let made: Set<Tensor> | undefined;
+
+function withMade<T>(set: Set<Tensor> | undefined, body: () => T): T {
+  const outer = made;
+  made = set;
+  try {
+    return body();
+  } finally {
+    made = outer;
+  }
+}
+
+/**
+ * Runs an operation that is made of others: what they make on the way to its result lets go of its values at the end. The
+ * tape holds what it needs by itself. Not for code that keeps tensors elsewhere.
+ */
+export function scoped<T extends object>(body: () => T): T {
+  const mine = new Set<Tensor>();
+  try {
+    const result = withMade(mine, body);
+    for (const x of result instanceof Tensor ? [result] : Object.values(result)) {
+      if (mine.delete(x)) made?.add(x);
+    }
+    return result;
+  } finally {
+    for (const x of mine) x.letGo();
+  }
+}
+
+/** Runs `body` outside of any {@link scoped}: what it makes will be kept. */
+export function unscoped<T>(body: () => T): T {
+  return withMade(undefined, body);
 }
 
 /** Values in an ordinary typed array. */
 export class HostStorage implements Storage {
   readonly dtype: DType;
   readonly length: number;
+  holders = 0;
   readonly #array: TypedArray;
 
   constructor(array: TypedArray) {
@@ -81,8 +140,12 @@ export interface GradNode {
   inputs: readonly (GradNode | null)[];
   /** Vector–Jacobian product: gradient of the output → gradients of the inputs. Null for leaves and after release. */
   vjp: ((gradOutput: Tensor) => readonly (Tensor | null)[]) | null;
+  /** What the vjp reads, held until the node has been walked. */
+  kept: readonly Storage[];
   readonly leaf: boolean;
   grad: Tensor | null;
+  /** Whether `grad` has been in the user's hands, who then may still have it. */
+  shown: boolean;
 }
 
 /** Options of {@link Tensor.backward}. */
@@ -131,13 +194,18 @@ export class Tensor {
   readonly dtype: DType;
   #storage: Storage | undefined;
   #node: GradNode | null;
+  #holds: boolean;
 
-  /** @internal */
-  constructor(storage: Storage, shape: Shape, node: GradNode | null = null) {
+  /** @internal A tensor that does not hold its values can be used as long as somebody else does. */
+  constructor(storage: Storage, shape: Shape, node: GradNode | null = null, holds = true) {
     this.shape = Object.isFrozen(shape) ? shape : Object.freeze([...shape]);
     this.dtype = storage.dtype;
     this.#storage = storage;
     this.#node = node;
+    this.#holds = holds;
+    if (!holds) return;
+    hold(storage);
+    made?.add(this);
   }
 
   /** Number of axes. */
@@ -152,7 +220,14 @@ export class Tensor {
 
   /** @internal The storage; refuses after {@link dispose}. */
   get storage(): Storage {
-    return this.#storage ?? refuse('tensor', 'this', `this tensor ${showShape(this.shape)} was disposed`);
+    const storage = this.#storage;
+    if (storage !== undefined && storage.holders >= 0) return storage;
+    return refuse(
+      'tensor',
+      'this',
+      `this tensor ${showShape(this.shape)} was disposed`,
+      storage && 'by the operation or layer that made it; keep x.detach() of what is only passing through',
+    );
   }
 
   /** @internal */
@@ -228,7 +303,10 @@ export class Tensor {
 
   /** The gradient collected by {@link backward}; null before, and on results. Assign null to forget it. */
   get grad(): Tensor | null {
-    return this.#node?.grad ?? null;
+    const node = this.#node;
+    if (node === null || node.grad === null) return null;
+    node.shown = true;
+    return node.grad;
   }
 
   set grad(value: Tensor | null) {
@@ -242,7 +320,14 @@ export class Tensor {
       const wanted = `${this.dtype} tensor of shape ${showShape(this.shape)}`;
       refuse('grad', 'grad', `grad must be null or a ${wanted}, got ${got}`);
     }
+    if (!this.#node.shown) this.#node.grad?.letGo();
     this.#node.grad = value;
+    this.#node.shown = true;
+  }
+
+  /** @internal The gradient, only looked at: it goes at once when {@link grad} is set to null. */
+  get collected(): Tensor | null {
+    return this.#node?.grad ?? null;
   }
 
   /**
@@ -269,11 +354,27 @@ export class Tensor {
   }
 
   /**
-   * @internal A second handle on the same values and the same node. Operations keep such handles for their backward
-   * pass, so that a later {@link assign} or {@link dispose} cannot change a gradient under way.
+   * @internal A second handle on the same values and the same node, which does not hold them. Operations read through
+   * such handles, also in their backward pass, so that a later {@link assign} or {@link dispose} cannot change a
+   * gradient under way; the node holds the values.
    */
   snapshot(): Tensor {
+    return new Tensor(this.storage, this.shape, this.#node, false);
+  }
+
+  /** @internal A second handle on the same values and the same node, and one more holder. */
+  share(): Tensor {
     return new Tensor(this.storage, this.shape, this.#node);
+  }
+
+  /**
+   * @internal Says that nobody but the tape needs these values through this handle any more. Unlike a disposed tensor it
+   * can still be read as long as others hold them.
+   */
+  letGo(): void {
+    if (!this.#holds) return;
+    this.#holds = false;
+    if (this.#storage !== undefined) letGo(this.#storage);
   }
 
   /**
@@ -291,11 +392,19 @@ export class Tensor {
         `values must be ${this.dtype} ${showShape(this.shape)}, got ${values.dtype} ${showShape(values.shape)}`,
       );
     }
-    this.#storage = values.storage;
+    const [before, after] = [this.storage, values.storage];
+    hold(after);
+    this.#storage = after;
+    if (this.#holds) letGo(before);
+    this.#holds = true;
   }
 
-  /** Gives the values up now instead of when the garbage collector comes. Using the tensor afterwards is an error. */
+  /**
+   * Gives the values up now instead of when the garbage collector comes: their memory is free as soon as no other tensor
+   * shares them and no backward pass needs them. Using the tensor afterwards is an error; disposing of it again is none.
+   */
   dispose(): void {
+    this.letGo();
     this.#storage = undefined;
     this.#node = null;
   }
@@ -306,7 +415,7 @@ export class Tensor {
 
   /** A readable form: number type, shape, and the values as rows (long axes shortened). */
   toString(): string {
-    if (this.#storage === undefined) return `Tensor(${showShape(this.shape)}, disposed)`;
+    if (!(this.#storage && this.#storage.holders >= 0)) return `Tensor(${showShape(this.shape)}, disposed)`;
     const most = this.size <= 128 ? Number.POSITIVE_INFINITY : 6;
     const digits = (value: number) => String(Number.isInteger(value) ? value : Number(value.toPrecision(5)));
     const cells = Array.from(this.data.subarray(0, 4096), digits);

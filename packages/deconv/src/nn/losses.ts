@@ -26,7 +26,7 @@ import { reshape, take } from '../ops/layout.js';
 import { mean, sum } from '../ops/reduce.js';
 import { logSoftmax } from '../ops/softmax.js';
 import { sameShape, showShape, sizeOf } from '../shape.js';
-import type { Tensor } from '../tensor.js';
+import { scoped, type Tensor } from '../tensor.js';
 
 /** What all losses take. */
 export interface LossOptions {
@@ -81,7 +81,7 @@ export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}
   const op = 'mseLoss';
   checkOptions(op, options, ['reduction']);
   const [x, t] = operands(op, input, target);
-  return reduced(op, square(sub(x, t)), options);
+  return scoped(() => reduced(op, square(sub(x, t)), options));
 }
 
 /**
@@ -101,7 +101,7 @@ export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {})
   const op = 'l1Loss';
   checkOptions(op, options, ['reduction']);
   const [x, t] = operands(op, input, target);
-  return reduced(op, abs(sub(x, t)), options);
+  return scoped(() => reduced(op, abs(sub(x, t)), options));
 }
 
 /** Options of {@link smoothL1Loss}. */
@@ -132,11 +132,13 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Opt
   if (!(Number.isFinite(beta) && beta >= 0))
     refuse(op, 'beta', `beta must be a number ≥ 0, got ${show(beta)}`);
   const [x, t] = operands(op, input, target);
-  const d = sub(x, t);
-  if (beta === 0) return reduced(op, abs(d), options);
-  // With m = d held within ±β, both branches are m·(d − m/2)/β.
-  const m = clamp(d, { min: -beta, max: beta });
-  return reduced(op, mul(div(m, beta), sub(d, mul(m, 0.5))), options);
+  return scoped(() => {
+    const d = sub(x, t);
+    if (beta === 0) return reduced(op, abs(d), options);
+    // With m = d held within ±β, both branches are m·(d − m/2)/β.
+    const m = clamp(d, { min: -beta, max: beta });
+    return reduced(op, mul(div(m, beta), sub(d, mul(m, 0.5))), options);
+  });
 }
 
 /** As PyTorch bounds them: a logarithm of a probability is never below this. */
@@ -175,13 +177,13 @@ export function bceLoss(input: Tensor, target: Tensor, options: LossOptions = {}
   }
   const bounded = (x: Tensor) => clamp(log(x), { min: LEAST_LOG });
   // 0 − x rather than −x: a loss of nothing is 0, not −0.
-  const value = noGrad(() => sub(0, add(mul(t, bounded(p)), mul(sub(1, t), bounded(sub(1, p))))));
+  const value = () => sub(0, add(mul(t, bounded(p)), mul(sub(1, t), bounded(sub(1, p)))));
   // The gradient is written down, not derived: at p = 0 and p = 1 the chain rule would give 0·∞.
-  const loss = record(op, value, [p, t], (g) => [
+  const vjp = (g: Tensor) => [
     p.requiresGrad ? mul(g, div(sub(p, t), maximum(mul(p, sub(1, p)), LEAST_VARIANCE))) : null,
     t.requiresGrad ? mul(g, sub(bounded(sub(1, p)), bounded(p))) : null,
-  ]);
-  return reduced(op, loss, options);
+  ];
+  return scoped(() => reduced(op, record(op, noGrad(value), [p, t], vjp, [p, t]), options));
 }
 
 /**
@@ -206,7 +208,8 @@ export function bceWithLogits(input: Tensor, target: Tensor, options: LossOption
   const op = 'bceWithLogits';
   checkOptions(op, options, ['reduction']);
   const [x, t] = operands(op, input, target);
-  return reduced(op, add(mul(t, softplus(neg(x))), mul(sub(1, t), softplus(x))), options);
+  const value = () => add(mul(t, softplus(neg(x))), mul(sub(1, t), softplus(x)));
+  return scoped(() => reduced(op, value(), options));
 }
 
 /** The class of each picture or pixel: as many as `count`, integers in [0, classes). */
@@ -274,8 +277,10 @@ export function crossEntropy(
   const plane = sizeOf(space);
   // Row i is picture i / plane, pixel i % plane; its logit of class c lies at (picture · classes + c) · plane + pixel.
   const places = chosen.map((c, i) => (Math.floor(i / plane) * classes + c) * plane + (i % plane));
-  const rows = take(reshape(logSoftmax(x, 1), [x.size]), places);
-  return reduced(op, sub(0, reshape(rows, wanted)), options);
+  return scoped(() => {
+    const rows = take(reshape(logSoftmax(x, 1), [x.size]), places);
+    return reduced(op, sub(0, reshape(rows, wanted)), options);
+  });
 }
 
 /** Options of {@link klDivergence}. */
@@ -305,13 +310,15 @@ export function klDivergence(input: Tensor, target: Tensor, options: KlOptions =
   checkOptions(op, options, ['reduction']);
   const { reduction = 'mean' } = options;
   const [x, t] = operands(op, input, target);
-  // Where t is 0 the term is 1·(ln 1 − 0): its value and gradients are 0 even if x is −∞ there.
-  const nothing = equal(t, 0);
-  const [logarithm, p] = [where(nothing, 0, x), where(nothing, 1, t)];
-  const values = mul(p, sub(log(p), logarithm));
-  if (reduction !== 'batchMean') {
-    return reduced(op, values, { reduction }, [...REDUCTIONS, 'batchMean']);
-  }
-  if (x.rank === 0) refuse(op, 'input', "reduction 'batchMean' needs a batch axis, the input has rank 0");
-  return div(sum(values), x.shape[0]);
+  return scoped(() => {
+    // Where t is 0 the term is 1·(ln 1 − 0): its value and gradients are 0 even if x is −∞ there.
+    const nothing = equal(t, 0);
+    const [logarithm, p] = [where(nothing, 0, x), where(nothing, 1, t)];
+    const values = mul(p, sub(log(p), logarithm));
+    if (reduction !== 'batchMean') {
+      return reduced(op, values, { reduction }, [...REDUCTIONS, 'batchMean']);
+    }
+    if (x.rank === 0) refuse(op, 'input', "reduction 'batchMean' needs a batch axis, the input has rank 0");
+    return div(sum(values), x.shape[0]);
+  });
 }

@@ -64,6 +64,9 @@ export function applyActivation(x: Tensor, { fn, parameters: [p, q] }: Activatio
 /** g · f′ written in the output y = f(x): σ′ = y(1 − y), tanh′ = 1 − y², and 1 inside, 0 at and beyond the ends of clamp. */
 export function throughActivation(g: Tensor, y: Tensor, { fn, parameters: [p, q] }: Activation): Tensor {
   if (fn === 'leakyRelu') return where(greater(y, 0), g, mul(g, p));
-  if (fn === 'clamp') return where(mul(greater(y, p), greater(q, y)), g, 0);
+  if (fn === 'clamp') {
+    const above = greater(y, p);
+    return where(q === Number.POSITIVE_INFINITY ? above : mul(above, greater(q, y)), g, 0);
+  }
   return mul(g, fn === 'sigmoid' ? mul(y, sub(1, y)) : sub(1, square(y)));
 }

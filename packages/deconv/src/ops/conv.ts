@@ -25,7 +25,7 @@ import {
 } from '../geometry/conv.js';
 import { coveragePlane } from '../geometry/coverage.js';
 import { showShape } from '../shape.js';
-import { convert, type DType, type Tensor } from '../tensor.js';
+import { convert, type DType, scoped, type Tensor } from '../tensor.js';
 import { type ActivationOption, applyActivation, readActivation, throughActivation } from './activation.js';
 import { mul } from './elementwise.js';
 import { asFloat, fromValues, sameType } from './input.js';
@@ -46,6 +46,11 @@ function coverageReciprocal(g: ConvGeometry, dtype: DType): Tensor {
   return fromValues(convert(dtype, values), [1, 1, ...g.xSize]);
 }
 
+/** What the gradients of a product read: of each factor the other one. */
+function reads(a: Tensor, b: Tensor): (Tensor | false)[] {
+  return [b.requiresGrad && a, a.requiresGrad && b];
+}
+
 function forward(
   name: string,
   x: Tensor,
@@ -57,14 +62,15 @@ function forward(
   const inputs = bias === undefined ? [x, w] : [x, w, bias];
   const attributes = { geometry: g, bias: bias !== undefined, average: false, activation };
   const output = run('conv.forward', inputs, attributes, yShapeOf(g));
-  return record(name, output, inputs, (gradOutput, y) => {
+  const vjp = (gradOutput: Tensor, y: Tensor) => {
     const gradY = activation === undefined ? gradOutput : throughActivation(gradOutput, y, activation);
     return [
       x.requiresGrad ? inputGrad(`${name} gradInput`, gradY, w, undefined, g, false) : null,
       w.requiresGrad ? weightGrad(`${name} gradWeight`, x, gradY, g) : null,
       ...biasGradient(gradY, bias),
     ];
-  });
+  };
+  return record(name, output, inputs, vjp, [...reads(x, w), activation !== undefined && output]);
 }
 
 function inputGrad(
@@ -79,7 +85,7 @@ function inputGrad(
   const inputs = bias === undefined ? [y, w] : [y, w, bias];
   const attributes = { geometry: g, bias: bias !== undefined, average, activation };
   const output = run('conv.inputGrad', inputs, attributes, xShapeOf(g));
-  return record(name, output, inputs, (gradOutput, x) => {
+  const vjp = (gradOutput: Tensor, x: Tensor) => {
     const gradX = activation === undefined ? gradOutput : throughActivation(gradOutput, x, activation);
     // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
     const shared = average ? mul(gradX, coverageReciprocal(g, gradX.dtype)) : gradX;
@@ -88,7 +94,8 @@ function inputGrad(
       w.requiresGrad ? weightGrad(`${name} gradWeight`, shared, y, g) : null,
       ...biasGradient(gradX, bias),
     ];
-  });
+  };
+  return record(name, output, inputs, vjp, [...reads(y, w), activation !== undefined && output]);
 }
 
 function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor {
@@ -98,10 +105,11 @@ function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor
     { geometry: g, bias: false, average: false },
     weightShapeOf(g),
   );
-  return record(name, output, [x, y], (gradW) => [
+  const vjp = (gradW: Tensor) => [
     x.requiresGrad ? inputGrad(`${name} gradInput`, y, gradW, undefined, g, false) : null,
     y.requiresGrad ? forward(`${name} gradOutput`, x, gradW, undefined, g) : null,
-  ]);
+  ];
+  return record(name, output, [x, y], vjp, reads(x, y));
 }
 
 /** Where the channels of the data stand. The weight's layout does not change with it. */
@@ -184,11 +192,13 @@ function checkBias(op: string, bias: MaybeBias, channels: number): void {
 
 function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   checkOptions(op, options, CONV_OPTIONS);
-  const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
-  const geometry = convGeometry(input.shape, weight.shape, options, op);
-  checkBias(op, bias, geometry.yChannels);
-  const activation = readActivation(op, options.activation);
-  return restore(forward(op, input, weight, bias, geometry, activation));
+  return scoped(() => {
+    const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
+    const geometry = convGeometry(input.shape, weight.shape, options, op);
+    checkBias(op, bias, geometry.yChannels);
+    const activation = readActivation(op, options.activation);
+    return restore(forward(op, input, weight, bias, geometry, activation));
+  });
 }
 
 function convTranspose(
@@ -201,18 +211,20 @@ function convTranspose(
   checkOptions(op, options, CONV_TRANSPOSE_OPTIONS);
   const overlap = options.overlap ?? 'sum';
   checkName(op, 'overlap', overlap, ['sum', 'average']);
-  const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
-  // A whole output shape is written like the data; geometry wants the channels second.
-  let { outputShape } = options;
-  if (options.dataFormat === 'NHWC' && Array.isArray(outputShape) && outputShape.length === rank + 2) {
-    outputShape = [outputShape[0], outputShape[rank + 1], ...outputShape.slice(1, rank + 1)];
-  }
-  const geometry = convTransposeGeometry(input.shape, weight.shape, { ...options, outputShape }, op);
-  checkBias(op, bias, geometry.xChannels);
-  const activation = readActivation(op, options.activation);
-  if (overlap === 'sum') return restore(inputGrad(op, input, weight, bias, geometry, false, activation));
-  const averaged = inputGrad(op, input, weight, bias, geometry, true);
-  return restore(activation === undefined ? averaged : applyActivation(averaged, activation));
+  return scoped(() => {
+    const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
+    // A whole output shape is written like the data; geometry wants the channels second.
+    let { outputShape } = options;
+    if (options.dataFormat === 'NHWC' && Array.isArray(outputShape) && outputShape.length === rank + 2) {
+      outputShape = [outputShape[0], outputShape[rank + 1], ...outputShape.slice(1, rank + 1)];
+    }
+    const geometry = convTransposeGeometry(input.shape, weight.shape, { ...options, outputShape }, op);
+    checkBias(op, bias, geometry.xChannels);
+    const activation = readActivation(op, options.activation);
+    if (overlap === 'sum') return restore(inputGrad(op, input, weight, bias, geometry, false, activation));
+    const averaged = inputGrad(op, input, weight, bias, geometry, true);
+    return restore(activation === undefined ? averaged : applyActivation(averaged, activation));
+  });
 }
 
 /** {@link conv2d} along one axis: input (N, C, L), weight (O, C/groups, K). */

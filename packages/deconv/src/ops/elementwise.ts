@@ -8,7 +8,7 @@ import { record, run } from '../autograd.js';
 import type { BinaryName, UnaryName } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import { broadcastShapes, sameShape } from '../shape.js';
-import type { DType, Tensor } from '../tensor.js';
+import { type DType, scoped, type Tensor } from '../tensor.js';
 import { asFloat, asTensor, scalar } from './input.js';
 import { cast, expand, sumTo } from './layout.js';
 
@@ -16,41 +16,50 @@ import { cast, expand, sumTo } from './layout.js';
 export type Operand = Tensor | number;
 
 type Gradients = (g: Tensor, a: Tensor, b: Tensor, output: Tensor) => readonly [() => Tensor, () => Tensor];
+/** Which values the gradients read. */
+type Reads = (a: Tensor, b: Tensor, output: Tensor) => readonly (Tensor | false)[];
+const nothing: Reads = () => [];
 
 const ANY_FLOAT: DType = 'float32';
 
-function binary(fn: BinaryName, left: Operand, right: Operand, gradients?: Gradients): Tensor {
+function binary(
+  fn: BinaryName,
+  left: Operand,
+  right: Operand,
+  gradients?: Gradients,
+  reads: Reads = (...all) => all,
+): Tensor {
   if (typeof left === 'number' && typeof right === 'number') {
     refuse(fn, 'a', 'a or b must be a tensor, got two numbers');
   }
   const other = (typeof left === 'number' ? (right as Tensor) : left)?.dtype ?? ANY_FLOAT;
   const read = (argument: string, value: Operand) =>
     typeof value === 'number' ? scalar(fn, argument, value, other) : asTensor(fn, argument, value);
-  let [a, b] = [read('a', left), read('b', right)];
+  const [a, b] = [read('a', left), read('b', right)];
   if (a.dtype !== b.dtype) {
     // The wider of the two floating-point types, as NumPy and PyTorch have it; integers are not mixed in silently.
     const floats = [a, b].every((x) => x.dtype === 'float32' || x.dtype === 'float64');
     if (!floats) refuse(fn, 'b', `a is ${a.dtype} but b is ${b.dtype}`, 'cast one of them');
-    [a, b] = [cast(a, 'float64'), cast(b, 'float64')];
+    return scoped(() => binary(fn, cast(a, 'float64'), cast(b, 'float64'), gradients, reads));
   }
-  const [p, q] = [a, b];
-  const shape = broadcastShapes(fn, p.shape, q.shape);
-  const output = run('binary', [p, q], { fn, aShape: p.shape, bShape: q.shape, shape }, shape);
+  const shape = broadcastShapes(fn, a.shape, b.shape);
+  const output = run('binary', [a, b], { fn, aShape: a.shape, bShape: b.shape, shape }, shape);
   if (gradients === undefined) return output;
-  return record(fn, output, [p, q], (g, out) => {
-    const [ga, gb] = gradients(g, p, q, out);
-    return [p.requiresGrad ? sumTo(ga(), p.shape) : null, q.requiresGrad ? sumTo(gb(), q.shape) : null];
-  });
+  const vjp = (g: Tensor, out: Tensor) => {
+    const [ga, gb] = gradients(g, a, b, out);
+    return [a.requiresGrad ? sumTo(ga(), a.shape) : null, b.requiresGrad ? sumTo(gb(), b.shape) : null];
+  };
+  return record(fn, output, [a, b], vjp, reads(a, b, output));
 }
 
 /** a + b, broadcast. */
 export function add(a: Operand, b: Operand): Tensor {
-  return binary('add', a, b, (g) => [() => g, () => g]);
+  return binary('add', a, b, (g) => [() => g, () => g], nothing);
 }
 
 /** a − b, broadcast. */
 export function sub(a: Operand, b: Operand): Tensor {
-  return binary('sub', a, b, (g) => [() => g, () => mul(g, -1)]);
+  return binary('sub', a, b, (g) => [() => g, () => mul(g, -1)], nothing);
 }
 
 /**
@@ -63,7 +72,8 @@ export function sub(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function mul(a: Operand, b: Operand): Tensor {
-  return binary('mul', a, b, (g, p, q) => [() => mul(g, q), () => mul(g, p)]);
+  const reads: Reads = (p, q) => [q.requiresGrad && p, p.requiresGrad && q];
+  return binary('mul', a, b, (g, p, q) => [() => mul(g, q), () => mul(g, p)], reads);
 }
 
 /** a / b element by element, broadcast; floating-point only. d/db = −(a/b)/b. */
@@ -71,10 +81,13 @@ export function div(a: Operand, b: Operand): Tensor {
   for (const [argument, value] of Object.entries({ a, b })) {
     if (typeof value !== 'number') asFloat('div', argument, value);
   }
-  return binary('div', a, b, (g, _p, q, quotient) => [
-    () => div(g, q),
-    () => mul(g, div(mul(quotient, -1), q)),
-  ]);
+  return binary(
+    'div',
+    a,
+    b,
+    (g, _p, q, quotient) => [() => div(g, q), () => mul(g, div(mul(quotient, -1), q))],
+    (_p, q, quotient) => [q, q.requiresGrad && quotient],
+  );
 }
 
 /** a to the power of b, broadcast. d/da = b·a^(b−1), 0 where b = 0; d/db = a^b·ln a, 0 where a = 0. */
@@ -131,11 +144,14 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   const [p, q] = [read('a', a), read('b', b)];
   if (p.dtype !== q.dtype) refuse(op, 'b', `a is ${p.dtype} but b is ${q.dtype}`, 'cast one of them');
   const shape = broadcastShapes(op, broadcastShapes(op, c.shape, p.shape), q.shape);
-  const [ce, pe, qe] = [expand(c.detach(), shape), expand(p, shape), expand(q, shape)];
-  return record(op, run('select', [ce, pe, qe], {}, shape), [pe, qe], (g) => [
-    pe.requiresGrad ? where(ce, g, 0) : null,
-    qe.requiresGrad ? where(ce, 0, g) : null,
-  ]);
+  return scoped(() => {
+    const [ce, pe, qe] = [expand(c.detach(), shape), expand(p, shape), expand(q, shape)];
+    const vjp = (g: Tensor) => [
+      pe.requiresGrad ? where(ce, g, 0) : null,
+      qe.requiresGrad ? where(ce, 0, g) : null,
+    ];
+    return record(op, run('select', [ce, pe, qe], {}, shape), [pe, qe], vjp, [ce]);
+  });
 }
 
 function unary(op: string, fn: UnaryName, x: Tensor, parameters: readonly number[] = [], order = 0): Tensor {
@@ -146,7 +162,8 @@ function unary(op: string, fn: UnaryName, x: Tensor, parameters: readonly number
   if (order > 2)
     refuse(op, 'createGraph', `${op} has derivatives up to the second, order ${order} was asked for`);
   const output = run('unary', [input], { fn, order, parameters }, input.shape);
-  return record(op, output, [input], (g) => [mul(g, unary(op, fn, input, parameters, order + 1))]);
+  const vjp = (g: Tensor) => [mul(g, unary(op, fn, input, parameters, order + 1))];
+  return record(op, output, [input], vjp, [input]);
 }
 
 /** −x. */

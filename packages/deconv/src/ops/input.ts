@@ -12,7 +12,8 @@ export function fromValues(values: TypedArray, shape: Shape): Tensor {
 
 /**
  * The argument as a tensor: a handle of the operation's own. What is kept for the backward pass must not change when
- * the caller assigns to the tensor, nor go when the caller disposes of it.
+ * the caller assigns to the tensor, nor go when the caller disposes of it. The handle does not hold the values (a node
+ * that reads them does), so it is not to be returned: that is what `share()` is for.
  */
 export function asTensor(op: string, argument: string, value: unknown): Tensor {
   if (!(value instanceof Tensor)) {
@@ -44,11 +45,14 @@ export function sameType(op: string, tensors: Readonly<Record<string, Tensor | u
   }
 }
 
-/** A number that stands next to tensors of the number type, as a tensor of rank 0. Refuses what an integer type loses. */
+/**
+ * A number that stands next to tensors of the number type, as a tensor of rank 0; like {@link asTensor} for the operation's
+ * own use. Refuses what an integer type loses.
+ */
 export function scalar(op: string, argument: string, value: number, dtype: DType): Tensor {
   const values = convert(dtype, [value]);
   if ((dtype === 'int32' || dtype === 'uint8') && values[0] !== value) {
     refuse(op, argument, `${argument} ${show(value)} is not a number of type ${dtype}`, "cast(x, 'float32')");
   }
-  return new Tensor(new HostStorage(values), []);
+  return new Tensor(new HostStorage(values), [], null, false);
 }

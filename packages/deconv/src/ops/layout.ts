@@ -16,13 +16,13 @@ import {
   sizeOf,
   stridesOf,
 } from '../shape.js';
-import { DTYPES, type DType, dtypeOf, Tensor, type TypedArray } from '../tensor.js';
+import { DTYPES, type DType, dtypeOf, scoped, Tensor, type TypedArray } from '../tensor.js';
 import { asTensor } from './input.js';
 
 /** The elements of a view of x, in the view's shape. Gradient: the view written into zeros. */
 function readView(name: string, x: Tensor, view: StridedView): Tensor {
   const output = run('strided.read', [x], view, view.shape);
-  return record(name, output, [x], (g) => [writeView(name, g, view, x.shape, 'add', 0)]);
+  return record(name, output, [x], (g) => [writeView(name, g, view, x.shape, 'add', 0)], []);
 }
 
 /** A tensor of `fill` with x written into a view of it. Gradient: the view read. */
@@ -35,7 +35,7 @@ function writeView(
   fill: number,
 ): Tensor {
   const output = run('strided.write', [x], { ...view, length: sizeOf(shape), mode, fill }, shape);
-  return record(name, output, [x], (g) => [readView(name, g, view)]);
+  return record(name, output, [x], (g) => [readView(name, g, view)], []);
 }
 
 /**
@@ -71,7 +71,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
       `shape ${showShape(axes)} holds ${sizeOf(axes)} values, the tensor has ${input.size}`,
     );
   }
-  return record('reshape', new Tensor(input.storage, axes), [input], (g) => [reshape(g, input.shape)]);
+  const output = new Tensor(input.storage, axes);
+  return record('reshape', output, [input], (g) => [reshape(g, input.shape)], []);
 }
 
 /**
@@ -140,7 +141,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
       `a tensor of shape ${showShape(input.shape)} cannot be repeated to ${showShape(axes)}`,
     );
   }
-  if (sameShape(input.shape, axes)) return input;
+  if (sameShape(input.shape, axes)) return input.share();
   return readView('expand', input, expandView(input.shape, axes));
 }
 
@@ -279,25 +280,29 @@ export function pad(
     );
   }
   if (mode !== 'constant') {
-    let output = input;
-    for (const [axis, length] of input.shape.entries()) {
-      if (before[axis] === 0 && after[axis] === 0) continue;
-      if (length === 0) refuse(op, 'mode', `mode '${mode}' needs something to copy, axis ${axis} is empty`);
-      output = take(
-        output,
-        Array.from({ length: shape[axis] }, (_, i) => mirrored(i - before[axis], length, mode)),
-        axis,
-      );
-    }
-    return output;
+    return scoped(() => {
+      let output = input.share();
+      for (const [axis, length] of input.shape.entries()) {
+        if (before[axis] === 0 && after[axis] === 0) continue;
+        if (length === 0) refuse(op, 'mode', `mode '${mode}' needs something to copy, axis ${axis} is empty`);
+        output = take(
+          output,
+          Array.from({ length: shape[axis] }, (_, i) => mirrored(i - before[axis], length, mode)),
+          axis,
+        );
+      }
+      return output;
+    });
   }
-  const kept = slice(input, {
-    start: before.map((amount) => Math.max(0, -amount)),
-    end: input.shape.map((length, axis) => Math.max(0, length + Math.min(0, after[axis]))),
-  });
   const strides = stridesOf(shape);
   const offset = before.reduce((sum, amount, axis) => sum + Math.max(0, amount) * strides[axis], 0);
-  return writeView(op, kept, { shape: kept.shape, strides, offset }, shape, 'set', value);
+  return scoped(() => {
+    const kept = slice(input, {
+      start: before.map((amount) => Math.max(0, -amount)),
+      end: input.shape.map((length, axis) => Math.max(0, length + Math.min(0, after[axis]))),
+    });
+    return writeView(op, kept, { shape: kept.shape, strides, offset }, shape, 'set', value);
+  });
 }
 
 /**
@@ -333,7 +338,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
     outer: sizeOf(first.slice(0, along)),
     lengths: lengths.map((length) => length * inner),
   };
-  return record(op, run('concat', inputs, attributes, shape), inputs, (g) => {
+  const parts = (g: Tensor) => {
     let start = 0;
     return inputs.map((x, i) => {
       const from = start;
@@ -342,7 +347,8 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
       const at = (position: number) => shape.map((_, other) => (other === along ? position : undefined));
       return slice(g, { start: at(from), end: at(start) });
     });
-  });
+  };
+  return record(op, run('concat', inputs, attributes, shape), inputs, parts, []);
 }
 
 /** A sparse matrix applied along one axis; its gradient is the transposed matrix. Used by {@link take} and resampling. */
@@ -352,7 +358,7 @@ export function mapAxis(name: string, x: Tensor, axis: number, map: AxisMap, tra
   const length = transposed ? map.inLength : map.outLength;
   const shape = x.shape.map((n, at) => (at === axis ? length : n));
   const output = run('axis.map', [x], { outer, inner, map, transposed }, shape);
-  return record(name, output, [x], (g) => [mapAxis(name, g, axis, map, !transposed)]);
+  return record(name, output, [x], (g) => [mapAxis(name, g, axis, map, !transposed)], []);
 }
 
 /**
@@ -388,10 +394,10 @@ export function take(x: Tensor, positions: readonly number[] | TypedArray, axis 
 export function cast(x: Tensor, dtype: DType): Tensor {
   const input = asTensor('cast', 'x', x);
   checkName('cast', 'dtype', dtype, DTYPES);
-  if (input.dtype === dtype) return input;
+  if (input.dtype === dtype) return input.share();
   const output = run('cast', [input], { dtype }, input.shape);
   if (dtype !== 'float32' && dtype !== 'float64') return output;
-  return record('cast', output, [input], (g) => [cast(g, input.dtype)]);
+  return record('cast', output, [input], (g) => [cast(g, input.dtype)], []);
 }
 
 /**
@@ -411,8 +417,10 @@ export function pixelShuffle(x: Tensor, factor: number): Tensor {
     refuse('pixelShuffle', 'factor', `channels ${channels} must divide by factor² = ${factor * factor}`);
   }
   const c = channels / (factor * factor);
-  const split = reshape(input, [n, c, factor, factor, h, w]);
-  return reshape(permute(split, [0, 1, 4, 2, 5, 3]), [n, c, h * factor, w * factor]);
+  return scoped(() => {
+    const split = reshape(input, [n, c, factor, factor, h, w]);
+    return reshape(permute(split, [0, 1, 4, 2, 5, 3]), [n, c, h * factor, w * factor]);
+  });
 }
 
 /** The way back from {@link pixelShuffle}: (N, C, H·f, W·f) → (N, C·f², H, W). */
@@ -422,13 +430,11 @@ export function pixelUnshuffle(x: Tensor, factor: number): Tensor {
   if (height % factor !== 0 || width % factor !== 0) {
     refuse('pixelUnshuffle', 'factor', `height ${height} and width ${width} must divide by factor ${factor}`);
   }
-  const split = reshape(input, [n, c, height / factor, factor, width / factor, factor]);
-  return reshape(permute(split, [0, 1, 3, 5, 2, 4]), [
-    n,
-    c * factor * factor,
-    height / factor,
-    width / factor,
-  ]);
+  const [h, w] = [height / factor, width / factor];
+  return scoped(() => {
+    const split = reshape(input, [n, c, h, factor, w, factor]);
+    return reshape(permute(split, [0, 1, 3, 5, 2, 4]), [n, c * factor * factor, h, w]);
+  });
 }
 
 function readShuffle(op: string, x: Tensor, factor: number): Tensor {

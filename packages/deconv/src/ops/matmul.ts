@@ -2,7 +2,7 @@
 import { record, run } from '../autograd.js';
 import { refuse } from '../errors.js';
 import { broadcastShapes, type Shape, showShape, sizeOf } from '../shape.js';
-import type { Tensor } from '../tensor.js';
+import { scoped, type Tensor } from '../tensor.js';
 import { asFloat, sameType } from './input.js';
 import { expand, reshape } from './layout.js';
 
@@ -11,11 +11,12 @@ function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean)
   const [batch, m, k] = transposeA ? [a.shape[0], a.shape[2], a.shape[1]] : a.shape;
   const n = transposeB ? b.shape[1] : b.shape[2];
   const output = run('matmul', [a, b], { batch, m, n, k, transposeA, transposeB }, [batch, m, n]);
-  return record('matmul', output, [a, b], (g) => [
-    // c = A·B with A = a or aᵀ, B = b or bᵀ: dA = g·Bᵀ and dB = Aᵀ·g, each transposed again for a flagged operand.
+  // c = A·B with A = a or aᵀ, B = b or bᵀ: dA = g·Bᵀ and dB = Aᵀ·g, each transposed again for a flagged operand.
+  const vjp = (g: Tensor) => [
     !a.requiresGrad ? null : transposeA ? product(b, g, transposeB, true) : product(g, b, false, !transposeB),
     !b.requiresGrad ? null : transposeB ? product(g, a, true, transposeA) : product(a, g, !transposeA, false),
-  ]);
+  ];
+  return record('matmul', output, [a, b], vjp, [b.requiresGrad && a, a.requiresGrad && b]);
 }
 
 /**
@@ -52,9 +53,10 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     return reshape(expand(reshape(x, shape), whole), [sizeOf(lead), ...shape.slice(-2)]);
   };
   // A right operand without a batch of its own meets all rows of the left one at once: nothing is repeated.
-  const output =
+  const multiply = () =>
     sizeOf(q.slice(0, -2)) === 1
       ? product(reshape(left, [1, sizeOf(lead) * m, k]), reshape(right, [1, k, n]), false, false)
       : product(stack(left, p), stack(right, q), false, false);
-  return reshape(output, [...lead, ...(left.rank === 1 ? [] : [m]), ...(right.rank === 1 ? [] : [n])]);
+  const shape = [...lead, ...(left.rank === 1 ? [] : [m]), ...(right.rank === 1 ? [] : [n])];
+  return scoped(() => reshape(multiply(), shape));
 }

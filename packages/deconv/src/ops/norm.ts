@@ -5,7 +5,7 @@
 import { noGrad } from '../autograd.js';
 import { checkOptions, refuse, show } from '../errors.js';
 import { type Shape, showShape, sizeOf } from '../shape.js';
-import type { Tensor } from '../tensor.js';
+import { scoped, type Tensor } from '../tensor.js';
 import { add, div, mul, sqrt, square, sub } from './elementwise.js';
 import { asFloat } from './input.js';
 import { reshape } from './layout.js';
@@ -68,6 +68,10 @@ export interface BatchNormOptions extends NormOptions {
  * @throws DeconvError when not training without running statistics, or training on one value per channel
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
+  return scoped(() => normaliseBatch(x, options));
+}
+
+function normaliseBatch(x: Tensor, options: BatchNormOptions): Tensor {
   const op = 'batchNorm';
   checkOptions(op, options, ['weight', 'bias', 'eps', 'runningMean', 'runningVar', 'training', 'momentum']);
   const input = readInput(op, x, 2);
@@ -118,12 +122,12 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
  * @param groups number of groups; channels must divide by it
  */
 export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
-  return grouped('groupNorm', x, groups, options);
+  return scoped(() => grouped('groupNorm', x, groups, options));
 }
 
 /** Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022): mean and variance per picture and channel. */
 export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
-  return grouped('instanceNorm', x, undefined, options);
+  return scoped(() => grouped('instanceNorm', x, undefined, options));
 }
 
 function grouped(op: string, x: Tensor, groups: number | undefined, options: NormOptions): Tensor {
@@ -181,7 +185,9 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
     }
     return given;
   };
-  const normal = normaliseLast(input, last.length, readEps(op, options.eps));
-  const scaled = options.weight === undefined ? normal : mul(normal, read('weight', options.weight));
-  return options.bias === undefined ? scaled : add(scaled, read('bias', options.bias));
+  return scoped(() => {
+    const normal = normaliseLast(input, last.length, readEps(op, options.eps));
+    const scaled = options.weight === undefined ? normal : mul(normal, read('weight', options.weight));
+    return options.bias === undefined ? scaled : add(scaled, read('bias', options.bias));
+  });
 }

@@ -3,7 +3,7 @@ import { record, run } from '../autograd.js';
 import type { ReduceName } from '../backend.js';
 import { checkOptions, refuse, show } from '../errors.js';
 import { normaliseAxes, normaliseAxis, type PerAxis } from '../shape.js';
-import type { Tensor } from '../tensor.js';
+import { scoped, type Tensor } from '../tensor.js';
 import { div, equal, mul, square, sub } from './elementwise.js';
 import { asFloat, asTensor } from './input.js';
 import { expand, reshape } from './layout.js';
@@ -57,15 +57,19 @@ function read(op: string, x: Tensor, options: ReduceOptions | PerAxis | undefine
  */
 export function sum(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
   const { input, axes, kept, shape } = read('sum', x, options);
-  const output = run('reduce', [input], { fn: 'sum', shape: input.shape, axes }, kept);
-  const recorded = record('sum', output, [input], (g) => [expand(g, input.shape)]);
-  return reshape(recorded, shape);
+  return scoped(() => {
+    const output = run('reduce', [input], { fn: 'sum', shape: input.shape, axes }, kept);
+    return reshape(
+      record('sum', output, [input], (g) => [expand(g, input.shape)], []),
+      shape,
+    );
+  });
 }
 
 /** Mean over axes; NaN for nothing. */
 export function mean(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
   const { count } = read('mean', x, options);
-  return div(sum(x, options), count);
+  return scoped(() => div(sum(x, options), count));
 }
 
 /**
@@ -82,21 +86,25 @@ export function variance(
   if (!Number.isFinite(correction))
     refuse('variance', 'correction', `correction must be a number, got ${show(correction)}`);
   const { count } = read('variance', x, over);
-  const centred = sub(x, mean(x, { axis: over.axis, keepDims: true }));
-  return div(sum(square(centred), over), Math.max(0, count - correction));
+  return scoped(() => {
+    const centred = sub(x, mean(x, { axis: over.axis, keepDims: true }));
+    return div(sum(square(centred), over), Math.max(0, count - correction));
+  });
 }
 
 function extremum(fn: 'max' | 'min', x: Tensor, options: ReduceOptions | PerAxis | undefined): Tensor {
   const { input, axes, kept, shape, count } = read(fn, x, options);
   if (count === 0) refuse(fn, 'x', `${fn} of no elements has no value`);
-  const output = run('reduce', [input], { fn, shape: input.shape, axes }, kept);
-  const recorded = record(fn, output, [input], (g) => {
-    // Equals share the gradient evenly.
-    const chosen = equal(input, expand(output, input.shape));
-    const ties = run('reduce', [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
-    return [mul(expand(div(g, ties), input.shape), chosen)];
+  return scoped(() => {
+    const output = run('reduce', [input], { fn, shape: input.shape, axes }, kept);
+    const recorded = record(fn, output, [input], (g) => {
+      // Equals share the gradient evenly.
+      const chosen = equal(input, expand(output, input.shape));
+      const ties = run('reduce', [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
+      return [mul(expand(div(g, ties), input.shape), chosen)];
+    });
+    return reshape(recorded, shape);
   });
-  return reshape(recorded, shape);
 }
 
 /** Largest value over axes; NaN if there is one. Equals share the gradient evenly. */
@@ -116,9 +124,11 @@ export function argMax(x: Tensor, axis = -1): Tensor {
   if (input.shape[along] === 0) refuse('argMax', 'x', 'argMax of no elements has no value');
   const kept = input.shape.map((length, at) => (at === along ? 1 : length));
   const fn: ReduceName = 'argMax';
-  const output = run('reduce', [input], { fn, shape: input.shape, axes: [along] }, kept);
-  return reshape(
-    output,
-    input.shape.filter((_, at) => at !== along),
-  );
+  return scoped(() => {
+    const output = run('reduce', [input], { fn, shape: input.shape, axes: [along] }, kept);
+    return reshape(
+      output,
+      input.shape.filter((_, at) => at !== along),
+    );
+  });
 }

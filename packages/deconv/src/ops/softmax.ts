@@ -34,15 +34,13 @@ function along(
  */
 export function softmax(x: Tensor, axis = -1): Tensor {
   const { input, output, at } = along('softmax', x, axis, false);
-  return record('softmax', output, [input], (g, y) => [
-    mul(y, sub(g, sum(mul(g, y), { axis: at, keepDims: true }))),
-  ]);
+  const vjp = (g: Tensor, y: Tensor) => [mul(y, sub(g, sum(mul(g, y), { axis: at, keepDims: true })))];
+  return record('softmax', output, [input], vjp, [output]);
 }
 
 /** ln softmax(x) along an axis. Gradient: g − softmax(x)·Σg. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   const { input, output, at } = along('logSoftmax', x, axis, true);
-  return record('logSoftmax', output, [input], (g) => [
-    sub(g, mul(softmax(input, at), sum(g, { axis: at, keepDims: true }))),
-  ]);
+  const vjp = (g: Tensor) => [sub(g, mul(softmax(input, at), sum(g, { axis: at, keepDims: true })))];
+  return record('logSoftmax', output, [input], vjp, [input]);
 }

@@ -10,7 +10,7 @@
 import type { AxisMap } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import { type PerAxis, perAxis, showShape } from '../shape.js';
-import type { Tensor } from '../tensor.js';
+import { scoped, type Tensor } from '../tensor.js';
 import { asFloat } from './input.js';
 import { mapAxis } from './layout.js';
 
@@ -120,7 +120,7 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
   }
   if (space.some((length) => length < 1))
     refuse(op, 'x', `x has an empty spatial axis, shape ${showShape(input.shape)}`);
-  return space.reduce((output, n, axis) => {
+  const resizeAxis = (output: Tensor, n: number, axis: number): Tensor => {
     // The stated factor, not the rounded one, says where pixels lie.
     const scale = factors === undefined ? n / size[axis] : 1 / factors[axis];
     if (n === size[axis] && scale === 1) return output;
@@ -129,5 +129,6 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
         ? nearestMap(n, size[axis], factors?.[axis])
         : linearMap(n, size[axis], scale, alignCorners);
     return mapAxis(op, output, axis + 2, map);
-  }, input);
+  };
+  return scoped(() => space.reduce(resizeAxis, input.share()));
 }

@@ -21,7 +21,8 @@ function gather(name: string, x: Tensor, indices: Tensor, space: readonly number
   const shape = [...x.shape.slice(0, 2), ...space];
   const attributes = { planes: x.shape[0] * x.shape[1], from: sizeOf(x.shape.slice(2)), to: sizeOf(space) };
   const output = run('plane.gather', [x, indices], attributes, shape);
-  return record(name, output, [x], (g) => [scatter(name, g, indices, x.shape.slice(2), 'add')]);
+  const places = indices.snapshot();
+  return record(name, output, [x], (g) => [scatter(name, g, places, x.shape.slice(2), 'add')], [places]);
 }
 
 /** Planes of zeros with x put at the indices. */
@@ -40,7 +41,8 @@ function scatter(
     mode,
   };
   const output = run('plane.scatter', [x, indices], attributes, shape);
-  return record(name, output, [x], (g) => [gather(name, g, indices, x.shape.slice(2))]);
+  const places = indices.snapshot();
+  return record(name, output, [x], (g) => [gather(name, g, places, x.shape.slice(2))], [places]);
 }
 
 /** What max pooling returns: the maxima, and where they were found. */
@@ -227,7 +229,7 @@ function averagePool(
 ): Tensor {
   const { window: w } = attributes;
   const output = run('pool.average', [x], attributes, [w.batch, w.channels, ...w.outputSize]);
-  return record(op, output, [x], (g) => [averagePoolGrad(op, g, attributes)]);
+  return record(op, output, [x], (g) => [averagePoolGrad(op, g, attributes)], []);
 }
 
 function averagePoolGrad(
@@ -237,7 +239,7 @@ function averagePoolGrad(
 ): Tensor {
   const { window: w } = attributes;
   const output = run('pool.averageGrad', [y], attributes, [w.batch, w.channels, ...w.inputSize]);
-  return record(op, output, [y], (g) => [averagePool(op, g, attributes)]);
+  return record(op, output, [y], (g) => [averagePool(op, g, attributes)], []);
 }
 
 function avgPool(op: string, rank: number, x: Tensor, options: AvgPoolOptions): Tensor {
@@ -284,12 +286,12 @@ const FOLD_OPTIONS = ['kernelSize', 'stride', 'padding', 'dilation'] as const;
 
 function unfoldWindows(x: Tensor, w: WindowGeometry): Tensor {
   const output = run('unfold', [x], w, [w.batch, w.channels * sizeOf(w.kernelSize), sizeOf(w.outputSize)]);
-  return record('unfold', output, [x], (g) => [foldWindows(g, w)]);
+  return record('unfold', output, [x], (g) => [foldWindows(g, w)], []);
 }
 
 function foldWindows(columns: Tensor, w: WindowGeometry): Tensor {
   const output = run('fold', [columns], w, [w.batch, w.channels, ...w.inputSize]);
-  return record('fold', output, [columns], (g) => [unfoldWindows(g, w)]);
+  return record('fold', output, [columns], (g) => [unfoldWindows(g, w)], []);
 }
 
 /**

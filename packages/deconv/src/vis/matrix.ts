@@ -11,7 +11,7 @@ import { conv1d, conv2d, conv3d } from '../ops/conv.js';
 import { asFloat, fromValues } from '../ops/input.js';
 import { reshape, transpose } from '../ops/layout.js';
 import { type PerAxis, perAxis, type Shape, showShape, sizeOf } from '../shape.js';
-import { allocate, hostTensor, type Tensor } from '../tensor.js';
+import { allocate, hostTensor, scoped, type Tensor } from '../tensor.js';
 
 /** Elements of the largest matrix that is written out. */
 const MATRIX_LIMIT = 2 ** 24;
@@ -69,8 +69,10 @@ export function unrolledMatrix(weight: Tensor, inputShape: Shape, options: ConvG
   }
   const units = allocate(weight.dtype, columns * columns);
   for (let j = 0; j < columns; j++) units[j * columns + j] = 1;
-  const answers = CONVS[rank - 1](fromValues(units, [columns, channels, ...space]), weight, options);
-  return transpose(reshape(answers, [columns, rows]));
+  return scoped(() => {
+    const answers = CONVS[rank - 1](fromValues(units, [columns, channels, ...space]), weight, options);
+    return transpose(reshape(answers, [columns, rows]));
+  });
 }
 
 /** Options of {@link coverage}. */

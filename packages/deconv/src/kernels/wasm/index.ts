@@ -109,6 +109,11 @@ export class WasmBackend implements Backend {
     return this.#engine.heap;
   }
 
+  /** Bytes in linear memory: values, packed weights, plans and work space. */
+  get bytes(): number {
+    return this.#engine.residency.bytes;
+  }
+
   upload(values: Parameters<Backend['upload']>[0]): Storage {
     return this.#engine.residency.fromArray(values);
   }
@@ -126,7 +131,7 @@ export class WasmBackend implements Backend {
       const readable = inputs.map((storage): Storage => {
         if (!(storage instanceof WasmStorage)) return storage;
         const { dtype, length } = storage;
-        return { dtype, length, host: () => storage.peek(), read: async () => storage.peek() };
+        return { dtype, length, holders: 0, host: () => storage.peek(), read: async () => storage.peek() };
       });
       return residency.fromArray(this.#fallback.run(op, readable, attributes).host());
     } catch (error) {

@@ -2,9 +2,10 @@
  * storage: values that live in linear memory while kernels work on them, and in an ordinary array once the user has
  * asked for them.
  *
- * Nothing is asked of the user, and no finaliser is relied on: they do not run within a synchronous loop. What is
- * resident is bounded by a budget, in bytes and in number; beyond it the values placed longest ago are copied out to
- * ordinary arrays, which the garbage collector looks after, loop or no loop. Finalisers only give memory back sooner.
+ * Values whose last holder has let go are released, and their memory is free at once. But nothing is asked of the user, and
+ * no finaliser is relied on: they do not run within a synchronous loop. What is resident is bounded by a budget, in bytes
+ * and in number; beyond it the values placed longest ago are copied out to ordinary arrays, which the garbage collector
+ * looks after, loop or no loop. Finalisers only give memory back sooner.
  *
  * An array that `host()` has handed out is the user's: it is never recycled, and since it may be written to, it is from
  * then on the only truth: each use by a kernel reads it anew.
@@ -12,7 +13,7 @@
 import { allocate, type DType, dtypeOf, type Storage, type TypedArray } from '../../tensor.js';
 import type { Block, Heap } from './heap.js';
 
-/** Values either in `array` or in `block`. It does not refer to its storage, so that the finaliser may hold it. */
+/** Values either in `array` or in `block`; in neither once they were released. It does not refer to its storage, so that the finaliser may hold it. */
 interface Cell {
   readonly dtype: DType;
   readonly length: number;
@@ -39,6 +40,12 @@ const MOST_PACKED = 4;
 
 function bytesOf(dtype: DType, length: number): number {
   return length * (dtype === 'float64' ? 8 : dtype === 'uint8' ? 1 : 4);
+}
+
+/** The array of a cell that has no block. */
+function arrayOf({ array }: Cell): TypedArray {
+  if (array === undefined) throw new Error('deconv: internal error: values are used that were released');
+  return array;
 }
 
 /** Keeps account of what is resident, and makes storages. */
@@ -106,7 +113,7 @@ export class Residency {
       this.#pinned.add(cell);
       return cell.block.at;
     }
-    const array = cell.array as TypedArray;
+    const array = arrayOf(cell);
     if (cell.exposed || cell.small) return this.#visit(array);
     const block = this.#place(storage, cell);
     this.#copyIn(block, array);
@@ -165,7 +172,13 @@ export class Residency {
       this.#evict(cell);
       cell.array = array;
     }
-    return cell.array as TypedArray;
+    return arrayOf(cell);
+  }
+
+  /** Gives back all that a cell has; an array in the user's hands stays theirs. */
+  release(cell: Cell): void {
+    this.#evict(cell);
+    cell.array = undefined;
   }
 
   #place(storage: WasmStorage, cell: Cell): Block {
@@ -240,6 +253,7 @@ export class Residency {
 export class WasmStorage implements Storage {
   readonly dtype: DType;
   readonly length: number;
+  holders = 0;
   /** @internal */
   readonly cell: Cell;
   /** @internal */
@@ -262,10 +276,14 @@ export class WasmStorage implements Storage {
     return this.host();
   }
 
+  release(): void {
+    this.owner.release(this.cell);
+  }
+
   /** @internal The values for a kernel in JavaScript, to be read at once and not kept. */
   peek(): TypedArray {
     const { cell, owner } = this;
-    if (cell.block === undefined) return cell.array as TypedArray;
+    if (cell.block === undefined) return arrayOf(cell);
     const Values = allocate(cell.dtype, 0).constructor as new (
       b: ArrayBufferLike,
       at: number,
