@@ -16,8 +16,9 @@ const floors = [
   ['autograd'],
   ['ops'],
   ['checks'],
-  ['nn', 'optim'],
-  ['io', 'onnx', 'vis'],
+  ['io', 'optim'],
+  ['nn'],
+  ['onnx', 'vis'],
   ['index'],
 ];
 
@@ -31,6 +32,7 @@ const families = [
   'matmul',
   'softmax',
   'window',
+  'adaptive',
   'conv',
   'upsample',
   'norm',
