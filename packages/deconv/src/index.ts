@@ -18,6 +18,13 @@ export { DeconvError } from './errors.js';
 export * from './geometry/index.js';
 // convolution
 export type { ActivationForm, ActivationOption } from './ops/activation.js';
+// windows
+export {
+  type AdaptiveSize,
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
+} from './ops/adaptive.js';
 export {
   type ConvOptions,
   type ConvTransposeOptions,
@@ -113,7 +120,6 @@ export {
 export { argMax, max, mean, min, type ReduceOptions, sum, variance } from './ops/reduce.js';
 export { logSoftmax, softmax } from './ops/softmax.js';
 export { type UpsampleOptions, upsample } from './ops/upsample.js';
-// windows
 export {
   type AvgPoolOptions,
   avgPool1d,

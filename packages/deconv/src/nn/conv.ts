@@ -90,8 +90,7 @@ export abstract class AnyConv extends Layer {
     this.#channelsLast = options.dataFormat === 'NHWC';
     this.#hasBias = readFlag(type, 'bias', options.bias ?? true);
     this.#dtype = readType(type, options);
-    this.#seed = layerSeed(options.seed);
-    randomStream(this.#seed);
+    this.#seed = layerSeed(type, options);
     const share = this.outChannels / this.groups;
     const open = transposed ? [undefined, share] : [this.outChannels, undefined];
     this.pending('weight', [...open, ...this.kernelSize], this.#dtype);
@@ -124,13 +123,10 @@ export abstract class AnyConv extends Layer {
     const next: RandomStream = randomStream(this.#seed);
     // PyTorch counts axis 1 as the inputs in both layouts.
     const fanIn = b * sizeOf(this.kernelSize);
-    for (const [name, shape] of [
-      ['weight', [a, b, ...this.kernelSize]],
-      ['bias', [this.outChannels]],
-    ] as const) {
-      if (name === 'bias' && !this.#hasBias) continue;
-      if (this.registered(name) === undefined) this.fill(name, drawnWithin(next, shape, this.#dtype, fanIn));
-    }
+    this.fillPending({
+      weight: () => drawnWithin(next, [a, b, ...this.kernelSize], this.#dtype, fanIn),
+      bias: () => drawnWithin(next, [this.outChannels], this.#dtype, fanIn),
+    });
   }
 
   forward(x: Tensor): Tensor {
@@ -142,13 +138,8 @@ export abstract class AnyConv extends Layer {
     const input = asFloat(this.type, 'input', x);
     // An input of another rank has no channels to go by: the operation says so.
     const channels = this.inChannels ?? input.shape[this.#channelsLast ? this.#rank + 1 : 1];
-    if (!this.#isMade && input.rank === this.#rank + 2 && channels >= 1) this.#make(channels);
+    if (this.hasPending && input.rank === this.#rank + 2 && channels >= 1) this.#make(channels);
     return this.compute(input, activation);
-  }
-
-  get #isMade(): boolean {
-    const names = this.#hasBias ? ['weight', 'bias'] : ['weight'];
-    return names.every((name) => this.registered(name) !== undefined);
   }
 
   protected abstract compute(x: Tensor, activation: ActivationOption | undefined): Tensor;

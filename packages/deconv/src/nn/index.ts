@@ -1,6 +1,24 @@
 /** nn: what training needs beside the operations: layers, containers, initialisers, losses. */
-export { LeakyReLU, ReLU, Sigmoid, Tanh } from './activations.js';
-export { Sequential } from './containers.js';
+export {
+  ELU,
+  GELU,
+  HardSigmoid,
+  HardSwish,
+  LeakyReLU,
+  LogSoftmax,
+  Mish,
+  PReLU,
+  ReLU,
+  ReLU6,
+  SELU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Softplus,
+  Softsign,
+  Tanh,
+} from './activations.js';
+export { ModuleList, Sequential } from './containers.js';
 export {
   Conv1d,
   Conv2d,
@@ -11,6 +29,8 @@ export {
   ConvTranspose3d,
   type ConvTransposeLayerOptions,
 } from './conv.js';
+export { ChannelDropout, Dropout } from './dropout.js';
+export { Linear, type LinearOptions } from './linear.js';
 export {
   bceLoss,
   bceWithLogits,
@@ -24,6 +44,33 @@ export {
   smoothL1Loss,
 } from './losses.js';
 export { type AnyModule, Module, type OpenShape, type StateReport } from './module.js';
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  GroupNorm,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+  LayerNorm,
+  type NormLayerOptions,
+  type TrackedNormOptions,
+} from './norm.js';
 export type { DTypeOption, SeedOption } from './options.js';
+export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveAvgPool3d,
+  AvgPool1d,
+  AvgPool2d,
+  AvgPool3d,
+  MaxPool1d,
+  MaxPool2d,
+  MaxPool3d,
+  MaxUnpool1d,
+  MaxUnpool2d,
+  MaxUnpool3d,
+} from './pool.js';
+export { Flatten, Identity, PixelShuffle, PixelUnshuffle, Unflatten, Upsample } from './reshape.js';
 export { manualSeed } from './seed.js';
 export type { Summary, SummaryRow } from './summary.js';

@@ -15,7 +15,7 @@ import { checkOptions, refuse, show } from '../errors.js';
 import { zeros } from '../ops/create.js';
 import { cast } from '../ops/layout.js';
 import { checkShape, type Shape } from '../shape.js';
-import { type DType, Tensor } from '../tensor.js';
+import { type DType, Tensor, unscoped } from '../tensor.js';
 import { type LayerCall, type Summary, summaryOf } from './summary.js';
 
 /** Axis lengths, undefined where the first call will tell. */
@@ -95,7 +95,7 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
 
   /** Registers a tensor that belongs to the state but is not trained, and returns it: a leaf, changed by `assign`. */
   protected buffer(name: string, values: Tensor): Tensor {
-    const tensor = values.detach();
+    const tensor = unscoped(() => values.detach());
     this.#register(name, { kind: 'buffer', shape: tensor.shape, dtype: tensor.dtype, tensor, frozen: true });
     return tensor;
   }
@@ -108,10 +108,26 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
   /** Gives a pending parameter its values. */
   protected fill(name: string, values: Tensor): Tensor {
     const slot = this.#slot(name);
-    const tensor = values.isLeaf && values.requiresGrad ? values : collectGradients(values.detach());
+    // Parameters outlive the call in which they are made.
+    const tensor = unscoped(() =>
+      values.isLeaf && values.requiresGrad ? values : collectGradients(values.detach()),
+    );
     tensor.requiresGrad = !slot.frozen;
     slot.tensor = tensor;
     return tensor;
+  }
+
+  /** Makes those of the named parameters that are still pending, in the order given; what was loaded stays. */
+  protected fillPending(makers: Readonly<Record<string, () => Tensor>>): void {
+    for (const [name, make] of Object.entries(makers)) {
+      const slot = this.#slots.get(name);
+      if (slot !== undefined && slot.tensor === undefined) this.fill(name, make());
+    }
+  }
+
+  /** True while a parameter of this module itself is pending. */
+  protected get hasPending(): boolean {
+    return Array.from(this.#slots.values()).some((slot) => slot.tensor === undefined);
   }
 
   /** The registered tensor; undefined while it is pending. */
@@ -127,6 +143,14 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
   /** Floating-point operations of one call, counted for {@link summary}. Default 0: not counted. */
   protected flops(_inputs: readonly Tensor[], _output: Tensor): number {
     return 0;
+  }
+
+  /**
+   * What a rehearsed call ({@link summary}, {@link build}) must not change, beside what is registered: called before it,
+   * returns what puts it back. For modules that remember something from call to call.
+   */
+  protected preserve(): () => void {
+    return () => undefined;
   }
 
   /** The modules this one is made of, by name, in order. Those in private (#) fields cannot be seen. */
@@ -382,6 +406,7 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
   /** Notes every call of `forward`, in evaluation mode, until the returned function puts things back. */
   #watch(path: string, calls: LayerCall[]): () => void {
     const { training } = this;
+    const putBack = this.preserve();
     const own = Object.getOwnPropertyDescriptor(this, 'forward');
     const forward: (...inputs: Inputs) => Output = this.forward;
     const watched = (...inputs: Inputs): Output => {
@@ -399,6 +424,7 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
     Object.defineProperty(this, 'forward', { value: watched, configurable: true, enumerable: false });
     this.training = false;
     return () => {
+      putBack();
       this.training = training;
       if (own === undefined) Reflect.deleteProperty(this, 'forward');
       else Object.defineProperty(this, 'forward', own);

@@ -17,7 +17,11 @@ export interface SeedOption {
 /** An integer ≥ least. */
 export function readCount(op: string, argument: string, value: unknown, least = 1): number {
   if (Number.isInteger(value) && (value as number) >= least) return value as number;
-  return refuse(op, argument, `${argument} must be an integer ≥ ${least}, got ${show(value)}`);
+  return refuse(
+    op,
+    argument,
+    `${argument} must be an integer${least === Number.NEGATIVE_INFINITY ? '' : ` ≥ ${least}`}, got ${show(value)}`,
+  );
 }
 
 /** true or false. */
@@ -30,4 +34,16 @@ export function readFlag(op: string, argument: string, value: unknown): boolean 
 export function readType(op: string, { dtype = 'float32' }: DTypeOption): DType {
   checkName(op, 'dtype', dtype, ['float32', 'float64']);
   return dtype;
+}
+
+/** A finite number ≥ least. */
+export function readNumber(
+  op: string,
+  argument: string,
+  value: unknown,
+  least = Number.NEGATIVE_INFINITY,
+): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= least) return value;
+  const bound = least === Number.NEGATIVE_INFINITY ? 'a finite number' : `a number ≥ ${least}`;
+  return refuse(op, argument, `${argument} must be ${bound}, got ${show(value)}`);
 }

@@ -5,6 +5,7 @@
  * first called nor on what the others draw.
  */
 import { randomStream } from '../ops/create.js';
+import { readCount, type SeedOption } from './options.js';
 
 let seeds = randomStream(0);
 
@@ -28,7 +29,9 @@ export function manualSeed(seed: number): void {
   seeds = randomStream(seed);
 }
 
-/** The seed of the layer being made: its own, if given, checked by the stream that is made from it. */
-export function layerSeed(given: number | undefined): number {
-  return given ?? Math.floor(seeds() * 2 ** 32);
+/** The seed of the layer being made: its own, if it was given one. */
+export function layerSeed(op: string, { seed }: SeedOption): number {
+  return seed === undefined
+    ? Math.floor(seeds() * 2 ** 32)
+    : readCount(op, 'seed', seed, Number.NEGATIVE_INFINITY);
 }
