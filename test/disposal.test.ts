@@ -4,6 +4,7 @@
  * backward pass gives back as it goes.
  */
 import { configure, conv2d, grad, mul, noGrad, randn, reshape, sum, type Tensor, tensor } from 'deconv';
+import { clipGradNorm, clipGradValue, SGD } from 'deconv/optim';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { currentBackend } from '../packages/deconv/src/backends.js';
 import { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
@@ -182,6 +183,28 @@ describe('dispose', () => {
     const used = backend().bytes;
     x.grad = null;
     expect(backend().bytes).toBeLessThanOrEqual(used - BYTES);
+  });
+});
+
+describe('an optimiser', () => {
+  it('gives back the old values and the gradients of each step, clipped ones too', () => {
+    const w = randn([64, 16, 3, 3], { requiresGrad: true });
+    const x = randn([1, 16, 8, 8]);
+    const optimizer = new SGD([w], { lr: 1e-3 });
+    const step = () => {
+      const y = conv2d(x, w);
+      const loss = sum(y);
+      loss.backward();
+      y.dispose();
+      loss.dispose();
+      clipGradNorm([w], 1e-3);
+      clipGradValue([w], 1e-6);
+      optimizer.step();
+      optimizer.zeroGrad();
+    };
+    step();
+    const storages = storagesOf(step);
+    expect(alive(storages)).toEqual([w.storage]);
   });
 });
 

@@ -88,12 +88,12 @@ function withMade<T>(set: Set<Tensor> | undefined, body: () => T): T {
  * Runs an operation that is made of others: what they make on the way to its result lets go of its values at the end. The
  * tape holds what it needs by itself. Not for code that keeps tensors elsewhere.
  */
-export function scoped<T extends object>(body: () => T): T {
+export function scoped<T>(body: () => T): T {
   const mine = new Set<Tensor>();
   try {
     const result = withMade(mine, body);
-    for (const x of result instanceof Tensor ? [result] : Object.values(result)) {
-      if (mine.delete(x)) made?.add(x);
+    for (const x of result instanceof Tensor ? [result] : Object.values(result ?? {})) {
+      if (x instanceof Tensor && mine.delete(x)) made?.add(x);
     }
     return result;
   } finally {
@@ -320,14 +320,23 @@ export class Tensor {
       const wanted = `${this.dtype} tensor of shape ${showShape(this.shape)}`;
       refuse('grad', 'grad', `grad must be null or a ${wanted}, got ${got}`);
     }
-    if (!this.#node.shown) this.#node.grad?.letGo();
-    this.#node.grad = value;
-    this.#node.shown = true;
+    this.#collect(this.#node, value, true);
   }
 
-  /** @internal The gradient, only looked at: it goes at once when {@link grad} is set to null. */
+  /** @internal The gradient of a leaf as it is among ourselves: its values go at once when another takes its place. */
   get collected(): Tensor | null {
     return this.#node?.grad ?? null;
+  }
+
+  set collected(value: Tensor | null) {
+    if (this.#node !== null) this.#collect(this.#node, value, false);
+  }
+
+  #collect(node: GradNode, value: Tensor | null, shown: boolean): void {
+    const { grad: before } = node;
+    if (before !== value && !node.shown) before?.letGo();
+    node.grad = value;
+    node.shown = shown;
   }
 
   /**

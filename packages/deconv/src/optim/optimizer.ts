@@ -66,7 +66,7 @@ export abstract class Optimizer {
   step(): void {
     for (const { parameters, update, lr } of this.#groups) {
       for (const parameter of parameters) {
-        const { grad } = parameter;
+        const grad = parameter.collected;
         if (grad === null) continue;
         const memory = this.#memories.get(parameter) ?? {
           step: 0,
@@ -81,7 +81,9 @@ export abstract class Optimizer {
           memory.arrays.map(({ data }) => data),
           update.numbers(lr, memory.step),
         );
-        parameter.assign(fromValues(values, parameter.shape));
+        const moved = fromValues(values, parameter.shape);
+        parameter.assign(moved);
+        moved.letGo();
         this.#memories.set(parameter, memory);
       }
     }
