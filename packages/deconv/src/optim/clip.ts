@@ -3,7 +3,7 @@ import { noGrad } from '../autograd.js';
 import { checkOptions, refuse, show } from '../errors.js';
 import { abs, clamp, mul, pow, square } from '../ops/elementwise.js';
 import { max, sum } from '../ops/reduce.js';
-import { Tensor } from '../tensor.js';
+import { scoped, Tensor } from '../tensor.js';
 
 /** Options of {@link clipGradNorm}. */
 export interface ClipGradNormOptions {
@@ -11,19 +11,24 @@ export interface ClipGradNormOptions {
   readonly normType?: number | undefined;
 }
 
-/** The parameters that have a gradient. */
-function withGradient(
-  op: string,
-  parameters: unknown,
-): { readonly parameter: Tensor; readonly grad: Tensor }[] {
+/** The parameters that have a gradient, with it. */
+function withGradient(op: string, parameters: unknown): (readonly [parameter: Tensor, grad: Tensor])[] {
   const list: unknown = parameters instanceof Tensor ? [parameters] : parameters;
   if (!Array.isArray(list))
     refuse(op, 'parameters', `parameters must be a tensor or an array of tensors, got ${show(parameters)}`);
   return list.flatMap((parameter: unknown, i) => {
     if (!(parameter instanceof Tensor))
       refuse(op, 'parameters', `parameters[${i}] must be a tensor, got ${show(parameter)}`);
-    const { grad } = parameter;
-    return grad === null ? [] : [{ parameter, grad }];
+    const grad = parameter.collected;
+    return grad === null ? [] : [[parameter, grad] as const];
+  });
+}
+
+/** Multiplies the gradients of the parameters by a number. */
+export function scaleGradients(parameters: readonly Tensor[], factor: number): void {
+  noGrad(() => {
+    for (const [parameter, grad] of withGradient('scaleGradients', parameters))
+      parameter.collected = mul(grad, factor);
   });
 }
 
@@ -76,13 +81,11 @@ export function clipGradNorm(
     refuse(op, 'normType', `normType must be a number > 0 or Infinity, got ${show(normType)}`);
   const clipped = withGradient(op, parameters);
   return noGrad(() => {
-    const norm = normOf(
-      clipped.map(({ grad }) => grad),
-      normType,
-    );
+    const gradients = clipped.map(([, grad]) => grad);
+    const norm = scoped(() => normOf(gradients, normType));
     const factor = most / (norm + 1e-6);
     // Not below 1 is: at least 1, where nothing is to be done, or NaN, which must show.
-    if (!(factor >= 1)) for (const { parameter, grad } of clipped) parameter.grad = mul(grad, factor);
+    if (!(factor >= 1)) for (const [parameter, grad] of clipped) parameter.collected = mul(grad, factor);
     return norm;
   });
 }
@@ -107,6 +110,6 @@ export function clipGradValue(parameters: Tensor | readonly Tensor[], maxValue: 
   const most = limit(op, 'maxValue', maxValue);
   const clipped = withGradient(op, parameters);
   noGrad(() => {
-    for (const { parameter, grad } of clipped) parameter.grad = clamp(grad, { min: -most, max: most });
+    for (const [parameter, grad] of clipped) parameter.collected = clamp(grad, { min: -most, max: most });
   });
 }
