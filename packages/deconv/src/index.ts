@@ -18,7 +18,6 @@ export { DeconvError } from './errors.js';
 export * from './geometry/index.js';
 // convolution
 export type { ActivationForm, ActivationOption } from './ops/activation.js';
-// windows
 export {
   type AdaptiveSize,
   adaptiveAvgPool1d,
@@ -120,6 +119,7 @@ export {
 export { argMax, max, mean, min, type ReduceOptions, sum, variance } from './ops/reduce.js';
 export { logSoftmax, softmax } from './ops/softmax.js';
 export { type UpsampleOptions, upsample } from './ops/upsample.js';
+// windows
 export {
   type AvgPoolOptions,
   avgPool1d,

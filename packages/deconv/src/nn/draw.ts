@@ -12,12 +12,12 @@ export function drawn(shape: Shape, dtype: DType, draw: () => number): Tensor {
 }
 
 /** One number, uniform in [low, high). */
-export function uniform(next: RandomStream, low: number, high: number): number {
+export function drawUniform(next: RandomStream, low: number, high: number): number {
   return low + (high - low) * next();
 }
 
 /** One number, normal with mean 0 and variance 1 (Box and Muller's transform). */
-export function normal(next: RandomStream): number {
+export function drawNormal(next: RandomStream): number {
   // 1 − u lies in (0, 1], so that the logarithm is finite.
   const radius = Math.sqrt(-2 * Math.log(1 - next()));
   return radius * Math.cos(2 * Math.PI * next());
@@ -26,5 +26,5 @@ export function normal(next: RandomStream): number {
 /** PyTorch's default for the weights and biases of convolutions and linear layers: uniform within ±1/√fanIn. */
 export function drawnWithin(next: RandomStream, shape: Shape, dtype: DType, fanIn: number): Tensor {
   const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0;
-  return drawn(shape, dtype, () => uniform(next, -bound, bound));
+  return drawn(shape, dtype, () => drawUniform(next, -bound, bound));
 }

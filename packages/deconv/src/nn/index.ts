@@ -30,6 +30,7 @@ export {
   type ConvTransposeLayerOptions,
 } from './conv.js';
 export { ChannelDropout, Dropout } from './dropout.js';
+export * as init from './init.js';
 export { Linear, type LinearOptions } from './linear.js';
 export {
   bceLoss,
@@ -73,4 +74,5 @@ export {
 } from './pool.js';
 export { Flatten, Identity, PixelShuffle, PixelUnshuffle, Unflatten, Upsample } from './reshape.js';
 export { manualSeed } from './seed.js';
+export { type SsimOptions, ssim, ssimLoss } from './ssim.js';
 export type { Summary, SummaryRow } from './summary.js';

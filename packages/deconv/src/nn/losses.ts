@@ -36,7 +36,7 @@ export interface LossOptions {
 
 const REDUCTIONS = ['mean', 'sum', 'none'] as const;
 
-function reduced(
+export function reduced(
   op: string,
   values: Tensor,
   options: LossOptions,
@@ -49,7 +49,7 @@ function reduced(
 }
 
 /** Input and target as floating-point tensors of one shape and type. */
-function operands(op: string, input: Tensor, target: Tensor): [Tensor, Tensor] {
+export function operands(op: string, input: Tensor, target: Tensor): [Tensor, Tensor] {
   const [x, t] = [asFloat(op, 'input', input), asFloat(op, 'target', target)];
   sameType(op, { input: x, target: t });
   if (!sameShape(x.shape, t.shape)) {

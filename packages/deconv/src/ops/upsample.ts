@@ -1,11 +1,15 @@
 /**
- * upsample: resizing by nearest neighbour or linear interpolation, 1 to 3 spatial axes. Each axis is a small sparse
+ * upsample: resizing by nearest neighbour, linear or cubic interpolation, 1 to 3 spatial axes. Each axis is a small sparse
  * matrix (which inputs, with what weight, make each output), applied axis by axis; the gradient is its transpose.
  *
  * Where output position o lies in the input, with scale = n / out:
  *   nearest              floor(o · scale)
  *   linear               (o + ½) · scale − ½      pixels are areas, as cameras have it
  *   linear, alignCorners o · (n − 1) / (out − 1)  pixels are points, first and last stay put
+ *   cubic                as linear, but not held to the first pixel's middle
+ *
+ * Cubic is the convolution of Keys (1981) with a = −3/4, as PyTorch and OpenCV have it; beyond its ends an axis goes on
+ * with its last values.
  */
 import type { AxisMap } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
@@ -14,15 +18,20 @@ import { scoped, type Tensor } from '../tensor.js';
 import { asFloat } from './input.js';
 import { mapAxis } from './layout.js';
 
+const MODES = ['nearest', 'linear', 'bilinear', 'trilinear', 'cubic', 'bicubic'] as const;
+
 /** Options of {@link upsample}: one of `size` and `scaleFactor`, and how. */
 export interface UpsampleOptions {
   /** Spatial size of the result, per axis. */
   readonly size?: PerAxis | undefined;
   /** The result is floor(n · scaleFactor) long, per axis. > 0. */
   readonly scaleFactor?: PerAxis | undefined;
-  /** `'nearest'` or `'linear'`; `'bilinear'` and `'trilinear'` are linear over two and three axes. Default `'nearest'`. */
-  readonly mode?: 'nearest' | 'linear' | 'bilinear' | 'trilinear' | undefined;
-  /** Linear only: first and last pixel keep their places. Default false. */
+  /**
+   * `'nearest'`, `'linear'` or `'cubic'`; `'bilinear'`, `'trilinear'` and `'bicubic'` are the same over two or three axes.
+   * Default `'nearest'`.
+   */
+  readonly mode?: (typeof MODES)[number] | undefined;
+  /** Not with nearest: first and last pixel keep their places. Default false. */
   readonly alignCorners?: boolean | undefined;
 }
 
@@ -33,16 +42,17 @@ function nearestMap(n: number, out: number, factor: number | undefined): AxisMap
   return { inLength: n, outLength: out, taps: 1, index, weight: new Float64Array(out).fill(1) };
 }
 
+/** Where output o lies in the input. With one output pixel there is no second corner to align: it shows the first input. */
+function placeOf(o: number, n: number, out: number, scale: number, alignCorners: boolean): number {
+  if (!alignCorners) return (o + 0.5) * scale - 0.5;
+  return out > 1 ? (o * (n - 1)) / (out - 1) : 0;
+}
+
 function linearMap(n: number, out: number, scale: number, alignCorners: boolean): AxisMap {
   const index = new Int32Array(2 * out);
   const weight = new Float64Array(2 * out);
   for (let o = 0; o < out; o++) {
-    // With one output pixel there is no second corner to align: it shows the first input.
-    const exact = alignCorners
-      ? out > 1
-        ? (o * (n - 1)) / (out - 1)
-        : 0
-      : Math.max(0, (o + 0.5) * scale - 0.5);
+    const exact = Math.max(0, placeOf(o, n, out, scale, alignCorners));
     const left = Math.min(n - 1, Math.floor(exact));
     index[2 * o] = left;
     index[2 * o + 1] = Math.min(n - 1, left + 1);
@@ -50,6 +60,26 @@ function linearMap(n: number, out: number, scale: number, alignCorners: boolean)
     weight[2 * o] = 1 - weight[2 * o + 1];
   }
   return { inLength: n, outLength: out, taps: 2, index, weight };
+}
+
+/** Weight of a tap at distance d: (a+2)d³ − (a+3)d² + 1 up to 1, a·(d³ − 5d² + 8d − 4) up to 2. */
+function cubicWeight(d: number): number {
+  const a = -0.75;
+  return d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : a * (((d - 5) * d + 8) * d - 4);
+}
+
+function cubicMap(n: number, out: number, scale: number, alignCorners: boolean): AxisMap {
+  const index = new Int32Array(4 * out);
+  const weight = new Float64Array(4 * out);
+  for (let o = 0; o < out; o++) {
+    const exact = placeOf(o, n, out, scale, alignCorners);
+    const first = Math.floor(exact) - 1;
+    for (let t = 0; t < 4; t++) {
+      index[4 * o + t] = Math.min(n - 1, Math.max(0, first + t));
+      weight[4 * o + t] = cubicWeight(Math.abs(exact - first - t));
+    }
+  }
+  return { inLength: n, outLength: out, taps: 4, index, weight };
 }
 
 /**
@@ -75,14 +105,14 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
   if (rank < 1 || rank > 3)
     refuse(op, 'x', `x must be (N, C, …1 to 3 spatial axes), got ${showShape(input.shape)}`);
   const mode = given.mode ?? 'nearest';
-  checkName(op, 'mode', mode, ['nearest', 'linear', 'bilinear', 'trilinear']);
-  const meant = { bilinear: 2, trilinear: 3 }[mode as string];
+  checkName(op, 'mode', mode, MODES);
+  const meant = { bilinear: 2, trilinear: 3, bicubic: 2 }[mode as string];
   if (meant !== undefined && meant !== rank) {
     refuse(
       op,
       'mode',
       `mode '${mode}' is for ${meant} spatial axes, x has ${rank}`,
-      "use 'linear' for any number",
+      `use '${mode.replace(/^bi|^tri/, '')}' for any number`,
     );
   }
   const alignCorners = given.alignCorners ?? false;
@@ -120,15 +150,15 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
   }
   if (space.some((length) => length < 1))
     refuse(op, 'x', `x has an empty spatial axis, shape ${showShape(input.shape)}`);
+  const mapOf = (n: number, out: number, scale: number, factor: number | undefined) => {
+    if (mode === 'nearest') return nearestMap(n, out, factor);
+    return (mode.endsWith('cubic') ? cubicMap : linearMap)(n, out, scale, alignCorners);
+  };
   const resizeAxis = (output: Tensor, n: number, axis: number): Tensor => {
     // The stated factor, not the rounded one, says where pixels lie.
     const scale = factors === undefined ? n / size[axis] : 1 / factors[axis];
     if (n === size[axis] && scale === 1) return output;
-    const map =
-      mode === 'nearest'
-        ? nearestMap(n, size[axis], factors?.[axis])
-        : linearMap(n, size[axis], scale, alignCorners);
-    return mapAxis(op, output, axis + 2, map);
+    return mapAxis(op, output, axis + 2, mapOf(n, size[axis], scale, factors?.[axis]));
   };
   return scoped(() => space.reduce(resizeAxis, input.share()));
 }
