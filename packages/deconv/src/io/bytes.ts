@@ -41,7 +41,9 @@ export function viewOf(bytes: Uint8Array): DataView {
 /** Turns the bytes of each element of `size` bytes round, in place, where file and machine differ in their order. */
 export function toHostOrder(bytes: Uint8Array, size: number, littleEndian: boolean): void {
   if (size === 1 || littleEndian === littleEndianHost) return;
-  for (let start = 0; start < bytes.length; start += size) bytes.subarray(start, start + size).reverse();
+  for (let start = 0; start < bytes.length; start += size) {
+    for (let a = start, b = start + size - 1; a < b; a++, b--) [bytes[a], bytes[b]] = [bytes[b], bytes[a]];
+  }
 }
 
 /** `length` bytes, all zero; refuses what the machine does not have. */
