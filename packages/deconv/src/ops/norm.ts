@@ -1,15 +1,18 @@
 /**
  * norm: normalisations. All compute (x − mean) / √(variance + eps) · weight + bias and differ in what mean and variance
- * are taken over. Composed of recorded operations, so their gradients need no code here.
+ * are taken over. One operation on the tape each, its gradient written down and made of recorded operations, so that it
+ * has gradients too.
  */
-import { noGrad } from '../autograd.js';
+import { isGradEnabled, noGrad, record } from '../autograd.js';
+import type { Channels } from '../backend.js';
 import { checkOptions, refuse, show } from '../errors.js';
 import { type Shape, showShape, sizeOf } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
-import { add, div, mul, sqrt, square, sub } from './elementwise.js';
-import { asFloat } from './input.js';
-import { reshape } from './layout.js';
-import { mean } from './reduce.js';
+import { affine, byChannel, channelDot, channelSum, countOf } from './channels.js';
+import { add, div, mul, reciprocal, sqrt, square } from './elementwise.js';
+import { asFloat, sameType } from './input.js';
+import { expand, reshape } from './layout.js';
+import { mean, sum } from './reduce.js';
 
 /** What all normalisations take. */
 export interface NormOptions {
@@ -21,25 +24,119 @@ export interface NormOptions {
   readonly eps?: number | undefined;
 }
 
+/** Factor and term per channel, as far as there are any. */
+interface Scale {
+  readonly weight: Tensor | undefined;
+  readonly bias: Tensor | undefined;
+}
+
+/** Running statistics, and how they follow those of a batch. */
+interface Running {
+  readonly runningMean: Tensor | undefined;
+  readonly runningVar: Tensor | undefined;
+  readonly momentum: number;
+}
+
+/** Mean and variance, and 1 / √(variance + eps). */
+interface Statistics {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+  readonly scale: Tensor;
+}
+
+/** 1 / √(variance + eps) */
+const scaleOf = (variance: Tensor, eps: number): Tensor => reciprocal(sqrt(add(variance, eps)));
+
+/** Mean and variance of each channel: recorded, if recording is on. */
+function statisticsOf(x: Tensor, c: Channels, eps: number): Statistics {
+  const count = countOf(c);
+  const mean = div(channelSum(x, c), count);
+  const variance = div(channelDot(c, x, mean, x, mean), count);
+  return { mean, variance, scale: scaleOf(variance, eps) };
+}
+
+/**
+ * x̂·weight + bias with x̂ = (x − mean)·r, r = 1 / √(variance + eps). `fine` are the channels that weight and bias go by;
+ * `share` neighbours of them have one mean and variance. With sums over what shares a mean, and its count M:
+ *
+ *     gradX = r·(w·g − Σ(w·g)/M − x̂·Σ(w·g·x̂)/M)
+ *     gradWeight = Σ g·x̂,  gradBias = Σ g
+ *
+ * One pass for each sum and one for the result, on the way there as on the way back. What these formulas read is computed
+ * again, and recorded, where the gradient is to be differentiated itself.
+ */
+function normalise(
+  name: string,
+  x: Tensor,
+  fine: Channels,
+  share: number,
+  eps: number,
+  { weight, bias }: Scale,
+): { output: Tensor; statistics: Statistics } {
+  const count = fine.channels / share;
+  const coarse: Channels = { outer: fine.outer, channels: count, inner: fine.inner * share };
+  const spread = (t: Tensor) =>
+    share === 1 ? t : reshape(expand(reshape(t, [count, 1]), [count, share]), [fine.channels]);
+  const gather = (t: Tensor) => (share === 1 ? t : sum(reshape(t, [count, share]), 1));
+  const weighted = (t: Tensor) => (weight === undefined ? t : mul(t, weight));
+
+  const saved = noGrad(() => statisticsOf(x, coarse, eps));
+  const output = noGrad(() =>
+    affine(
+      fine,
+      x.shape,
+      { values: x, mean: spread(saved.mean), factor: weighted(spread(saved.scale)) },
+      bias,
+    ),
+  );
+  const vjp = (g: Tensor) => {
+    const { mean, scale } = isGradEnabled() ? statisticsOf(x, coarse, eps) : saved;
+    const total = channelSum(g, fine);
+    const along = channelDot(fine, g, undefined, x, spread(mean));
+    const gradInput = () => {
+      const each = mul(scale, -1 / countOf(coarse));
+      const term = spread(mul(each, gather(weighted(total))));
+      const slope = spread(mul(mul(each, square(scale)), gather(weighted(along))));
+      const first = { values: g, factor: weighted(spread(scale)) };
+      return affine(fine, x.shape, first, term, { values: x, mean: spread(mean), factor: slope });
+    };
+    return [
+      x.requiresGrad ? gradInput() : null,
+      ...(weight === undefined ? [] : [mul(along, spread(scale))]),
+      ...(bias === undefined ? [] : [total]),
+    ];
+  };
+  const inputs = [x, weight, bias].filter((input) => input !== undefined);
+  const reads = [x, saved.mean, saved.scale, weight ?? (false as const)];
+  return { output: record(name, output, inputs, vjp, reads), statistics: saved };
+}
+
+/** Lets running statistics follow those of a batch of `count` values each; the variance in its unbiased form. */
+function follow({ runningMean, runningVar, momentum }: Running, batch: Statistics, count: number): void {
+  const blend = (running: Tensor | undefined, values: () => Tensor) =>
+    running?.assign(add(mul(running, 1 - momentum), mul(values(), momentum)));
+  noGrad(() => {
+    blend(runningMean, () => batch.mean);
+    blend(runningVar, () => mul(batch.variance, count / (count - 1)));
+  });
+}
+
 function readEps(op: string, eps: number | undefined): number {
   if (eps === undefined) return 1e-5;
   if (!(Number.isFinite(eps) && eps >= 0)) refuse(op, 'eps', `eps must be a number ≥ 0, got ${show(eps)}`);
   return eps;
 }
 
-/** weight and bias of one value per channel, shaped to broadcast over (N, C, …). */
-function scaleChannels(op: string, x: Tensor, options: NormOptions): Tensor {
-  const channels = x.shape[1];
-  const broadcast = [1, channels, ...x.shape.slice(2).map(() => 1)];
-  const read = (argument: 'weight' | 'bias', given: Tensor) => {
-    const values = asFloat(op, argument, given);
-    if (values.rank !== 1 || values.shape[0] !== channels) {
+/** Factor and term of one value per channel. */
+function readScale(op: string, channels: number, options: NormOptions): Scale {
+  const read = (argument: 'weight' | 'bias') => {
+    if (options[argument] === undefined) return undefined;
+    const values = asFloat(op, argument, options[argument]);
+    if (values.rank !== 1 || values.shape[0] !== channels)
       refuse(op, argument, `${argument} must have shape [${channels}], got ${showShape(values.shape)}`);
-    }
-    return reshape(given, broadcast);
+    return values;
   };
-  const scaled = options.weight === undefined ? x : mul(x, read('weight', options.weight));
-  return options.bias === undefined ? scaled : add(scaled, read('bias', options.bias));
+  return { weight: read('weight'), bias: read('bias') };
 }
 
 function readInput(op: string, x: Tensor, least: number): Tensor {
@@ -49,16 +146,37 @@ function readInput(op: string, x: Tensor, least: number): Tensor {
   return input;
 }
 
-/** Options of {@link batchNorm}. */
-export interface BatchNormOptions extends NormOptions {
-  /** Mean per channel: used when not training, updated when training. */
+/** Running statistics of {@link batchNorm} and {@link instanceNorm}. */
+export interface RunningOptions extends NormOptions {
+  /** Mean per channel; changed by `assign`. */
   readonly runningMean?: Tensor | undefined;
-  /** Variance per channel: used when not training, updated (with the unbiased estimate) when training. */
+  /** Variance per channel; follows the unbiased estimate. */
   readonly runningVar?: Tensor | undefined;
-  /** Take mean and variance from this batch rather than from the running ones. Default false. */
-  readonly training?: boolean | undefined;
   /** running ← (1 − momentum)·running + momentum·batch. Default 0.1. */
   readonly momentum?: number | undefined;
+}
+
+const RUNNING_OPTIONS = ['weight', 'bias', 'eps', 'runningMean', 'runningVar', 'momentum'] as const;
+
+function readRunning(op: string, input: Tensor, options: RunningOptions): Running {
+  const { runningMean, runningVar, momentum = 0.1 } = options;
+  if (!(Number.isFinite(momentum) && momentum >= 0 && momentum <= 1))
+    refuse(op, 'momentum', `momentum must be a number in [0, 1], got ${show(momentum)}`);
+  const channels = input.shape[1];
+  for (const [argument, running] of Object.entries({ runningMean, runningVar })) {
+    if (running === undefined) continue;
+    const { shape, dtype } = asFloat(op, argument, running);
+    if (shape.length !== 1 || shape[0] !== channels)
+      refuse(op, argument, `${argument} must have shape [${channels}], got ${showShape(shape)}`);
+    if (dtype !== input.dtype) refuse(op, argument, `${argument} is ${dtype} but x is ${input.dtype}`);
+  }
+  return { runningMean, runningVar, momentum };
+}
+
+/** Options of {@link batchNorm}. */
+export interface BatchNormOptions extends RunningOptions {
+  /** Go by the mean and variance of this batch, which the running ones then follow; else by those. Default false. */
+  readonly training?: boolean | undefined;
 }
 
 /**
@@ -73,46 +191,32 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 
 function normaliseBatch(x: Tensor, options: BatchNormOptions): Tensor {
   const op = 'batchNorm';
-  checkOptions(op, options, ['weight', 'bias', 'eps', 'runningMean', 'runningVar', 'training', 'momentum']);
+  checkOptions(op, options, [...RUNNING_OPTIONS, 'training']);
   const input = readInput(op, x, 2);
   const eps = readEps(op, options.eps);
-  const { runningMean, runningVar, momentum = 0.1 } = options;
-  if (!(Number.isFinite(momentum) && momentum >= 0 && momentum <= 1)) {
-    refuse(op, 'momentum', `momentum must be a number in [0, 1], got ${show(momentum)}`);
-  }
   const channels = input.shape[1];
-  for (const [argument, running] of Object.entries({ runningMean, runningVar })) {
-    if (running === undefined) continue;
-    const { shape, dtype } = asFloat(op, argument, running);
-    if (shape.length !== 1 || shape[0] !== channels)
-      refuse(op, argument, `${argument} must have shape [${channels}], got ${showShape(shape)}`);
-    if (dtype !== input.dtype) refuse(op, argument, `${argument} is ${dtype} but x is ${input.dtype}`);
-  }
+  const running = readRunning(op, input, options);
   const training = options.training ?? false;
   if (typeof training !== 'boolean')
     refuse(op, 'training', `training must be true or false, got ${show(training)}`);
-  const broadcast = [1, channels, ...input.shape.slice(2).map(() => 1)];
+  const scale = readScale(op, channels, options);
+  sameType(op, { x: input, ...scale });
+  const c = byChannel(input.shape);
   if (!training) {
+    const { runningMean, runningVar } = running;
     if (runningMean === undefined || runningVar === undefined) {
       refuse(op, 'runningMean', 'runningMean and runningVar are required unless training is true');
     }
-    const centred = sub(input, reshape(runningMean, broadcast));
-    return scaleChannels(op, div(centred, sqrt(add(reshape(runningVar, broadcast), eps))), options);
+    const spread = scaleOf(runningVar, eps);
+    const factor = scale.weight === undefined ? spread : mul(spread, scale.weight);
+    return affine(c, input.shape, { values: input, mean: runningMean, factor }, scale.bias);
   }
-  const count = input.size / channels;
+  const count = countOf(c);
   if (count <= 1)
     refuse(op, 'x', `training needs more than 1 value per channel, got shape ${showShape(input.shape)}`);
-  const axis = input.shape.map((_, at) => at).filter((at) => at !== 1);
-  const average = mean(input, { axis, keepDims: true });
-  const centred = sub(input, average);
-  const spread = mean(square(centred), { axis, keepDims: true });
-  noGrad(() => {
-    const follow = (running: Tensor | undefined, batch: Tensor) =>
-      running?.assign(add(mul(running, 1 - momentum), mul(reshape(batch, [channels]), momentum)));
-    follow(runningMean, average.detach());
-    follow(runningVar, mul(spread.detach(), count / (count - 1)));
-  });
-  return scaleChannels(op, div(centred, sqrt(add(spread, eps))), options);
+  const { output, statistics } = normalise(op, input, c, 1, eps, scale);
+  follow(running, statistics, count);
+  return output;
 }
 
 /**
@@ -122,36 +226,62 @@ function normaliseBatch(x: Tensor, options: BatchNormOptions): Tensor {
  * @param groups number of groups; channels must divide by it
  */
 export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
-  return scoped(() => grouped('groupNorm', x, groups, options));
+  const op = 'groupNorm';
+  return scoped(() => {
+    checkOptions(op, options, ['weight', 'bias', 'eps']);
+    return grouped(op, readInput(op, x, 2), groups, options).output;
+  });
 }
 
-/** Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022): mean and variance per picture and channel. */
-export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
-  return scoped(() => grouped('instanceNorm', x, undefined, options));
+/**
+ * Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022): mean and variance per picture and channel. Running
+ * statistics, if given, follow their averages over the batch; to go by them use {@link batchNorm}.
+ *
+ * @param x (N, C, …) with at least one spatial axis
+ */
+export function instanceNorm(x: Tensor, options: RunningOptions = {}): Tensor {
+  const op = 'instanceNorm';
+  return scoped(() => {
+    checkOptions(op, options, RUNNING_OPTIONS);
+    const input = readInput(op, x, 3);
+    const running = readRunning(op, input, options);
+    const { output, statistics } = grouped(op, input, input.shape[1], options);
+    const [n, channels, ...space] = input.shape;
+    if (n > 0) {
+      const average = (values: Tensor) => mean(reshape(values, [n, channels]), 0);
+      const { mean: batchMean, variance, scale } = statistics;
+      const averaged = noGrad(() => ({ mean: average(batchMean), variance: average(variance), scale }));
+      follow(running, averaged, sizeOf(space));
+    }
+    return output;
+  });
 }
 
-function grouped(op: string, x: Tensor, groups: number | undefined, options: NormOptions): Tensor {
-  checkOptions(op, options, ['weight', 'bias', 'eps']);
-  const input = readInput(op, x, op === 'instanceNorm' ? 3 : 2);
+function grouped(
+  op: string,
+  input: Tensor,
+  groups: number,
+  options: NormOptions,
+): { output: Tensor; statistics: Statistics } {
   const eps = readEps(op, options.eps);
-  const channels = input.shape[1];
-  const count = op === 'instanceNorm' ? channels : (groups as number);
-  if (!Number.isInteger(count) || count < 1 || channels % count !== 0) {
+  const [n, channels, ...space] = input.shape;
+  if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0) {
     refuse(
       op,
       'groups',
       `groups must be an integer ≥ 1 that divides channels ${channels}, got ${show(groups)}`,
     );
   }
-  const rows = reshape(input, [input.shape[0], count, sizeOf(input.shape.slice(1)) / count]);
-  return scaleChannels(op, reshape(normaliseLast(rows, 1, eps), input.shape), options);
-}
-
-/** (x − mean) / √(variance + eps) over the last `axes` axes. */
-function normaliseLast(x: Tensor, axes: number, eps: number): Tensor {
-  const over = { axis: Array.from({ length: axes }, (_, i) => x.rank - axes + i), keepDims: true };
-  const centred = sub(x, mean(x, over));
-  return div(centred, sqrt(add(mean(square(centred), over), eps)));
+  const { weight, bias } = readScale(op, channels, options);
+  sameType(op, { x: input, weight, bias });
+  // Each channel of each picture is one of its own; weight and bias are the same for every picture.
+  const repeated = (values: Tensor | undefined) =>
+    values && reshape(expand(reshape(values, [1, channels]), [n, channels]), [n * channels]);
+  const fine = { outer: 1, channels: n * channels, inner: sizeOf(space) };
+  return normalise(op, input, fine, channels / groups, eps, {
+    weight: repeated(weight),
+    bias: repeated(bias),
+  });
 }
 
 /**
@@ -186,7 +316,10 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
     return given;
   };
   return scoped(() => {
-    const normal = normaliseLast(input, last.length, readEps(op, options.eps));
+    const eps = readEps(op, options.eps);
+    const rows = { outer: 1, channels: sizeOf(input.shape.slice(0, -last.length)), inner: sizeOf(last) };
+    const plain: Scale = { weight: undefined, bias: undefined };
+    const { output: normal } = normalise(op, input, rows, 1, eps, plain);
     const scaled = options.weight === undefined ? normal : mul(normal, read('weight', options.weight));
     return options.bias === undefined ? scaled : add(scaled, read('bias', options.bias));
   });
