@@ -12,6 +12,7 @@ const floors = [
   ['tensor'],
   ['backend'],
   ['kernels/reference', 'kernels/wasm', 'kernels/webgpu'],
+  ['operations'],
   ['backends'],
   ['autograd'],
   ['ops'],
@@ -29,6 +30,7 @@ const families = [
   'elementwise',
   'activation',
   'reduce',
+  'channels',
   'matmul',
   'softmax',
   'window',
@@ -88,9 +90,9 @@ module.exports = {
       to: { path: `${src}ops/`, pathNot: [place(`${src}ops/`, ...families, 'index'), tests] },
     },
     {
-      name: 'only-backends-imports-kernels',
+      name: 'only-operations-and-backends-import-kernels',
       severity: 'error',
-      from: { path: src, pathNot: [`${src}kernels/`, place(src, 'backends'), tests] },
+      from: { path: src, pathNot: [`${src}kernels/`, place(src, 'operations', 'backends'), tests] },
       to: { path: `${src}kernels/` },
     },
     {

@@ -8,6 +8,7 @@ import { clipGradNorm, clipGradValue, SGD } from 'deconv/optim';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { currentBackend } from '../packages/deconv/src/backends.js';
 import { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
+import { unary } from '../packages/deconv/src/operations.js';
 import { type Storage, scoped } from '../packages/deconv/src/tensor.js';
 import { DIFFERENTIABLE, type Float64Map } from './support/differentiable.js';
 import { normal } from './support/geometry.js';
@@ -228,7 +229,7 @@ describe('values that were let go', () => {
     storage.release?.();
     expect(() => storage.host()).toThrow('deconv: internal error: values are used that were released');
     const square = { fn: 'square', order: 0, parameters: [] } as const;
-    expect(() => backend().run('unary', [storage], square)).toThrow('internal error');
+    expect(() => backend().run(unary, [storage], square)).toThrow('internal error');
   });
 
   it('go when an operation made of others fails in the middle', () => {

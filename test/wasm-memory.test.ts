@@ -12,7 +12,7 @@ import { Heap } from '../packages/deconv/src/kernels/wasm/heap.js';
 import type { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
 import { Residency, WasmStorage } from '../packages/deconv/src/kernels/wasm/storage.js';
 import { HostStorage, type Storage } from '../packages/deconv/src/tensor.js';
-import { openWasm } from './support/wasm.js';
+import { openWasm, operationOf } from './support/wasm.js';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -25,10 +25,10 @@ beforeEach(() => {
 const filled = (length: number, value: number) => backend.upload(new Float32Array(length).fill(value));
 const add = (a: Storage, b: Storage) => {
   const shape = [a.length];
-  return backend.run('binary', [a, b], { fn: 'add', aShape: shape, bShape: shape, shape });
+  return backend.run(operationOf('binary'), [a, b], { fn: 'add', aShape: shape, bShape: shape, shape });
 };
 const conv = (x: Storage, w: Storage, geometry: ConvGeometry, bias?: Storage) =>
-  backend.run('conv.forward', bias ? [x, w, bias] : [x, w], {
+  backend.run(operationOf('conv.forward'), bias ? [x, w, bias] : [x, w], {
     geometry,
     bias: bias !== undefined,
     average: false,
@@ -200,12 +200,12 @@ describe('values from elsewhere', () => {
   it('may come from ordinary arrays and from other engines, one of them closed', () => {
     const other = openWasm();
     const there = other.upload(new Float32Array(30_000).fill(4));
-    const result = other.run('unary', [there], { fn: 'square', order: 0, parameters: [] });
+    const result = other.run(operationOf('unary'), [there], { fn: 'square', order: 0, parameters: [] });
     other.close();
     const host = new HostStorage(new Float32Array(30_000).fill(1));
     expect(add(result, host).host()[29_999]).toBe(17);
     expect(add(there, filled(30_000, 2)).host()[29_999]).toBe(6);
-    const reduced = backend.run('reduce', [result], { fn: 'sum', shape: [30_000], axes: [0] });
+    const reduced = backend.run(operationOf('reduce'), [result], { fn: 'sum', shape: [30_000], axes: [0] });
     expect(reduced.host()[0]).toBe(480_000);
   });
 });
@@ -230,7 +230,7 @@ describe('shapes too large for linear memory', () => {
     // (2²⁰ − 1)·4096 + 3 outputs: 16 GiB.
     const g = convGeometry([1, 1, (2 ** 20 - 1) * 4096 + 3], [1, 1, 3], { stride: 4096 });
     const error = refusal(() =>
-      backend.run('conv.inputGrad', [x, w], { geometry: g, bias: false, average: false }),
+      backend.run(operationOf('conv.inputGrad'), [x, w], { geometry: g, bias: false, average: false }),
     );
     expect(error.message).toBe(
       'transposed convolution: [1, 1, 1048576] and [1, 1, 3] to [1, 1, 4294963203] take 16.00 GiB, work space aside; linear memory holds 4.00 GiB — compute it in parts: fewer pictures at once, or large ones in tiles',

@@ -7,13 +7,13 @@ import type { Backend, OpName, OpTable } from '../../packages/deconv/src/backend
 import { reference } from '../../packages/deconv/src/kernels/reference/index.js';
 import { WasmBackend } from '../../packages/deconv/src/kernels/wasm/index.js';
 import type { TypedArray } from '../../packages/deconv/src/tensor.js';
-import { TILES, uniform } from './wasm.js';
+import { operationOf, TILES, uniform } from './wasm.js';
 
 const nothing: Backend = {
   name: 'nothing',
   synchronous: true,
   upload: () => expect.fail('uploaded to the reference'),
-  run: (op) => expect.fail(`${op} was left to the reference`),
+  run: ({ name }) => expect.fail(`${name} was left to the reference`),
 };
 
 /** The backend without a reference to fall back on; one for all tests, so that memory is used again. */
@@ -31,7 +31,7 @@ export function runOn<K extends OpName>(
 ): TypedArray {
   return backend
     .run(
-      op,
+      operationOf(op),
       inputs.map((values) => backend.upload(values.slice())),
       attributes,
     )

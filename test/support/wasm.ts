@@ -2,15 +2,26 @@
  * wasm: opens the WebAssembly backend with a given register tile, and draws convolutions whose sizes lie around the
  * edges of that tile: one more and one less than its multiples, 1, kernels longer than the input, depthwise groups.
  */
-import type { Activation } from '../../packages/deconv/src/backend.js';
+import { expect } from 'vitest';
+import type { Activation, OpName } from '../../packages/deconv/src/backend.js';
 import type { ConvGeometry } from '../../packages/deconv/src/geometry/conv.js';
 import { convGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../packages/deconv/src/geometry/conv.js';
 import { reference } from '../../packages/deconv/src/kernels/reference/index.js';
 import { WasmBackend } from '../../packages/deconv/src/kernels/wasm/index.js';
+import type { WasmOperation } from '../../packages/deconv/src/kernels/wasm/loops/ground.js';
 import type { Tile } from '../../packages/deconv/src/kernels/wasm/microkernels.js';
+import * as operations from '../../packages/deconv/src/operations.js';
 import { sizeOf } from '../../packages/deconv/src/shape.js';
 
 export { reference };
+
+/** The operation of this name, with its kernels. */
+export function operationOf<K extends OpName>(name: K): WasmOperation<K> {
+  const all: readonly unknown[] = Object.values(operations);
+  const isIt = (operation: unknown): operation is WasmOperation<K> =>
+    (operation as { readonly name: string }).name === name;
+  return all.find(isIt) ?? expect.fail(`there is no operation ${name}`);
+}
 
 /** The three kernels. */
 export const KERNELS = ['conv.forward', 'conv.inputGrad', 'conv.weightGrad'] as const;
@@ -132,5 +143,5 @@ export function runKernel(
     activation: average || kernel === 'conv.weightGrad' ? undefined : activation,
   };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
-  return backend.run(kernel, storages, attributes).host() as Float32Array;
+  return backend.run(operationOf(kernel), storages, attributes).host() as Float32Array;
 }

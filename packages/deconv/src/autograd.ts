@@ -9,9 +9,10 @@
  * Nodes refer to nodes, not to tensors, and hold the values that their vjp reads, whatever becomes of the tensors. A graph
  * is let go as it is walked (unless `retainGraph`), and each gradient as soon as it has been passed on.
  */
-import type { OpName, OpTable } from './backend.js';
+import type { Operation, OpName, OpTable } from './backend.js';
 import { currentBackend } from './backends.js';
 import { checkOptions, refuse, show } from './errors.js';
+import { binary, cast } from './operations.js';
 import { type Shape, sameShape, showShape } from './shape.js';
 import {
   allocate,
@@ -66,13 +67,13 @@ export function noGrad<T>(body: () => T): T {
 
 /** Runs one backend operation on the tensors' values; the result is not recorded. */
 export function run<K extends OpName>(
-  op: K,
+  operation: Operation<K>,
   inputs: readonly Tensor[],
   attributes: OpTable[K],
   shape: Shape,
 ): Tensor {
   const storages = inputs.map((input) => input.storage);
-  return new Tensor(currentBackend().run(op, storages, attributes), shape);
+  return new Tensor(currentBackend().run(operation, storages, attributes), shape);
 }
 
 /**
@@ -119,7 +120,7 @@ function forget(node: GradNode): void {
 /** a + b of equal shapes: how gradients that arrive by several ways are joined. */
 function accumulate(a: Tensor, b: Tensor): Tensor {
   const attributes = { fn: 'add', aShape: a.shape, bShape: b.shape, shape: a.shape } as const;
-  return record('accumulate', run('binary', [a, b], attributes, a.shape), [a, b], (g) => [g, g], []);
+  return record('accumulate', run(binary, [a, b], attributes, a.shape), [a, b], (g) => [g, g], []);
 }
 
 /** Nodes reachable from `root`, each before all nodes it feeds from; without recursion, graphs may be deep. */
@@ -239,7 +240,7 @@ function own(gradient: Tensor, taken: Set<Storage>, createGraph: boolean): Tenso
     taken.add(x.storage);
     return x;
   }
-  const copy = record('copy', run('cast', [x], { dtype: x.dtype }, x.shape), [x], (g) => [g], []);
+  const copy = record('copy', run(cast, [x], { dtype: x.dtype }, x.shape), [x], (g) => [g], []);
   x.letGo();
   return copy;
 }

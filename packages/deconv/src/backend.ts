@@ -1,7 +1,7 @@
 /**
- * backend: what an engine must be able to do, and nothing else. An operation is a name, its input storages and its
- * attributes; it returns the storage of its one output. All checking is done above, all sizes are in the attributes:
- * a backend trusts what it is given.
+ * backend: what an engine must be able to do, and nothing else. An operation comes with its definition, its input storages
+ * and its attributes; it returns the storage of its one output. All checking is done above, all sizes are in the
+ * attributes: a backend trusts what it is given.
  *
  * The set is small because it is closed under differentiation: next to each linear operation stands its adjoint
  * (`conv.forward` and `conv.inputGrad`, `strided.read` and `strided.write`, `axis.map` either way round, `fold` and
@@ -39,8 +39,8 @@ export type UnaryName =
 export type BinaryName =
   | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'equal' | 'greater' | 'greaterEqual'; // biome-ignore format: a word list
 
-/** Reductions over whole axes. `argMax` gives int32 positions along a single axis. */
-export type ReduceName = 'sum' | 'max' | 'min' | 'argMax';
+/** Reductions over whole axes. */
+export type ReduceName = 'sum' | 'max' | 'min';
 
 /**
  * A view of a row-major array: element (i₀, i₁, …) lies at offset + Σ iₐ·strideₐ. Strides may be 0 (a repeated axis)
@@ -65,6 +65,13 @@ export interface AxisMap {
   readonly weight: Float64Array;
 }
 
+/** An array seen as (outer, channels, inner), row-major: how normalisations see it. */
+export interface Channels {
+  readonly outer: number;
+  readonly channels: number;
+  readonly inner: number;
+}
+
 /** Attributes of each operation, by name. */
 export interface OpTable {
   /** (x, w, bias?) → y */
@@ -81,6 +88,8 @@ export interface OpTable {
   select: Record<never, never>;
   /** (x) → reduced over `axes` of `shape` */
   reduce: { readonly fn: ReduceName; readonly shape: Shape; readonly axes: readonly number[] };
+  /** (x) → int32 position of the largest element along an axis of `shape` */
+  argMax: { readonly shape: Shape; readonly axis: number };
   /** (x) → the elements of the view, row-major */
   'strided.read': StridedView;
   /** (x) → an array of `length` filled with `fill`, into whose view x is added, or set */
@@ -109,6 +118,10 @@ export interface OpTable {
   };
   /** (x) of shape (outer, axis, inner) → softmax along the axis, or its logarithm */
   softmax: { readonly outer: number; readonly length: number; readonly inner: number; readonly log: boolean };
+  /** (x, m, f, t[, y, n, g]) → (x − m)·f + t [+ (y − n)·g], all but x and y one number per channel */
+  'channel.affine': Channels;
+  /** (x, m, y, n) → Σ (x − m)·(y − n) of each channel, m and n one number per channel */
+  'channel.dot': Channels;
   /** (x) → int32 position of each window's maximum in its channel's input plane */
   'pool.argMax': WindowGeometry;
   /** (x, indices) → x[index], plane by plane */
@@ -135,6 +148,24 @@ export interface OpTable {
 /** Name of an operation. */
 export type OpName = keyof OpTable;
 
+/** An operation in plain loops: the values of its inputs → those of its output, to be rounded to the number type. */
+export type Definition<K extends OpName> = (
+  inputs: readonly ArrayLike<number>[],
+  attributes: OpTable[K],
+) => ArrayLike<number>;
+
+/**
+ * An operation with its kernels. An engine chooses its own if there is one and it takes these inputs, and the definition
+ * else; what it has of its own stands in further properties, under its name (see operations.ts).
+ */
+export interface Operation<K extends OpName> {
+  readonly name: K;
+  /** The last candidate of every engine. */
+  readonly reference: Definition<K>;
+  /** Number type of the output. Default: that of the first input. */
+  readonly type?: (inputs: readonly Storage[], attributes: OpTable[K]) => DType;
+}
+
 /** An engine that runs operations. */
 export interface Backend {
   readonly name: string;
@@ -143,5 +174,5 @@ export interface Backend {
   /** Takes values over; the caller must not use the array afterwards. */
   upload(values: TypedArray): Storage;
   /** Runs one operation. Inputs may come from another backend. */
-  run<K extends OpName>(op: K, inputs: readonly Storage[], attributes: OpTable[K]): Storage;
+  run<K extends OpName>(operation: Operation<K>, inputs: readonly Storage[], attributes: OpTable[K]): Storage;
 }

@@ -24,6 +24,7 @@ import {
   yShapeOf,
 } from '../geometry/conv.js';
 import { coveragePlane } from '../geometry/coverage.js';
+import * as operation from '../operations.js';
 import { showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
 import { type ActivationOption, applyActivation, readActivation, throughActivation } from './activation.js';
@@ -61,7 +62,7 @@ function forward(
 ): Tensor {
   const inputs = bias === undefined ? [x, w] : [x, w, bias];
   const attributes = { geometry: g, bias: bias !== undefined, average: false, activation };
-  const output = run('conv.forward', inputs, attributes, yShapeOf(g));
+  const output = run(operation.convForward, inputs, attributes, yShapeOf(g));
   const vjp = (gradOutput: Tensor, y: Tensor) => {
     const gradY = activation === undefined ? gradOutput : throughActivation(gradOutput, y, activation);
     return [
@@ -84,7 +85,7 @@ function inputGrad(
 ): Tensor {
   const inputs = bias === undefined ? [y, w] : [y, w, bias];
   const attributes = { geometry: g, bias: bias !== undefined, average, activation };
-  const output = run('conv.inputGrad', inputs, attributes, xShapeOf(g));
+  const output = run(operation.convInputGrad, inputs, attributes, xShapeOf(g));
   const vjp = (gradOutput: Tensor, x: Tensor) => {
     const gradX = activation === undefined ? gradOutput : throughActivation(gradOutput, x, activation);
     // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
@@ -100,7 +101,7 @@ function inputGrad(
 
 function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor {
   const output = run(
-    'conv.weightGrad',
+    operation.convWeightGrad,
     [x, y],
     { geometry: g, bias: false, average: false },
     weightShapeOf(g),

@@ -7,6 +7,7 @@
 import { record, run } from '../autograd.js';
 import type { BinaryName, UnaryName } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
+import * as operation from '../operations.js';
 import { broadcastShapes, sameShape } from '../shape.js';
 import { type DType, scoped, type Tensor } from '../tensor.js';
 import { asFloat, asTensor, scalar } from './input.js';
@@ -43,7 +44,7 @@ function binary(
     return scoped(() => binary(fn, cast(a, 'float64'), cast(b, 'float64'), gradients, reads));
   }
   const shape = broadcastShapes(fn, a.shape, b.shape);
-  const output = run('binary', [a, b], { fn, aShape: a.shape, bShape: b.shape, shape }, shape);
+  const output = run(operation.binary, [a, b], { fn, aShape: a.shape, bShape: b.shape, shape }, shape);
   if (gradients === undefined) return output;
   const vjp = (g: Tensor, out: Tensor) => {
     const [ga, gb] = gradients(g, a, b, out);
@@ -150,7 +151,7 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
       pe.requiresGrad ? where(ce, g, 0) : null,
       qe.requiresGrad ? where(ce, 0, g) : null,
     ];
-    return record(op, run('select', [ce, pe, qe], {}, shape), [pe, qe], vjp, [ce]);
+    return record(op, run(operation.select, [ce, pe, qe], {}, shape), [pe, qe], vjp, [ce]);
   });
 }
 
@@ -161,7 +162,7 @@ function unary(op: string, fn: UnaryName, x: Tensor, parameters: readonly number
   }
   if (order > 2)
     refuse(op, 'createGraph', `${op} has derivatives up to the second, order ${order} was asked for`);
-  const output = run('unary', [input], { fn, order, parameters }, input.shape);
+  const output = run(operation.unary, [input], { fn, order, parameters }, input.shape);
   const vjp = (g: Tensor) => [mul(g, unary(op, fn, input, parameters, order + 1))];
   return record(op, output, [input], vjp, [input]);
 }

@@ -5,6 +5,7 @@
 import { record, run } from '../autograd.js';
 import type { AxisMap, StridedView } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
+import * as operation from '../operations.js';
 import {
   checkShape,
   normaliseAxes,
@@ -21,7 +22,7 @@ import { asTensor } from './input.js';
 
 /** The elements of a view of x, in the view's shape. Gradient: the view written into zeros. */
 function readView(name: string, x: Tensor, view: StridedView): Tensor {
-  const output = run('strided.read', [x], view, view.shape);
+  const output = run(operation.stridedRead, [x], view, view.shape);
   return record(name, output, [x], (g) => [writeView(name, g, view, x.shape, 'add', 0)], []);
 }
 
@@ -34,7 +35,7 @@ function writeView(
   mode: 'add' | 'set',
   fill: number,
 ): Tensor {
-  const output = run('strided.write', [x], { ...view, length: sizeOf(shape), mode, fill }, shape);
+  const output = run(operation.stridedWrite, [x], { ...view, length: sizeOf(shape), mode, fill }, shape);
   return record(name, output, [x], (g) => [readView(name, g, view)], []);
 }
 
@@ -348,7 +349,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
       return slice(g, { start: at(from), end: at(start) });
     });
   };
-  return record(op, run('concat', inputs, attributes, shape), inputs, parts, []);
+  return record(op, run(operation.concat, inputs, attributes, shape), inputs, parts, []);
 }
 
 /** A sparse matrix applied along one axis; its gradient is the transposed matrix. Used by {@link take} and resampling. */
@@ -357,7 +358,7 @@ export function mapAxis(name: string, x: Tensor, axis: number, map: AxisMap, tra
   const inner = sizeOf(x.shape.slice(axis + 1));
   const length = transposed ? map.inLength : map.outLength;
   const shape = x.shape.map((n, at) => (at === axis ? length : n));
-  const output = run('axis.map', [x], { outer, inner, map, transposed }, shape);
+  const output = run(operation.axisMap, [x], { outer, inner, map, transposed }, shape);
   return record(name, output, [x], (g) => [mapAxis(name, g, axis, map, !transposed)], []);
 }
 
@@ -395,7 +396,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   const input = asTensor('cast', 'x', x);
   checkName('cast', 'dtype', dtype, DTYPES);
   if (input.dtype === dtype) return input.share();
-  const output = run('cast', [input], { dtype }, input.shape);
+  const output = run(operation.cast, [input], { dtype }, input.shape);
   if (dtype !== 'float32' && dtype !== 'float64') return output;
   return record('cast', output, [input], (g) => [cast(g, input.dtype)], []);
 }

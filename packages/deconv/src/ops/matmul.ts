@@ -1,6 +1,7 @@
 /** matmul: matrix products, batched and broadcast. */
 import { record, run } from '../autograd.js';
 import { refuse } from '../errors.js';
+import * as operation from '../operations.js';
 import { broadcastShapes, type Shape, showShape, sizeOf } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
 import { asFloat, sameType } from './input.js';
@@ -10,7 +11,7 @@ import { expand, reshape } from './layout.js';
 function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
   const [batch, m, k] = transposeA ? [a.shape[0], a.shape[2], a.shape[1]] : a.shape;
   const n = transposeB ? b.shape[1] : b.shape[2];
-  const output = run('matmul', [a, b], { batch, m, n, k, transposeA, transposeB }, [batch, m, n]);
+  const output = run(operation.matmul, [a, b], { batch, m, n, k, transposeA, transposeB }, [batch, m, n]);
   // c = A·B with A = a or aᵀ, B = b or bᵀ: dA = g·Bᵀ and dB = Aᵀ·g, each transposed again for a flagged operand.
   const vjp = (g: Tensor) => [
     !a.requiresGrad ? null : transposeA ? product(b, g, transposeB, true) : product(g, b, false, !transposeB),

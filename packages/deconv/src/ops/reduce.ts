@@ -1,7 +1,7 @@
 /** reduce: sums, means, extrema and variances over axes. */
 import { record, run } from '../autograd.js';
-import type { ReduceName } from '../backend.js';
 import { checkOptions, refuse, show } from '../errors.js';
+import * as operation from '../operations.js';
 import { normaliseAxes, normaliseAxis, type PerAxis } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
 import { div, equal, mul, square, sub } from './elementwise.js';
@@ -58,7 +58,7 @@ function read(op: string, x: Tensor, options: ReduceOptions | PerAxis | undefine
 export function sum(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
   const { input, axes, kept, shape } = read('sum', x, options);
   return scoped(() => {
-    const output = run('reduce', [input], { fn: 'sum', shape: input.shape, axes }, kept);
+    const output = run(operation.reduce, [input], { fn: 'sum', shape: input.shape, axes }, kept);
     return reshape(
       record('sum', output, [input], (g) => [expand(g, input.shape)], []),
       shape,
@@ -96,11 +96,11 @@ function extremum(fn: 'max' | 'min', x: Tensor, options: ReduceOptions | PerAxis
   const { input, axes, kept, shape, count } = read(fn, x, options);
   if (count === 0) refuse(fn, 'x', `${fn} of no elements has no value`);
   return scoped(() => {
-    const output = run('reduce', [input], { fn, shape: input.shape, axes }, kept);
+    const output = run(operation.reduce, [input], { fn, shape: input.shape, axes }, kept);
     const recorded = record(fn, output, [input], (g) => {
       // Equals share the gradient evenly.
       const chosen = equal(input, expand(output, input.shape));
-      const ties = run('reduce', [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
+      const ties = run(operation.reduce, [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
       return [mul(expand(div(g, ties), input.shape), chosen)];
     });
     return reshape(recorded, shape);
@@ -123,9 +123,8 @@ export function argMax(x: Tensor, axis = -1): Tensor {
   const along = normaliseAxis('argMax', axis, input.rank);
   if (input.shape[along] === 0) refuse('argMax', 'x', 'argMax of no elements has no value');
   const kept = input.shape.map((length, at) => (at === along ? 1 : length));
-  const fn: ReduceName = 'argMax';
   return scoped(() => {
-    const output = run('reduce', [input], { fn, shape: input.shape, axes: [along] }, kept);
+    const output = run(operation.argMax, [input], { shape: input.shape, axis: along }, kept);
     return reshape(
       output,
       input.shape.filter((_, at) => at !== along),

@@ -1,5 +1,6 @@
 /** softmax: probabilities along an axis, and their logarithm, without overflow. */
 import { record, run } from '../autograd.js';
+import * as operation from '../operations.js';
 import { normaliseAxis, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { mul, sub } from './elementwise.js';
@@ -20,7 +21,7 @@ function along(
     inner: sizeOf(input.shape.slice(at + 1)),
     log,
   };
-  return { input, output: run('softmax', [input], attributes, input.shape), at };
+  return { input, output: run(operation.softmax, [input], attributes, input.shape), at };
 }
 
 /**

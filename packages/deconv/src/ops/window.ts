@@ -10,6 +10,7 @@ import { record, run } from '../autograd.js';
 import { checkOptions, refuse, show } from '../errors.js';
 import { kernelExtent } from '../geometry/axis.js';
 import { type WindowGeometry, type WindowOptions, windowGeometry } from '../geometry/window.js';
+import * as operation from '../operations.js';
 import { type PerAxis, perAxis, sameShape, showShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { asFloat, asTensor } from './input.js';
@@ -20,7 +21,7 @@ const POOL_OPTIONS = ['kernelSize', 'stride', 'padding', 'dilation', 'ceilMode']
 function gather(name: string, x: Tensor, indices: Tensor, space: readonly number[]): Tensor {
   const shape = [...x.shape.slice(0, 2), ...space];
   const attributes = { planes: x.shape[0] * x.shape[1], from: sizeOf(x.shape.slice(2)), to: sizeOf(space) };
-  const output = run('plane.gather', [x, indices], attributes, shape);
+  const output = run(operation.planeGather, [x, indices], attributes, shape);
   const places = indices.snapshot();
   return record(name, output, [x], (g) => [scatter(name, g, places, x.shape.slice(2), 'add')], [places]);
 }
@@ -40,7 +41,7 @@ function scatter(
     to: sizeOf(space),
     mode,
   };
-  const output = run('plane.scatter', [x, indices], attributes, shape);
+  const output = run(operation.planeScatter, [x, indices], attributes, shape);
   const places = indices.snapshot();
   return record(name, output, [x], (g) => [gather(name, g, places, x.shape.slice(2))], [places]);
 }
@@ -91,7 +92,7 @@ function maxPool(op: string, rank: number, x: Tensor, options: WindowOptions): M
   const w = windowGeometry(op, input.shape, options, rank, 'kernelSize');
   checkPoolPadding(op, w);
   checkWindowsSee(op, w);
-  const indices = run('pool.argMax', [input], w, [w.batch, w.channels, ...w.outputSize]);
+  const indices = run(operation.poolArgMax, [input], w, [w.batch, w.channels, ...w.outputSize]);
   return { output: gather(op, input, indices, w.outputSize), indices };
 }
 
@@ -228,7 +229,7 @@ function averagePool(
   attributes: { window: WindowGeometry; countIncludePad: boolean },
 ): Tensor {
   const { window: w } = attributes;
-  const output = run('pool.average', [x], attributes, [w.batch, w.channels, ...w.outputSize]);
+  const output = run(operation.poolAverage, [x], attributes, [w.batch, w.channels, ...w.outputSize]);
   return record(op, output, [x], (g) => [averagePoolGrad(op, g, attributes)], []);
 }
 
@@ -238,7 +239,7 @@ function averagePoolGrad(
   attributes: { window: WindowGeometry; countIncludePad: boolean },
 ): Tensor {
   const { window: w } = attributes;
-  const output = run('pool.averageGrad', [y], attributes, [w.batch, w.channels, ...w.inputSize]);
+  const output = run(operation.poolAverageGrad, [y], attributes, [w.batch, w.channels, ...w.inputSize]);
   return record(op, output, [y], (g) => [averagePool(op, g, attributes)], []);
 }
 
@@ -285,12 +286,16 @@ export type UnfoldOptions = Omit<WindowOptions, 'ceilMode'>;
 const FOLD_OPTIONS = ['kernelSize', 'stride', 'padding', 'dilation'] as const;
 
 function unfoldWindows(x: Tensor, w: WindowGeometry): Tensor {
-  const output = run('unfold', [x], w, [w.batch, w.channels * sizeOf(w.kernelSize), sizeOf(w.outputSize)]);
+  const output = run(operation.unfold, [x], w, [
+    w.batch,
+    w.channels * sizeOf(w.kernelSize),
+    sizeOf(w.outputSize),
+  ]);
   return record('unfold', output, [x], (g) => [foldWindows(g, w)], []);
 }
 
 function foldWindows(columns: Tensor, w: WindowGeometry): Tensor {
-  const output = run('fold', [columns], w, [w.batch, w.channels, ...w.inputSize]);
+  const output = run(operation.fold, [columns], w, [w.batch, w.channels, ...w.inputSize]);
   return record('fold', output, [columns], (g) => [unfoldWindows(g, w)], []);
 }
 

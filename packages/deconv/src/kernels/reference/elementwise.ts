@@ -83,21 +83,28 @@ export function select([condition, a, b]: readonly Values[]): Float64Array {
 export function reduce([x]: readonly Values[], { fn, shape, axes }: OpTable['reduce']): Float64Array {
   const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
   const out = new Float64Array(sizeOf(kept));
-  const best = new Float64Array(fn === 'argMax' ? out.length : 0);
-  out.fill({ sum: 0, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY, argMax: 0 }[fn]);
-  best.fill(Number.NEGATIVE_INFINITY);
-  const stride = fn === 'argMax' ? stridesOf(shape)[axes[0]] : 1;
-  const length = fn === 'argMax' ? shape[axes[0]] : 1;
+  out.fill({ sum: 0, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY }[fn]);
+  let i = 0;
+  eachInView(shape, broadcastStrides(kept, shape), 0, (at) => {
+    const value = x[i++];
+    if (fn === 'sum') out[at] += value;
+    else out[at] = Math[fn](out[at], value);
+  });
+  return out;
+}
+
+/** (x) → position of the largest element along the axis: the first of equals; a NaN is larger than everything, as in NumPy. */
+export function argMax([x]: readonly Values[], { shape, axis }: OpTable['argMax']): Float64Array {
+  const kept = shape.map((length, at) => (at === axis ? 1 : length));
+  const out = new Float64Array(sizeOf(kept));
+  const best = new Float64Array(out.length).fill(Number.NEGATIVE_INFINITY);
+  const stride = stridesOf(shape)[axis];
   let i = 0;
   eachInView(shape, broadcastStrides(kept, shape), 0, (at) => {
     const value = x[i];
-    if (fn === 'sum') out[at] += value;
-    else if (fn === 'max') out[at] = Math.max(out[at], value);
-    else if (fn === 'min') out[at] = Math.min(out[at], value);
-    // The first of equals wins; a NaN counts as larger than everything, as in NumPy.
-    else if (value > best[at] || (Number.isNaN(value) && !Number.isNaN(best[at]))) {
+    if (value > best[at] || (Number.isNaN(value) && !Number.isNaN(best[at]))) {
       best[at] = value;
-      out[at] = Math.floor(i / stride) % length;
+      out[at] = Math.floor(i / stride) % shape[axis];
     }
     i++;
   });

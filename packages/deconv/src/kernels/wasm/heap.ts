@@ -26,6 +26,11 @@ export class OutOfMemory extends Error {
   override readonly name = 'OutOfMemory';
 }
 
+/** Linear memory is full, or the host has no more for an array. */
+export const isShortage = (error: unknown): boolean =>
+  error instanceof OutOfMemory ||
+  (error instanceof RangeError && /allocation failed|array length/i.test(error.message));
+
 /** A linear memory and its blocks. */
 export class Heap {
   readonly memory: LinearMemory;

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { alone, expectSame, runOn, values, wild } from '../../../../../../test/support/loops.js';
 import type { BinaryName, UnaryName } from '../../../backend.js';
+import { cast } from '../../../operations.js';
 import { broadcastShapes, sizeOf } from '../../../shape.js';
 
 /** Parameters, and how far a value may be off: relative to itself, or to `scale` where terms cancel. */
@@ -176,7 +177,7 @@ describe('select and cast', () => {
 
   it('copies: the result does not change with what was cast', () => {
     const x = alone.upload(Float32Array.of(1, 2, 3));
-    const y = alone.run('cast', [x], { dtype: 'float32' });
+    const y = alone.run(cast, [x], { dtype: 'float32' });
     (x.host() as Float32Array)[0] = 9;
     expect(Array.from(y.host())).toEqual([1, 2, 3]);
   });

@@ -2,6 +2,7 @@
  * ground: what every loop stands on: addresses of operands, room for results, and the kernels. Addresses hold until the
  * operation is over; views of the memory are to be taken only after the last of them, since memory may grow on the way.
  */
+import type { Operation, OpName, OpTable } from '../../../backend.js';
 import type { DType, Storage } from '../../../tensor.js';
 import type { Engine } from '../engine.js';
 import type { Residency, WasmStorage } from '../storage.js';
@@ -51,3 +52,21 @@ export type Loop<Attributes> = (
   inputs: readonly Storage[],
   attributes: Attributes,
 ) => Storage | undefined;
+
+/** An operation and its loop, if it has one. */
+export interface WasmOperation<K extends OpName> extends Operation<K> {
+  readonly wasm?: Loop<OpTable[K]>;
+  /** Number types of the inputs that the loop takes. Default: float32 all. */
+  readonly takes?: readonly DType[];
+}
+
+/** Runs an operation's loop, if it has one and the inputs are of the types it takes. */
+export function runLoop<K extends OpName>(
+  ground: Ground,
+  { wasm, takes }: WasmOperation<K>,
+  inputs: readonly Storage[],
+  attributes: OpTable[K],
+): Storage | undefined {
+  const fits = inputs.every(({ dtype }, i) => dtype === (takes?.[i] ?? 'float32'));
+  return fits ? wasm?.(ground, inputs, attributes) : undefined;
+}

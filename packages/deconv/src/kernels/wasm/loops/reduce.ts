@@ -75,23 +75,24 @@ export function extremeInto(
 /** (x) → reduced over the named axes. */
 export const reduce: Loop<OpTable['reduce']> = (ground, [x], { fn, shape, axes }) => {
   const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
-  const length = sizeOf(kept);
   const from = ground.at(x);
-  if (fn === 'argMax') {
-    const { storage, at } = ground.result(length, 'int32');
-    const [axis] = axes;
-    const inner = sizeOf(shape.slice(axis + 1));
-    argMax(ground.floats(from, x.length), ground.integers(at, length), shape[axis], inner);
-    return storage;
-  }
-  const { storage, at } = ground.result(length);
+  const { storage, at } = ground.result(sizeOf(kept));
   if (fn === 'sum') sumInto(ground, from, shape, kept, at);
   else extremeInto(ground, fn, from, shape, kept, at);
   return storage;
 };
 
-/** Position of the largest value along the middle axis: the first of equals, a NaN before all. */
-function argMax(x: Float32Array, out: Int32Array, length: number, inner: number): void {
+/** (x) → position of the largest value along the axis: the first of equals, a NaN before all. */
+export const argMax: Loop<OpTable['argMax']> = (ground, [x], { shape, axis }) => {
+  const from = ground.at(x);
+  const length = shape[axis];
+  const inner = sizeOf(shape.slice(axis + 1));
+  const { storage, at } = ground.result(sizeOf(shape.slice(0, axis)) * inner, 'int32');
+  findLargest(ground.floats(from, x.length), ground.integers(at, storage.length), length, inner);
+  return storage;
+};
+
+function findLargest(x: Float32Array, out: Int32Array, length: number, inner: number): void {
   out.fill(0);
   if (inner === 1) {
     for (let to = 0, at = 0; to < out.length; to++, at += length) {

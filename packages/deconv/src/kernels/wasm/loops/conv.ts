@@ -1,0 +1,120 @@
+/**
+ * The convolutions by generated kernels: geometry → problem → plan, made once per shape and kept → run with the addresses of
+ * the call. What does not fit into linear memory is refused by its sizes: by the reference it would take for ever.
+ */
+import type { ConvAttributes } from '../../../backend.js';
+import { refuse } from '../../../errors.js';
+import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
+import { coveragePlane } from '../../../geometry/coverage.js';
+import { showShape, sizeOf } from '../../../shape.js';
+import type { Storage } from '../../../tensor.js';
+import { planDense } from '../dense-plan.js';
+import { isShortage } from '../heap.js';
+import { forwardProblem, inputGradProblem } from '../problem.js';
+import { planWeight } from '../weight-plan.js';
+import type { Ground, Loop } from './ground.js';
+
+type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
+
+function keyOf(op: ConvName, { geometry, bias, average, activation }: ConvAttributes): string {
+  const f = activation === undefined ? '' : `${activation.fn}${activation.parameters}`;
+  const { batch, groups, xChannels, yChannels, xSize, ySize, kernelSize, stride, dilation, padBefore } =
+    geometry;
+  return `${op}|${batch},${groups},${xChannels},${yChannels}|${xSize}|${ySize}|${kernelSize}|${stride}|${dilation}|${padBefore}|${bias}${average}${f}`;
+}
+
+/** What each operation is called in a complaint, and which of x, w and y are its two inputs and its output. */
+const LAYOUTS: Readonly<Record<ConvName, readonly [name: string, order: readonly number[]]>> = {
+  'conv.forward': ['convolution', [0, 1, 2]],
+  'conv.inputGrad': ['transposed convolution', [2, 1, 0]],
+  'conv.weightGrad': ['weight gradient', [0, 2, 1]],
+};
+
+/** Bytes of x, w and y together. */
+const convBytes = (g: ConvGeometry): number =>
+  4 * (sizeOf(xShapeOf(g)) + sizeOf(weightShapeOf(g)) + sizeOf(yShapeOf(g)));
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
+function outputLength(op: ConvName, g: ConvGeometry): number {
+  if (op === 'conv.forward') return g.batch * g.yChannels * sizeOf(g.ySize);
+  if (op === 'conv.inputGrad') return g.batch * g.xChannels * sizeOf(g.xSize);
+  return g.yChannels * (g.xChannels / g.groups) * sizeOf(g.kernelSize);
+}
+
+function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry): never {
+  const shapes = [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
+  const [name, order] = LAYOUTS[op];
+  const [input, weight, output] = order.map((which) => shapes[which]);
+  const most = engine.heap.capacity;
+  refuse(
+    name,
+    'input',
+    `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(convBytes(g))}, work space aside; linear memory holds ${gibibytes(most)}`,
+    'compute it in parts: fewer pictures at once, or large ones in tiles',
+  );
+}
+
+function compute(
+  { engine }: Ground,
+  op: ConvName,
+  inputs: readonly Storage[],
+  attributes: ConvAttributes,
+): Storage {
+  const { geometry: g, bias, average, activation } = attributes;
+  const { residency, tile, kernels } = engine;
+  const { commands } = kernels;
+  const loaded = engine.plan(keyOf(op, attributes), () => {
+    if (op === 'conv.weightGrad') return planWeight(g, { tile, commands });
+    const problem = op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
+    return planDense(problem, g.batch, g.groups, { tile, commands, bias, scale: average, activation });
+  });
+  const { plan } = loaded;
+  const [first, second, third] = inputs;
+  const input = residency.address(first);
+  const weight = residency.address(second);
+  const biasAt = bias ? residency.address(third) : 0;
+  const known = plan.packStages > 0 ? residency.packed(second, loaded) : undefined;
+  const packed = known ?? residency.room(plan.packedBytes);
+  let scale = 0;
+  if (average) {
+    const counts = coveragePlane(g);
+    scale = residency.room(4 * counts.length);
+    const plane = engine.heap.floats.subarray(scale / 4, scale / 4 + counts.length);
+    for (let i = 0; i < counts.length; i++) plane[i] = counts[i] === 0 ? 0 : 1 / counts[i];
+  }
+  const { storage, at } = residency.result('float32', outputLength(op, g));
+  const addresses = { input, weight, bias: biasAt, packed, output: at, scale };
+  engine.run(loaded, addresses, known === undefined ? 0 : plan.packStages);
+  if (known === undefined && plan.packStages > 0) residency.keepPacked(second, loaded, packed);
+  return storage;
+}
+
+/** Runs one of the three; refuses what does not fit, before a plan is made if the arrays alone do not. */
+function convolve(
+  ground: Ground,
+  op: ConvName,
+  inputs: readonly Storage[],
+  attributes: ConvAttributes,
+): Storage {
+  const { geometry } = attributes;
+  if (convBytes(geometry) > ground.engine.heap.capacity) refuseLarge(ground, op, geometry);
+  try {
+    return compute(ground, op, inputs, attributes);
+  } catch (error) {
+    if (isShortage(error)) refuseLarge(ground, op, geometry);
+    throw error;
+  }
+}
+
+/** (x, w, bias?) → y */
+export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
+  convolve(ground, 'conv.forward', inputs, attributes);
+
+/** (y, w, bias?) → x */
+export const convInputGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
+  convolve(ground, 'conv.inputGrad', inputs, attributes);
+
+/** (x, y) → w */
+export const convWeightGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
+  convolve(ground, 'conv.weightGrad', inputs, attributes);
