@@ -1,0 +1,116 @@
+/**
+ * initializers: stored tensors as values. A TensorProto keeps its values in raw bytes, in one of several typed lists, or
+ * in another file; whichever it is, their number is held against the shape before an array is made.
+ *
+ * Refuses element types that deconv has not, shapes with negative axes, and values that do not fill the shape.
+ */
+import { refuse } from '../errors.js';
+import { type Shape, showShape, sizeOf } from '../shape.js';
+import { allocate, type TypedArray } from '../tensor.js';
+import {
+  bytesPerElement,
+  decodeElements,
+  type ElementType,
+  elementType,
+  fromBfloat,
+  fromHalf,
+  heldAs,
+  roundingOf,
+  unsupportedName,
+} from './types.js';
+import type { TensorRecord } from './wire.js';
+
+/** Elements that one value may have. A shape in a damaged file must not ask for all memory there is. */
+export const MOST_ELEMENTS = 2 ** 28;
+
+/** Values with their type and shape. */
+export interface StoredValues {
+  readonly type: ElementType;
+  readonly shape: Shape;
+  readonly values: TypedArray;
+}
+
+/** Bytes of another file: `offset` and `length` as the model says, undefined for all. */
+export type ReadExternal = (
+  location: string,
+  offset: number,
+  length: number | undefined,
+) => Uint8Array | Promise<Uint8Array>;
+
+/** Refuses a shape that is none, or larger than {@link MOST_ELEMENTS}. */
+export function checkDims(where: string, dims: readonly number[]): void {
+  const bad = dims.find((length) => !Number.isSafeInteger(length) || length < 0);
+  if (bad !== undefined) refuse(where, 'dims', `shape ${showShape(dims)} has an axis of ${bad}`);
+  if (sizeOf(dims) > MOST_ELEMENTS) {
+    refuse(where, 'dims', `shape ${showShape(dims)} has ${sizeOf(dims)} elements, more than 2^28`);
+  }
+}
+
+function readType(where: string, code: number): ElementType {
+  return (
+    elementType(code) ??
+    refuse(where, 'data_type', `element type ${unsupportedName(code)} is not supported`, undefined)
+  );
+}
+
+/** The values of a stored tensor whose bytes are in the model. */
+export function storedValues(record: TensorRecord, where: string): StoredValues {
+  const type = readType(where, record.dataType);
+  checkDims(where, record.dims);
+  if (record.external !== undefined)
+    refuse(where, 'external_data', 'values in another file are for initializers only');
+  const count = sizeOf(record.dims);
+  return { type, shape: record.dims, values: valuesOf(record, type, count, where) };
+}
+
+function valuesOf(record: TensorRecord, type: ElementType, count: number, where: string): TypedArray {
+  if (record.raw !== undefined) return fromBytes(record.raw, type, count, where);
+  const list =
+    record.floats.length > 0 ? record.floats : record.doubles.length > 0 ? record.doubles : record.integers;
+  if (list.length !== count) {
+    refuse(
+      where,
+      'dims',
+      `shape ${showShape(record.dims)} holds ${count} values, the file has ${list.length}`,
+    );
+  }
+  const values = allocate(heldAs(type), count);
+  // Half precision is stored as bits in int32_data.
+  const bits = { float16: fromHalf, bfloat16: fromBfloat }[type as string];
+  const read = bits ?? (heldAs(type) === type ? undefined : roundingOf(type));
+  for (let i = 0; i < count; i++) values[i] = read === undefined ? list[i] : read(list[i]);
+  return values;
+}
+
+function fromBytes(bytes: Uint8Array, type: ElementType, count: number, where: string): TypedArray {
+  const wanted = count * bytesPerElement(type);
+  if (bytes.length !== wanted) {
+    refuse(where, 'dims', `${count} values of ${type} take ${wanted} bytes, the file has ${bytes.length}`);
+  }
+  return decodeElements(type, bytes, count);
+}
+
+/** The values of an initializer, from the model's bytes or from another file's. */
+export async function initializerValues(record: TensorRecord, external: ReadExternal): Promise<StoredValues> {
+  const where = `initializer '${record.name}'`;
+  if (record.external === undefined) return storedValues(record, where);
+  const type = readType(where, record.dataType);
+  checkDims(where, record.dims);
+  const count = sizeOf(record.dims);
+  const location = record.external.get('location') ?? refuse(where, 'external_data', 'no location is given');
+  const number = (key: string): number | undefined => {
+    const said = record.external?.get(key);
+    if (said === undefined) return undefined;
+    const value = Number(said);
+    if (!Number.isSafeInteger(value) || value < 0)
+      refuse(where, 'external_data', `${key} must be an integer ≥ 0, got '${said}'`);
+    return value;
+  };
+  const wanted = count * bytesPerElement(type);
+  const length = number('length') ?? wanted;
+  if (length !== wanted) {
+    refuse(where, 'external_data', `length ${length} must be ${wanted} for ${count} values of ${type}`);
+  }
+  const bytes = await external(location, number('offset') ?? 0, length);
+  return { type, shape: record.dims, values: fromBytes(bytes, type, count, where) };
+}

@@ -1,0 +1,144 @@
+/**
+ * Conv, ConvTranspose and Col2Im. What auto_pad, pads, output_shape and output_padding mean is said in one place, the
+ * dialect 'onnx' of geometry; here its options meet the shapes.
+ */
+import { run as runKernel } from '../../autograd.js';
+import {
+  type ConvGeometry,
+  type ConvGeometryOptions,
+  type ConvTransposeGeometryOptions,
+  convGeometry,
+  convTransposeGeometry,
+  flopsOf,
+  xShapeOf,
+  yShapeOf,
+} from '../../geometry/conv.js';
+import { fromDialect } from '../../geometry/dialects/index.js';
+import * as operation from '../../operations.js';
+import {
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+} from '../../ops/conv.js';
+import { sizeOf } from '../../shape.js';
+import type { Tensor } from '../../tensor.js';
+import type { NodeContext, Operator, Planned } from '../node.js';
+import { windowOf } from './window.js';
+
+const convs = [conv1d, conv2d, conv3d];
+const transposed = [convTranspose1d, convTranspose2d, convTranspose3d];
+const AUTO_PAD = ['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'] as const;
+const ATTRIBUTES = ['auto_pad', 'dilations', 'group', 'kernel_shape', 'pads', 'strides'];
+
+/** Attributes in the words of the dialect, and the sizes that it may need. */
+function readAttributes(node: NodeContext): Record<string, unknown> {
+  const [x, w] = [node.rank(0, 3, 5), node.shape(1)];
+  if (w.length !== x.length)
+    node.refuse('inputs', `the weight must have rank ${x.length} like the input, it has ${w.length}`);
+  const kernel = w.slice(2);
+  const said = node.ints('kernel_shape');
+  if (said !== undefined && said.join() !== kernel.join())
+    node.refuse(
+      'kernel_shape',
+      `kernel_shape [${said.join(', ')}] is not that of the weight, [${kernel.join(', ')}]`,
+    );
+  const options: Record<string, unknown> = {
+    rank: kernel.length,
+    inputSize: x.slice(2),
+    kernelSize: kernel,
+    auto_pad: node.choice('auto_pad', AUTO_PAD, 'NOTSET'),
+    group: node.int('group', 1),
+  };
+  for (const name of ['dilations', 'strides', 'pads', 'output_padding', 'output_shape']) {
+    const list = node.ints(name);
+    if (list !== undefined && list.length > 0) options[name] = list;
+  }
+  // Pads next to auto_pad are ignored by the runtimes if they are zeros, as some exporters write them.
+  if (options.auto_pad !== 'NOTSET' && node.ints('pads')?.every((pad) => pad === 0)) delete options.pads;
+  const { pads: extra } = node.fused;
+  if (extra !== undefined) {
+    const own = (options.pads as readonly number[] | undefined) ?? extra.map(() => 0);
+    options.pads = extra.map((amount, i) => amount + own[i]);
+  }
+  return options;
+}
+
+function checkBias(node: NodeContext, channels: number): void {
+  node.sameType(0, 1, 2);
+  if (node.has(2) && (node.shape(2).length !== 1 || node.shape(2)[0] !== channels))
+    node.refuse('inputs', `the bias must have shape [${channels}], got [${node.shape(2).join(', ')}]`);
+}
+
+function planned(
+  node: NodeContext,
+  geometry: ConvGeometry,
+  shape: readonly number[],
+  compute: (x: Tensor, w: Tensor, bias: Tensor | undefined) => Tensor,
+): Planned {
+  return {
+    outputs: [{ type: node.float(0), shape }],
+    run: ([x, w, bias]) => [compute(x, w, bias)],
+    flops: flopsOf(geometry),
+  };
+}
+
+function planConv(node: NodeContext): Planned {
+  const attributes = readAttributes(node);
+  const options: ConvGeometryOptions = fromDialect('onnx', 'conv', attributes).options;
+  const geometry = convGeometry(node.shape(0), node.shape(1), options, node.label);
+  checkBias(node, geometry.yChannels);
+  const { activation } = node.fused;
+  const given: ConvOptions = { ...options, activation };
+  const conv = convs[geometry.rank - 1];
+  return planned(node, geometry, yShapeOf(geometry), (x, w, bias) => conv(x, w, { ...given, bias }));
+}
+
+function planConvTranspose(node: NodeContext): Planned {
+  const attributes = readAttributes(node);
+  const options: ConvTransposeGeometryOptions = fromDialect('onnx', 'convTranspose', attributes).options;
+  const geometry = convTransposeGeometry(node.shape(0), node.shape(1), options, node.label);
+  checkBias(node, geometry.xChannels);
+  const { activation } = node.fused;
+  const given: ConvTransposeOptions = { ...options, activation };
+  const conv = transposed[geometry.rank - 1];
+  return planned(node, geometry, xShapeOf(geometry), (x, w, bias) => conv(x, w, { ...given, bias }));
+}
+
+/** Columns (N, C·|block|, windows) laid back on an image, overlaps added. */
+function planCol2Im(node: NodeContext): Planned {
+  const [batch, rows, columns] = node.rank(0, 3);
+  const [image, block] = [node.known(1), node.known(2)];
+  const rank = image.length;
+  const taps = sizeOf(block);
+  if (rank < 1 || rank > 3 || block.length !== rank)
+    node.refuse(
+      'inputs',
+      `image_shape and block_shape must have 1 to 3 entries each, got ${rank} and ${block.length}`,
+    );
+  if (taps < 1 || rows % taps !== 0)
+    node.refuse('inputs', `${rows} rows do not divide by the block's ${taps} elements`);
+  const { geometry } = windowOf(node, [batch, rows / taps, ...image], { kernel: block });
+  if (sizeOf(geometry.outputSize) !== columns)
+    node.refuse('inputs', `${columns} columns where ${geometry.outputSize.join('×')} windows lie`);
+  const shape = [batch, rows / taps, ...image];
+  return {
+    outputs: [{ type: node.float(0), shape }],
+    run: ([x]) => [runKernel(operation.fold, [x], geometry, shape)],
+  };
+}
+
+export const convolutions: Readonly<Record<string, Operator>> = {
+  Conv: { inputs: [2, 3], outputs: 1, attributes: ATTRIBUTES, plan: planConv },
+  ConvTranspose: {
+    inputs: [2, 3],
+    outputs: 1,
+    attributes: [...ATTRIBUTES, 'output_padding', 'output_shape'],
+    plan: planConvTranspose,
+  },
+  Col2Im: { inputs: [3, 3], outputs: 1, attributes: ['dilations', 'pads', 'strides'], plan: planCol2Im },
+};

@@ -1,0 +1,258 @@
+/**
+ * Normalisations. Where the parameters are constants they become one factor and one term per channel while planning, so
+ * that a run is x·factor + term.
+ */
+import { add, div, mul, pow, reciprocal, sqrt, square, sub } from '../../ops/elementwise.js';
+import { cast, mapAxis, reshape } from '../../ops/layout.js';
+import { groupNorm, instanceNorm } from '../../ops/norm.js';
+import { mean, sum } from '../../ops/reduce.js';
+import { type Shape, showShape, sizeOf } from '../../shape.js';
+import type { Tensor } from '../../tensor.js';
+import type { NodeContext, Operator, Planned, Value } from '../node.js';
+import { heldAs } from '../types.js';
+import { chain, peek, tensorOf } from '../values.js';
+
+function checkChannels(node: NodeContext, channels: number, inputs: readonly number[]): void {
+  for (const i of inputs) {
+    const shape = node.shape(i);
+    if (shape.length !== 1 || shape[0] !== channels)
+      node.refuse('inputs', `input ${i} must have shape [${channels}], got ${showShape(shape)}`);
+  }
+}
+
+const perChannel = (shape: Shape): number[] => [1, shape[1] ?? 1, ...shape.slice(2).map(() => 1)];
+
+/** x·factor + term, term and factor broadcast. */
+const affine = (x: Tensor, factor: Tensor, term: Tensor): Tensor =>
+  chain(mul(x, factor), (v) => add(v, term));
+
+function planBatchNorm(node: NodeContext): Planned {
+  const type = node.float(0);
+  const held = heldAs(type);
+  const shape = node.shape(0);
+  if (shape.length < 2)
+    node.refuse('inputs', `the input must be (N, C, …), its shape is ${showShape(shape)}`);
+  if (node.int('spatial', 1) !== 1)
+    node.refuse('spatial', 'spatial = 0 (one mean per position) is not supported');
+  checkChannels(node, shape[1], [1, 2, 3, 4]);
+  const epsilon = node.number('epsilon', 1e-5);
+  const broadcast = perChannel(shape);
+  if (node.flag('training_mode', false)) return planTraining(node, epsilon, broadcast);
+  if ([1, 2, 3, 4].some((i) => node.wants(i)))
+    node.refuse(
+      'outputs',
+      'only the first output exists outside training',
+      'export the model in evaluation mode',
+    );
+  const outputs = [{ type, shape }];
+  const parameters = [1, 2, 3, 4].map((i) => node.constant(i));
+  if (parameters.every((x) => x !== undefined)) {
+    const [gamma, beta, average, variance] = parameters.map((x) => peek(x as Tensor));
+    const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c] + epsilon));
+    const shift = Float64Array.from(beta, (b, c) => b - average[c] * scale[c]);
+    const [factor, term] = [tensorOf(type, broadcast, scale), tensorOf(type, broadcast, shift)];
+    return { outputs, run: ([x]) => [affine(x, factor, term)] };
+  }
+  return {
+    outputs,
+    run: ([x, ...given]) => {
+      const [gamma, beta, average, variance] = given.map((v) => reshape(cast(v, held), broadcast));
+      const factor = div(gamma, sqrt(add(variance, epsilon)));
+      return [affine(x, factor, sub(beta, mul(average, factor)))];
+    },
+  };
+}
+
+/** Mean and variance of this batch; the running ones come out as momentum·old + (1 − momentum)·new. */
+function planTraining(node: NodeContext, epsilon: number, broadcast: readonly number[]): Planned {
+  const momentum = node.number('momentum', 0.9);
+  const shape = node.shape(0);
+  const axis = shape.map((_, at) => at).filter((at) => at !== 1);
+  const channels = [shape[1]];
+  const outputs: Value[] = [
+    { type: node.type(0), shape },
+    { type: node.type(3), shape: channels },
+    { type: node.type(4), shape: channels },
+  ];
+  if (node.outputs > 3) node.refuse('outputs', `at most 3 outputs, got ${node.outputs}`);
+  return {
+    outputs: outputs.slice(0, node.outputs),
+    run: ([x, gamma, beta, oldMean, oldVariance]) => {
+      const average = mean(x, { axis, keepDims: true });
+      const centred = sub(x, average);
+      const variance = mean(square(centred), { axis, keepDims: true });
+      const factor = div(reshape(gamma, broadcast), sqrt(add(variance, epsilon)));
+      const y = affine(centred, factor, reshape(beta, broadcast));
+      const follow = (old: Tensor, now: Tensor) =>
+        add(mul(old, momentum), mul(reshape(now, channels), 1 - momentum));
+      return [y, follow(oldMean, average), follow(oldVariance, variance)].slice(0, node.outputs);
+    },
+  };
+}
+
+function planInstanceNorm(node: NodeContext): Planned {
+  const shape = node.rank(0, 3, Number.POSITIVE_INFINITY);
+  checkChannels(node, shape[1], [1, 2]);
+  const eps = node.number('epsilon', 1e-5);
+  return {
+    outputs: [{ type: node.float(0), shape }],
+    run: ([x, weight, bias]) => [instanceNorm(x, { weight, bias, eps })],
+  };
+}
+
+/** Scale and bias are per group in operator set 18, per channel since 21. */
+function planGroupNorm(node: NodeContext): Planned {
+  const shape = node.rank(0, 3, Number.POSITIVE_INFINITY);
+  const groups = node.int('num_groups', 0);
+  const channels = shape[1];
+  if (groups < 1 || channels % groups !== 0)
+    node.refuse('num_groups', `num_groups ${groups} must be ≥ 1 and divide the ${channels} channels`);
+  const eps = node.number('epsilon', 1e-5);
+  node.int('stash_type', 1);
+  const own = node.opset >= 21 ? channels : groups;
+  checkChannels(node, own, [1, 2]);
+  const outputs = [{ type: node.float(0), shape }];
+  if (own === channels)
+    return { outputs, run: ([x, weight, bias]) => [groupNorm(x, groups, { weight, bias, eps })] };
+  const rows = [shape[0], groups, sizeOf(shape.slice(1)) / groups];
+  return {
+    outputs,
+    run: ([x, weight, bias]) => [
+      chain(
+        groupNorm(reshape(x, rows), groups, { eps }),
+        (v) => mul(v, reshape(weight, [1, groups, 1])),
+        (v) => add(v, reshape(bias, [1, groups, 1])),
+        (v) => reshape(v, shape),
+      ),
+    ],
+  };
+}
+
+function planLayerNorm(node: NodeContext): Planned {
+  const shape = node.shape(0);
+  const first = node.axis(node.int('axis', -1), shape.length);
+  const epsilon = node.number('epsilon', 1e-5);
+  node.int('stash_type', 1);
+  const axis = shape.map((_, at) => at).slice(first);
+  const kept = shape.map((n, at) => (at < first ? n : 1));
+  const type = node.float(0);
+  const outputs: Value[] = [
+    { type, shape },
+    { type: type === 'float64' ? type : 'float32', shape: kept },
+    { type: type === 'float64' ? type : 'float32', shape: kept },
+  ];
+  return {
+    outputs: outputs.slice(0, node.outputs),
+    run: ([x, scale, bias]) => {
+      const average = mean(x, { axis, keepDims: true });
+      const centred = sub(x, average);
+      const inverse = chain(
+        square(centred),
+        (v) => mean(v, { axis, keepDims: true }),
+        (v) => add(v, epsilon),
+        sqrt,
+        reciprocal,
+      );
+      const y = chain(
+        mul(centred, inverse),
+        (v) => mul(v, scale),
+        (v) => (bias === undefined ? v : add(v, bias)),
+      );
+      centred.dispose();
+      return [y, average, inverse].slice(0, node.outputs);
+    },
+  };
+}
+
+/** x / (bias + alpha/size · Σ x² over neighbouring channels)^beta: the sum is a banded matrix along the channels. */
+function planLrn(node: NodeContext): Planned {
+  const shape = node.rank(0, 2, Number.POSITIVE_INFINITY);
+  const size = node.int('size', 0);
+  if (size < 1) node.refuse('size', `attribute size must be ≥ 1, it is ${size}`);
+  const [alpha, beta, bias] = [node.number('alpha', 1e-4), node.number('beta', 0.75), node.number('bias', 1)];
+  const channels = shape[1];
+  const before = Math.floor((size - 1) / 2);
+  const taps = Math.min(size, 2 * channels);
+  const index = new Int32Array(channels * taps);
+  const weight = new Float64Array(channels * taps);
+  for (let c = 0; c < channels; c++) {
+    let tap = 0;
+    for (let from = Math.max(0, c - before); from <= Math.min(channels - 1, c - before + size - 1); from++) {
+      index[c * taps + tap] = from;
+      weight[c * taps + tap++] = alpha / size;
+    }
+  }
+  const map = { inLength: channels, outLength: channels, taps, index, weight };
+  return {
+    outputs: [{ type: node.float(0), shape }],
+    run: ([x]) => [
+      chain(
+        square(x),
+        (v) => mapAxis(node.label, v, 1, map),
+        (v) => add(v, bias),
+        (v) => pow(v, -beta),
+        (v) => mul(v, x),
+      ),
+    ],
+  };
+}
+
+/** (x − mean) / standard deviation over the axes. */
+function planMeanVariance(node: NodeContext): Planned {
+  const shape = node.shape(0);
+  const axis = node.axes(node.ints('axes') ?? [0, 2, 3], shape.length);
+  return {
+    outputs: [{ type: node.float(0), shape }],
+    run: ([x]) => {
+      const centred = sub(x, mean(x, { axis, keepDims: true }));
+      const deviation = chain(
+        square(centred),
+        (v) => mean(v, { axis, keepDims: true }),
+        sqrt,
+        (v) => add(v, 1e-9),
+      );
+      return [chain(centred, (v) => div(v, deviation))];
+    },
+  };
+}
+
+/** x / ‖x‖ₚ along an axis, 0 where the norm is. */
+function planLpNorm(node: NodeContext): Planned {
+  const shape = node.shape(0);
+  const axis = node.axis(node.int('axis', -1), shape.length);
+  const p = node.int('p', 2);
+  if (p !== 1 && p !== 2) node.refuse('p', `attribute p must be 1 or 2, it is ${p}`);
+  return {
+    outputs: [{ type: node.float(0), shape }],
+    run: ([x]) => {
+      const powers = p === 1 ? sqrt(square(x)) : square(x);
+      const total = sum(powers, { axis, keepDims: true });
+      const norm = p === 1 ? total : sqrt(total);
+      // A zero norm becomes 1: zeros stay zeros.
+      const values = Float64Array.from(norm.data, (v) => (v === 0 ? 1 : v));
+      return [div(x, tensorOf(x.dtype === 'float64' ? 'float64' : 'float32', norm.shape, values))];
+    },
+  };
+}
+
+const STASH = ['epsilon', 'stash_type'];
+
+export const norms: Readonly<Record<string, Operator>> = {
+  BatchNormalization: {
+    inputs: [5, 5],
+    outputs: 5,
+    attributes: ['epsilon', 'momentum', 'spatial', 'training_mode'],
+    plan: planBatchNorm,
+  },
+  InstanceNormalization: { inputs: [3, 3], outputs: 1, attributes: ['epsilon'], plan: planInstanceNorm },
+  GroupNormalization: {
+    inputs: [3, 3],
+    outputs: 1,
+    attributes: [...STASH, 'num_groups'],
+    plan: planGroupNorm,
+  },
+  LayerNormalization: { inputs: [2, 3], outputs: 3, attributes: [...STASH, 'axis'], plan: planLayerNorm },
+  LRN: { inputs: [1, 1], outputs: 1, attributes: ['alpha', 'beta', 'bias', 'size'], plan: planLrn },
+  MeanVarianceNormalization: { inputs: [1, 1], outputs: 1, attributes: ['axes'], plan: planMeanVariance },
+  LpNormalization: { inputs: [1, 1], outputs: 1, attributes: ['axis', 'p'], plan: planLpNorm },
+};
