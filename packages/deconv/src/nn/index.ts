@@ -29,6 +29,23 @@ export {
   ConvTranspose3d,
   type ConvTransposeLayerOptions,
 } from './conv.js';
+export {
+  type BatchOptions,
+  batches,
+  type Dataset,
+  mapDataset,
+  type RandomCropOptions,
+  type RandomFlipOptions,
+  type RandomStream,
+  randomCrop,
+  randomFlip,
+  type Sample,
+  type SampleMap,
+  SHAPE_NAMES,
+  type SyntheticShapesOptions,
+  syntheticShapes,
+  tensorDataset,
+} from './data/index.js';
 export { ChannelDropout, Dropout } from './dropout.js';
 export * as init from './init.js';
 export { Linear, type LinearOptions } from './linear.js';
