@@ -192,8 +192,8 @@ export class Threads {
     drain(control, bases, 0);
     if (Atomics.load(words, CONTROL.done) >= count) return;
     if (repeatable) {
-      // What an item takes, at least: most helpers that are at work will have finished by then.
-      const item = (now() - start) / count;
+      // What an item takes on one thread. Waiting for as long as doing it again would take costs at most twice the best.
+      const item = (this.size * (now() - start)) / count;
       this.#repeat(words, count, epoch, now() + item);
     } else this.#wait(words, count);
   }
