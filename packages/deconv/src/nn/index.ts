@@ -18,6 +18,7 @@ export {
   Softsign,
   Tanh,
 } from './activations.js';
+export { loadCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.js';
 export { ModuleList, Sequential } from './containers.js';
 export {
   Conv1d,
@@ -47,6 +48,16 @@ export {
   tensorDataset,
 } from './data/index.js';
 export { ChannelDropout, Dropout } from './dropout.js';
+export { fit, type Training } from './fit.js';
+export type {
+  Batch,
+  Batches,
+  Evaluation,
+  FitOptions,
+  Outcome,
+  Progress,
+  StepContext,
+} from './fit-options.js';
 export * as init from './init.js';
 export { Linear, type LinearOptions } from './linear.js';
 export {
