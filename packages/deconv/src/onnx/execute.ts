@@ -7,8 +7,7 @@
  */
 import { noGrad } from '../autograd.js';
 import { scoped, type Tensor } from '../tensor.js';
-import { nodeLabel } from './graph.js';
-import { labelled } from './node.js';
+import { labelled, nodeLabel } from './node.js';
 import { checkMade, type Plan, type Step } from './plan.js';
 import { copyOf } from './values.js';
 

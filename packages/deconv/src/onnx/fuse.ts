@@ -15,7 +15,7 @@ import { refuse } from '../errors.js';
 import { mul } from '../ops/elementwise.js';
 import { reshape } from '../ops/layout.js';
 import { sizeOf } from '../shape.js';
-import type { Fused, GraphNode } from './graph.js';
+import type { Fused, GraphNode } from './node.js';
 import { NodeContext, type Value } from './node.js';
 import { computeNow, planNode } from './plan.js';
 import { isFloat } from './types.js';

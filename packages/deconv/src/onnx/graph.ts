@@ -6,33 +6,9 @@
  * make, cycles, inputs that are no tensors, and operator sets outside 7 to 27.
  */
 import { nearestName, refuse } from '../errors.js';
-import type { Operator } from './node.js';
+import { type GraphNode, nodeLabel, type Operator } from './node.js';
 import { type ElementType, elementType, unsupportedName } from './types.js';
-import type { AttributeValue, Dimension, GraphRecord, ModelRecord, NodeRecord, ValueRecord } from './wire.js';
-
-/** What the passes over the graph add to a convolution. */
-export interface Fused {
-  /** Applied to every output before it is stored. */
-  readonly activation?:
-    | { readonly name: 'relu' | 'sigmoid' | 'tanh' }
-    | { readonly name: 'leakyRelu'; readonly slope: number }
-    | { readonly name: 'clamp'; readonly min: number; readonly max: number };
-  /** Zeros around the input, in addition to the attribute `pads`: begins, then ends. */
-  readonly pads?: readonly number[];
-}
-
-/** One operation of the graph. */
-export interface GraphNode {
-  /** The node's name, or that of its first output. */
-  readonly name: string;
-  readonly op: string;
-  readonly operator: Operator;
-  /** Names of values; '' for an optional one left out. */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: ReadonlyMap<string, AttributeValue>;
-  readonly fused?: Fused;
-}
+import type { Dimension, GraphRecord, ModelRecord, NodeRecord, ValueRecord } from './wire.js';
 
 /** An input or output of the graph, as declared. */
 export interface GraphValue {
@@ -55,11 +31,6 @@ export interface Graph {
 const OP = 'loadOnnx';
 const OLDEST = 7;
 const NEWEST = 27;
-
-/** How a node is named in messages: `Conv node 'conv1'`. */
-export function nodeLabel(op: string, name: string): string {
-  return `${op} node '${name}'`;
-}
 
 const shorten = (names: readonly string[], most = 8): string =>
   names.length <= most

@@ -6,9 +6,37 @@
 import { DeconvError, refuse, show } from '../errors.js';
 import { type Shape, showShape } from '../shape.js';
 import type { Tensor, TypedArray } from '../tensor.js';
-import { type Fused, type GraphNode, nodeLabel } from './graph.js';
 import { type ElementType, isFloat } from './types.js';
 import type { AttributeValue, TensorRecord } from './wire.js';
+
+/** What the passes over the graph add to a convolution. */
+export interface Fused {
+  /** Applied to every output before it is stored. */
+  readonly activation?:
+    | { readonly name: 'relu' | 'sigmoid' | 'tanh' }
+    | { readonly name: 'leakyRelu'; readonly slope: number }
+    | { readonly name: 'clamp'; readonly min: number; readonly max: number };
+  /** Zeros around the input, in addition to the attribute `pads`: begins, then ends. */
+  readonly pads?: readonly number[];
+}
+
+/** One operation of the graph. */
+export interface GraphNode {
+  /** The node's name, or that of its first output. */
+  readonly name: string;
+  readonly op: string;
+  readonly operator: Operator;
+  /** Names of values; '' for an optional one left out. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: ReadonlyMap<string, AttributeValue>;
+  readonly fused?: Fused;
+}
+
+/** How a node is named in messages: `Conv node 'conv1'`. */
+export function nodeLabel(op: string, name: string): string {
+  return `${op} node '${name}'`;
+}
 
 /** What is known of a value while planning. */
 export interface Value {

@@ -11,9 +11,17 @@ import { noGrad } from '../autograd.js';
 import { refuse } from '../errors.js';
 import { sameShape, showShape, sizeOf } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
-import { type GraphNode, nodeLabel } from './graph.js';
 import { checkDims } from './initializers.js';
-import { labelled, NeedsValue, NodeContext, type Planned, type Run, type Value } from './node.js';
+import {
+  type GraphNode,
+  labelled,
+  NeedsValue,
+  NodeContext,
+  nodeLabel,
+  type Planned,
+  type Run,
+  type Value,
+} from './node.js';
 import type { ElementType } from './types.js';
 import { peek } from './values.js';
 
