@@ -21,7 +21,10 @@ export interface NormLayerOptions extends DTypeOption {
 
 /** Options of the normalisations that may keep running statistics. */
 export interface TrackedNormOptions extends NormLayerOptions {
-  /** running ← (1 − momentum)·running + momentum·batch; null: the plain average over all batches so far. Default 0.1. */
+  /**
+   * running ← (1 − momentum)·running + momentum·batch. Default 0.1. Batch normalisations also take null: the plain average
+   * over all batches so far.
+   */
   readonly momentum?: number | null | undefined;
   /** Keep running statistics, and go by them in evaluation. Default true; of instance normalisations false. */
   readonly trackRunningStats?: boolean | undefined;
@@ -74,8 +77,11 @@ abstract class TrackedNorm extends AffineLayer {
     const count = readCount(type, 'numFeatures', numFeatures);
     super(type, [count], options, byDefault);
     const { momentum = 0.1 } = options;
-    if (momentum !== null && !(typeof momentum === 'number' && momentum >= 0 && momentum <= 1))
-      refuse(type, 'momentum', `momentum must be a number in [0, 1] or null, got ${show(momentum)}`);
+    const averaging = momentum === null && type.startsWith('Batch');
+    if (!averaging && !(typeof momentum === 'number' && momentum >= 0 && momentum <= 1)) {
+      const or = type.startsWith('Batch') ? ' or null' : '';
+      refuse(type, 'momentum', `momentum must be a number in [0, 1]${or}, got ${show(momentum)}`);
+    }
     this.numFeatures = count;
     this.momentum = momentum;
     this.#ranks = ranks;
@@ -97,25 +103,23 @@ abstract class TrackedNorm extends AffineLayer {
     }
     return input;
   }
-
-  /** Running statistics with the share of the batch to come in them, which is counted. */
-  protected countBatch(): { runningMean: Tensor; runningVar: Tensor; momentum: number } | undefined {
-    const { runningMean, runningVar, numBatchesTracked } = this;
-    if (!runningMean || !runningVar || !numBatchesTracked) return undefined;
-    const count = numBatchesTracked.item() + 1;
-    numBatchesTracked.assign(full([], count, { dtype: 'int32' }));
-    return { runningMean, runningVar, momentum: this.momentum ?? 1 / count };
-  }
 }
 
 /** What {@link BatchNorm1d}, {@link BatchNorm2d} and {@link BatchNorm3d} share. */
 abstract class BatchNorm extends TrackedNorm {
   forward(x: Tensor): Tensor {
     const input = this.readInput(x);
-    const { runningMean, runningVar } = this;
-    if (!this.training && runningMean !== undefined)
-      return batchNorm(input, { ...this.affine, runningMean, runningVar });
-    return batchNorm(input, { ...this.affine, ...(this.training && this.countBatch()), training: true });
+    const { runningMean, runningVar, affine } = this;
+    if (runningMean === undefined) return batchNorm(input, { ...affine, training: true });
+    if (!this.training) return batchNorm(input, { ...affine, runningMean, runningVar });
+    const momentum = this.momentum ?? 1 / (this.#batches + 1);
+    const output = batchNorm(input, { ...affine, runningMean, runningVar, momentum, training: true });
+    this.numBatchesTracked?.assign(full([], this.#batches + 1, { dtype: 'int32' }));
+    return output;
+  }
+
+  get #batches(): number {
+    return this.numBatchesTracked?.item() ?? 0;
   }
 }
 
@@ -159,10 +163,11 @@ export class BatchNorm3d extends BatchNorm {
 abstract class InstanceNorm extends TrackedNorm {
   forward(x: Tensor): Tensor {
     const input = this.readInput(x);
-    const { runningMean, runningVar } = this;
-    if (!this.training && runningMean !== undefined)
-      return batchNorm(input, { ...this.affine, runningMean, runningVar });
-    return instanceNorm(input, { ...this.affine, ...(this.training && this.countBatch()) });
+    const { runningMean, runningVar, affine, momentum } = this;
+    if (runningMean === undefined) return instanceNorm(input, affine);
+    if (!this.training) return batchNorm(input, { ...affine, runningMean, runningVar });
+    // PyTorch does not count the batches either.
+    return instanceNorm(input, { ...affine, runningMean, runningVar, momentum: momentum ?? undefined });
   }
 }
 
