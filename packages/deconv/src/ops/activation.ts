@@ -66,7 +66,7 @@ export function throughActivation(g: Tensor, y: Tensor, { fn, parameters: [p, q]
   if (fn === 'leakyRelu') return where(greater(y, 0), g, mul(g, p));
   if (fn === 'clamp') {
     const above = greater(y, p);
-    return where(q === Number.POSITIVE_INFINITY ? above : mul(above, greater(q, y)), g, 0);
+    return q === Number.POSITIVE_INFINITY ? mul(g, above) : where(mul(above, greater(q, y)), g, 0);
   }
   return mul(g, fn === 'sigmoid' ? mul(y, sub(1, y)) : sub(1, square(y)));
 }
