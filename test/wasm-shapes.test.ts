@@ -4,6 +4,7 @@
  * rounding of float32.
  */
 import { describe, expect, it } from 'vitest';
+import { convGeometry } from '../packages/deconv/src/geometry/conv.js';
 import {
   type Case,
   drawCase,
@@ -122,6 +123,25 @@ describe.each(TILES.map((tile) => [name(tile), tile] as const))('tile %s', (_, t
           inputs[0][at] = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY][i % 3];
         const average = kernel === 'conv.inputGrad' && c.average;
         compare(kernel, c, inputs, backend, average ? 4e-7 : 0);
+      }
+    }
+  });
+
+  it('is exact on small planes with many channels, whose channels are what threads share', () => {
+    const random = uniform(tile.mr * 103 + tile.nr);
+    const small = () => Math.floor(random() * 7) - 3;
+    const shapes = [
+      { x: [1, 96, 7, 7], w: [131, 96, 3, 3], padding: 1, stride: 1 },
+      { x: [1, 200, 7, 7], w: [193, 200, 1, 1], padding: 0, stride: 1 },
+      { x: [2, 64, 9, 5], w: [67, 64, 3, 3], padding: 1, stride: 2 },
+      { x: [1, 67, 8, 8], w: [80, 67, 4, 4], padding: 1, stride: 2 },
+      { x: [1, 150, 11], w: [257, 150, 5], padding: 2, stride: 1 },
+    ];
+    for (const { x, w, padding, stride } of shapes) {
+      const geometry = convGeometry(x, w, { padding, stride });
+      for (const kernel of KERNELS) {
+        const c: Case = { geometry, bias: true, average: false };
+        compare(kernel, c, drawInputs(kernel, c, small), backend, 0);
       }
     }
   });

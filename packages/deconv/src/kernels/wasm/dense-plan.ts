@@ -41,6 +41,12 @@ const MOST_ROWS = 256;
 const PACKED_B_TARGET = 2 * 1024 * 1024;
 /** From this many tiles on, B is read often enough to be packed. */
 const PACK_FROM_TILES = 8;
+/** Items that work worth sharing is cut into, if it allows. */
+const ITEMS = 8;
+/** Bands are cut for the threads as long as they keep this share of the lanes that they would fill uncut. */
+const THIN = 0.85;
+/** Rows, in tiles, below which a run of output channels is not worth packing the input for again. */
+const RUN_TILES = 10;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
 const A_STAYS_FLOATS = 48 * 1024;
 /** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
@@ -127,7 +133,7 @@ class DensePlanner {
     const grid = this.#grid;
     const size = [...grid];
     const { nr, mr } = this.#tile;
-    const count = () => size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
+    const count = () => this.#bandCount(size);
     const tooLarge = () => {
       const positions = size[0] * size[1] * roundUp(size[2], nr);
       return (
@@ -148,6 +154,16 @@ class DensePlanner {
     return size;
   }
 
+  #bandCount(size: readonly number[]): number {
+    return size.reduce((n, length, axis) => n * Math.ceil(this.#grid[axis] / length), 1);
+  }
+
+  /** Share of the lanes that bands of this size fill. */
+  #fullness(size: readonly number[]): number {
+    const strips = stripsOf(size[1], size[2], this.#input.layout(size).x, this.#tile.nr, true);
+    return (size[1] * size[2]) / strips.level;
+  }
+
   plan(batch: number, groups: number): Plan {
     const p = this.#p;
     const flops = this.#flops(batch * groups);
@@ -159,20 +175,27 @@ class DensePlanner {
     // Distinct rows of B, should all groups be packed together.
     const depth =
       p.inChannels * product(p.classes.map((list) => new Set(list.flatMap((c) => c.offsets)).size));
-    // Enough items for a few threads to share evenly, unless the work is too small to share at all.
+    // Enough items for a few threads to share evenly, unless the work is too small to share at all: more bands, or, where
+    // thinner bands would leave lanes empty (few and short rows), runs of output channels.
     const shared = flops >= SHARE_FROM_FLOPS;
-    const least = shared ? Math.ceil(8 / Math.max(1, batch * groups)) : 1;
-    const size = this.#bandSize(Math.max(1, ...rows), allRows, depth, least);
+    const least = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
+    const most = Math.max(1, ...rows);
+    const whole = this.#bandSize(most, allRows, depth, 1);
+    const thin = this.#bandSize(most, allRows, depth, least);
+    const byChannels = this.#fullness(thin) < THIN * this.#fullness(whole);
+    const size = byChannels ? whole : thin;
     this.#layout = this.#input.layout(size);
     const rowsOf = new Map<Group, readonly number[]>();
     this.#groups = combos.map((axes) => this.#group(axes, rowsOf));
     if (combos.length > 1)
       this.#together = this.#packingOf(this.#groups.map((group) => rowsOf.get(group) ?? []));
 
-    const { blocks, packedFloats, packs } = this.#packing(size);
     const grid = this.#grid;
-    const bandCount = size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
-    const parts = shared && batch * groups * bandCount < 4 ? blocks.map((block) => [block]) : [blocks];
+    const bandCount = this.#bandCount(size);
+    const runs = byChannels ? Math.ceil(least / bandCount) : 1;
+    const { blocks, packedFloats, packs } = this.#packing(size, runs);
+    const apart = shared && (byChannels || batch * groups * bandCount < 4);
+    const parts = apart ? blocks.map((block) => [block]) : [blocks];
     // Bands that differ by their place alone share their commands; how far they lie apart becomes a shift of the bases.
     const known = new Map<
       string,
@@ -307,13 +330,16 @@ class DensePlanner {
   }
 
   /** Blocks of output channels whose results fit the buffer, the place of their panels, and the commands that pack them. */
-  #packing(size: readonly number[]) {
+  #packing(size: readonly number[], runs: number) {
     const { mr, nr } = this.#tile;
     const positions = size[0] * size[1] * roundUp(size[2] + this.#input.reach[2].span, nr);
     const phases = this.#groups.reduce((n, group) => n + group.phases.length, 0);
     const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
     const channels = this.#p.outChannels;
-    const step = fit >= channels ? channels : fit > mr ? Math.floor(fit / mr) * mr : fit;
+    // Runs of channels whose rows fill tiles, but not so short that preparing the input for each would tell.
+    const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((RUN_TILES * mr) / phases)), mr);
+    const limit = Math.min(fit, runs > 1 ? run : channels);
+    const step = limit >= channels ? channels : limit > mr ? Math.floor(limit / mr) * mr : limit;
     const blocks: Block[] = [];
     const commands: number[] = [];
     const [, kh, kw] = this.#p.kernelSize;
