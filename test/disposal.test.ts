@@ -7,6 +7,7 @@ import { configure, conv2d, grad, mul, noGrad, randn, reshape, sum, type Tensor,
 import { clipGradNorm, clipGradValue, SGD } from 'deconv/optim';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { currentBackend } from '../packages/deconv/src/backends.js';
+import { square } from '../packages/deconv/src/functions.js';
 import { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
 import { unary } from '../packages/deconv/src/operations.js';
 import { type Storage, scoped } from '../packages/deconv/src/tensor.js';
@@ -228,8 +229,8 @@ describe('values that were let go', () => {
     const storage = backend().upload(new Float32Array(8));
     storage.release?.();
     expect(() => storage.host()).toThrow('deconv: internal error: values are used that were released');
-    const square = { fn: 'square', order: 0, parameters: [] } as const;
-    expect(() => backend().run(unary, [storage], square)).toThrow('internal error');
+    const attributes = { fn: square, order: 0, parameters: [] };
+    expect(() => backend().run(unary, [storage], attributes)).toThrow('internal error');
   });
 
   it('go when an operation made of others fails in the middle', () => {

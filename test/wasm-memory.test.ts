@@ -7,6 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DeconvError } from '../packages/deconv/src/errors.js';
+import { square } from '../packages/deconv/src/functions.js';
 import { type ConvGeometry, convGeometry } from '../packages/deconv/src/geometry/conv.js';
 import { Heap } from '../packages/deconv/src/kernels/wasm/heap.js';
 import type { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
@@ -200,7 +201,7 @@ describe('values from elsewhere', () => {
   it('may come from ordinary arrays and from other engines, one of them closed', () => {
     const other = openWasm();
     const there = other.upload(new Float32Array(30_000).fill(4));
-    const result = other.run(operationOf('unary'), [there], { fn: 'square', order: 0, parameters: [] });
+    const result = other.run(operationOf('unary'), [there], { fn: square, order: 0, parameters: [] });
     other.close();
     const host = new HostStorage(new Float32Array(30_000).fill(1));
     expect(add(result, host).host()[29_999]).toBe(17);

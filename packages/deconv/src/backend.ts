@@ -35,6 +35,12 @@ export type UnaryName =
   | 'relu' | 'leakyRelu' | 'elu' | 'selu' | 'sigmoid' | 'tanh' | 'softplus' | 'gelu' | 'geluTanh' | 'silu'
   | 'hardSigmoid' | 'hardSwish' | 'mish' | 'softsign' | 'clamp' | 'powScalar'; // biome-ignore format: a word list
 
+/** A function of one argument with its kernels, as an {@link Operation} has them: f, f′ and f″. */
+export interface UnaryFunction {
+  readonly name: UnaryName;
+  readonly reference: readonly ((x: number, parameters: readonly number[]) => number)[];
+}
+
 /** Elementwise functions of two arguments; comparisons give 1 or 0. */
 export type BinaryName =
   | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'equal' | 'greater' | 'greaterEqual'; // biome-ignore format: a word list
@@ -81,7 +87,7 @@ export interface OpTable {
   /** (x, y) → w */
   'conv.weightGrad': ConvAttributes;
   /** (x) → f(x), f′(x) or f″(x) by `order`; `parameters` are those of f */
-  unary: { readonly fn: UnaryName; readonly order: number; readonly parameters: readonly number[] };
+  unary: { readonly fn: UnaryFunction; readonly order: number; readonly parameters: readonly number[] };
   /** (a, b) → f(a, b), both broadcast to `shape` */
   binary: { readonly fn: BinaryName; readonly aShape: Shape; readonly bShape: Shape; readonly shape: Shape };
   /** (condition, a, b), all of one shape → a where condition ≠ 0, else b */

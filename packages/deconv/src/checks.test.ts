@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { record, run } from './autograd.js';
 import { adjointCheck, gradcheck } from './checks.js';
+import * as functions from './functions.js';
 import { unary } from './operations.js';
 import { randn, tensor } from './ops/create.js';
 import { mul, sigmoid, square } from './ops/elementwise.js';
@@ -12,7 +13,7 @@ const at = () => randn([2, 3], { dtype: 'float64', seed: 3 });
 
 /** x² with a gradient of the caller's making. */
 const squareWith = (vjp: (g: Tensor, x: Tensor) => Tensor) => (x: Tensor) =>
-  record('wrong', run(unary, [x], { fn: 'square', order: 0, parameters: [] }, x.shape), [x], (g) => [
+  record('wrong', run(unary, [x], { fn: functions.square, order: 0, parameters: [] }, x.shape), [x], (g) => [
     vjp(g, x),
   ]);
 

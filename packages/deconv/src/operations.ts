@@ -7,22 +7,74 @@
  * is worth one, and a record here.
  */
 import type { OpName } from './backend.js';
-import * as channels from './kernels/reference/channels.js';
-import * as conv from './kernels/reference/conv.js';
-import * as elementwise from './kernels/reference/elementwise.js';
-import * as layout from './kernels/reference/layout.js';
-import * as products from './kernels/reference/matmul.js';
-import * as windows from './kernels/reference/window.js';
-import * as channelLoops from './kernels/wasm/loops/channels.js';
-import * as convLoops from './kernels/wasm/loops/conv.js';
-import * as elementwiseLoops from './kernels/wasm/loops/elementwise.js';
+import {
+  channelAffine as channelAffineDefinition,
+  channelDot as channelDotDefinition,
+} from './kernels/reference/channels.js';
+import {
+  convForward as convForwardDefinition,
+  convInputGrad as convInputGradDefinition,
+  convWeightGrad as convWeightGradDefinition,
+} from './kernels/reference/conv.js';
+import {
+  argMax as argMaxDefinition,
+  binary as binaryDefinition,
+  reduce as reduceDefinition,
+  select as selectDefinition,
+  unary as unaryDefinition,
+} from './kernels/reference/elementwise.js';
+import {
+  axisMap as axisMapDefinition,
+  concat as concatDefinition,
+  stridedRead as stridedReadDefinition,
+  stridedWrite as stridedWriteDefinition,
+} from './kernels/reference/layout.js';
+import { matmul as matmulDefinition, softmax as softmaxDefinition } from './kernels/reference/matmul.js';
+import {
+  fold as foldDefinition,
+  planeGather as planeGatherDefinition,
+  planeScatter as planeScatterDefinition,
+  poolArgMax as poolArgMaxDefinition,
+  poolAverage as poolAverageDefinition,
+  poolAverageGrad as poolAverageGradDefinition,
+  unfold as unfoldDefinition,
+} from './kernels/reference/window.js';
+import {
+  channelAffine as channelAffineLoop,
+  channelDot as channelDotLoop,
+} from './kernels/wasm/loops/channels.js';
+import {
+  convForward as convForwardLoop,
+  convInputGrad as convInputGradLoop,
+  convWeightGrad as convWeightGradLoop,
+} from './kernels/wasm/loops/conv.js';
+import {
+  binary as binaryLoop,
+  cast as castLoop,
+  select as selectLoop,
+  unary as unaryLoop,
+} from './kernels/wasm/loops/elementwise.js';
 import type { WasmOperation } from './kernels/wasm/loops/ground.js';
-import * as layoutLoops from './kernels/wasm/loops/layout.js';
-import * as matmulLoops from './kernels/wasm/loops/matmul.js';
-import * as reduceLoops from './kernels/wasm/loops/reduce.js';
-import * as softmaxLoops from './kernels/wasm/loops/softmax.js';
-import * as sparseLoops from './kernels/wasm/loops/sparse.js';
-import * as windowLoops from './kernels/wasm/loops/window.js';
+import {
+  concat as concatLoop,
+  stridedRead as stridedReadLoop,
+  stridedWrite as stridedWriteLoop,
+} from './kernels/wasm/loops/layout.js';
+import { matmul as matmulLoop } from './kernels/wasm/loops/matmul.js';
+import { argMax as argMaxLoop, reduce as reduceLoop } from './kernels/wasm/loops/reduce.js';
+import { softmax as softmaxLoop } from './kernels/wasm/loops/softmax.js';
+import {
+  axisMap as axisMapLoop,
+  poolAverageGrad as poolAverageGradLoop,
+  poolAverage as poolAverageLoop,
+} from './kernels/wasm/loops/sparse.js';
+import {
+  fold as foldLoop,
+  planeGather as planeGatherLoop,
+  planeScatter as planeScatterLoop,
+  poolArgMax as poolArgMaxLoop,
+  unfold as unfoldLoop,
+} from './kernels/wasm/loops/window.js';
 
 /** An operation with its kernels. */
 type Operation<K extends OpName> = WasmOperation<K>;
@@ -32,150 +84,150 @@ const places = ['float32', 'int32'] as const;
 
 export const convForward: Operation<'conv.forward'> = {
   name: 'conv.forward',
-  reference: conv.convForward,
-  wasm: convLoops.convForward,
+  reference: convForwardDefinition,
+  wasm: convForwardLoop,
 };
 
 export const convInputGrad: Operation<'conv.inputGrad'> = {
   name: 'conv.inputGrad',
-  reference: conv.convInputGrad,
-  wasm: convLoops.convInputGrad,
+  reference: convInputGradDefinition,
+  wasm: convInputGradLoop,
 };
 
 export const convWeightGrad: Operation<'conv.weightGrad'> = {
   name: 'conv.weightGrad',
-  reference: conv.convWeightGrad,
-  wasm: convLoops.convWeightGrad,
+  reference: convWeightGradDefinition,
+  wasm: convWeightGradLoop,
 };
 
 export const unary: Operation<'unary'> = {
   name: 'unary',
-  reference: elementwise.unary,
-  wasm: elementwiseLoops.unary,
+  reference: unaryDefinition,
+  wasm: unaryLoop,
 };
 
 export const binary: Operation<'binary'> = {
   name: 'binary',
-  reference: elementwise.binary,
-  wasm: elementwiseLoops.binary,
+  reference: binaryDefinition,
+  wasm: binaryLoop,
 };
 
 export const select: Operation<'select'> = {
   name: 'select',
-  reference: elementwise.select,
+  reference: selectDefinition,
   type: ([, a]) => a.dtype,
-  wasm: elementwiseLoops.select,
+  wasm: selectLoop,
 };
 
 export const reduce: Operation<'reduce'> = {
   name: 'reduce',
-  reference: elementwise.reduce,
-  wasm: reduceLoops.reduce,
+  reference: reduceDefinition,
+  wasm: reduceLoop,
 };
 
 export const argMax: Operation<'argMax'> = {
   name: 'argMax',
-  reference: elementwise.argMax,
+  reference: argMaxDefinition,
   type: positions,
-  wasm: reduceLoops.argMax,
+  wasm: argMaxLoop,
 };
 
 export const stridedRead: Operation<'strided.read'> = {
   name: 'strided.read',
-  reference: layout.stridedRead,
-  wasm: layoutLoops.stridedRead,
+  reference: stridedReadDefinition,
+  wasm: stridedReadLoop,
 };
 
 export const stridedWrite: Operation<'strided.write'> = {
   name: 'strided.write',
-  reference: layout.stridedWrite,
-  wasm: layoutLoops.stridedWrite,
+  reference: stridedWriteDefinition,
+  wasm: stridedWriteLoop,
 };
 
 export const concat: Operation<'concat'> = {
   name: 'concat',
-  reference: layout.concat,
-  wasm: layoutLoops.concat,
+  reference: concatDefinition,
+  wasm: concatLoop,
 };
 
 export const axisMap: Operation<'axis.map'> = {
   name: 'axis.map',
-  reference: layout.axisMap,
-  wasm: sparseLoops.axisMap,
+  reference: axisMapDefinition,
+  wasm: axisMapLoop,
 };
 
 export const matmul: Operation<'matmul'> = {
   name: 'matmul',
-  reference: products.matmul,
-  wasm: matmulLoops.matmul,
+  reference: matmulDefinition,
+  wasm: matmulLoop,
 };
 
 export const softmax: Operation<'softmax'> = {
   name: 'softmax',
-  reference: products.softmax,
-  wasm: softmaxLoops.softmax,
+  reference: softmaxDefinition,
+  wasm: softmaxLoop,
 };
 
 export const channelAffine: Operation<'channel.affine'> = {
   name: 'channel.affine',
-  reference: channels.channelAffine,
-  wasm: channelLoops.channelAffine,
+  reference: channelAffineDefinition,
+  wasm: channelAffineLoop,
 };
 
 export const channelDot: Operation<'channel.dot'> = {
   name: 'channel.dot',
-  reference: channels.channelDot,
-  wasm: channelLoops.channelDot,
+  reference: channelDotDefinition,
+  wasm: channelDotLoop,
 };
 
 export const poolArgMax: Operation<'pool.argMax'> = {
   name: 'pool.argMax',
-  reference: windows.poolArgMax,
+  reference: poolArgMaxDefinition,
   type: positions,
-  wasm: windowLoops.poolArgMax,
+  wasm: poolArgMaxLoop,
 };
 
 export const planeGather: Operation<'plane.gather'> = {
   name: 'plane.gather',
-  reference: windows.planeGather,
-  wasm: windowLoops.planeGather,
+  reference: planeGatherDefinition,
+  wasm: planeGatherLoop,
   takes: places,
 };
 
 export const planeScatter: Operation<'plane.scatter'> = {
   name: 'plane.scatter',
-  reference: windows.planeScatter,
-  wasm: windowLoops.planeScatter,
+  reference: planeScatterDefinition,
+  wasm: planeScatterLoop,
   takes: places,
 };
 
 export const poolAverage: Operation<'pool.average'> = {
   name: 'pool.average',
-  reference: windows.poolAverage,
-  wasm: sparseLoops.poolAverage,
+  reference: poolAverageDefinition,
+  wasm: poolAverageLoop,
 };
 
 export const poolAverageGrad: Operation<'pool.averageGrad'> = {
   name: 'pool.averageGrad',
-  reference: windows.poolAverageGrad,
-  wasm: sparseLoops.poolAverageGrad,
+  reference: poolAverageGradDefinition,
+  wasm: poolAverageGradLoop,
 };
 
 export const unfold: Operation<'unfold'> = {
   name: 'unfold',
-  reference: windows.unfold,
-  wasm: windowLoops.unfold,
+  reference: unfoldDefinition,
+  wasm: unfoldLoop,
 };
 
 export const fold: Operation<'fold'> = {
   name: 'fold',
-  reference: windows.fold,
-  wasm: windowLoops.fold,
+  reference: foldDefinition,
+  wasm: foldLoop,
 };
 
 export const cast: Operation<'cast'> = {
   name: 'cast',
   reference: ([x]) => x,
   type: (_, { dtype }) => dtype,
-  wasm: elementwiseLoops.cast,
+  wasm: castLoop,
 };

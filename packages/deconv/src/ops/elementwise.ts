@@ -5,8 +5,9 @@
  * g · f′(x) and can itself be differentiated once more.
  */
 import { record, run } from '../autograd.js';
-import type { BinaryName, UnaryName } from '../backend.js';
+import type { BinaryName, UnaryFunction } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
+import * as functions from '../functions.js';
 import * as operation from '../operations.js';
 import { broadcastShapes, sameShape } from '../shape.js';
 import { type DType, scoped, type Tensor } from '../tensor.js';
@@ -93,7 +94,7 @@ export function div(a: Operand, b: Operand): Tensor {
 
 /** a to the power of b, broadcast. d/da = b·a^(b−1), 0 where b = 0; d/db = a^b·ln a, 0 where a = 0. */
 export function pow(a: Operand, b: Operand): Tensor {
-  if (typeof b === 'number') return unary('pow', 'powScalar', a as Tensor, [b]);
+  if (typeof b === 'number') return unary('pow', functions.powScalar, a as Tensor, [b]);
   return binary('pow', a, b, (g, p, q, output) => [
     () => where(equal(q, 0), 0, mul(g, mul(q, pow(p, sub(q, 1))))),
     () => where(equal(p, 0), 0, mul(g, mul(output, log(p)))),
@@ -155,7 +156,13 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   });
 }
 
-function unary(op: string, fn: UnaryName, x: Tensor, parameters: readonly number[] = [], order = 0): Tensor {
+function unary(
+  op: string,
+  fn: UnaryFunction,
+  x: Tensor,
+  parameters: readonly number[] = [],
+  order = 0,
+): Tensor {
   const input = asFloat(op, 'x', x);
   for (const value of parameters) {
     if (typeof value !== 'number') refuse(op, 'x', `${op} takes numbers after x, got ${show(value)}`);
@@ -174,62 +181,62 @@ export function neg(x: Tensor): Tensor {
 
 /** |x|; derivative 0 at 0. */
 export function abs(x: Tensor): Tensor {
-  return unary('abs', 'abs', x);
+  return unary('abs', functions.abs, x);
 }
 
 /** −1, 0 or 1 by the sign of x. */
 export function sign(x: Tensor): Tensor {
-  return unary('sign', 'sign', x);
+  return unary('sign', functions.sign, x);
 }
 
 /** The largest integer ≤ x; derivative 0. */
 export function floor(x: Tensor): Tensor {
-  return unary('floor', 'floor', x);
+  return unary('floor', functions.floor, x);
 }
 
 /** The smallest integer ≥ x; derivative 0. */
 export function ceil(x: Tensor): Tensor {
-  return unary('ceil', 'ceil', x);
+  return unary('ceil', functions.ceil, x);
 }
 
 /** eˣ. */
 export function exp(x: Tensor): Tensor {
-  return unary('exp', 'exp', x);
+  return unary('exp', functions.exp, x);
 }
 
 /** Natural logarithm. */
 export function log(x: Tensor): Tensor {
-  return unary('log', 'log', x);
+  return unary('log', functions.log, x);
 }
 
 /** √x. */
 export function sqrt(x: Tensor): Tensor {
-  return unary('sqrt', 'sqrt', x);
+  return unary('sqrt', functions.sqrt, x);
 }
 
 /** x². */
 export function square(x: Tensor): Tensor {
-  return unary('square', 'square', x);
+  return unary('square', functions.square, x);
 }
 
 /** 1/x. */
 export function reciprocal(x: Tensor): Tensor {
-  return unary('reciprocal', 'reciprocal', x);
+  return unary('reciprocal', functions.reciprocal, x);
 }
 
 /** sin x, in radians. */
 export function sin(x: Tensor): Tensor {
-  return unary('sin', 'sin', x);
+  return unary('sin', functions.sin, x);
 }
 
 /** cos x, in radians. */
 export function cos(x: Tensor): Tensor {
-  return unary('cos', 'cos', x);
+  return unary('cos', functions.cos, x);
 }
 
 /** The error function 2/√π ∫₀ˣ e^(−t²) dt. */
 export function erf(x: Tensor): Tensor {
-  return unary('erf', 'erf', x);
+  return unary('erf', functions.erf, x);
 }
 
 /**
@@ -242,42 +249,42 @@ export function erf(x: Tensor): Tensor {
  * ```
  */
 export function relu(x: Tensor): Tensor {
-  return unary('relu', 'relu', x);
+  return unary('relu', functions.relu, x);
 }
 
 /** x for x > 0, else slope·x. */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
-  return unary('leakyRelu', 'leakyRelu', x, [slope]);
+  return unary('leakyRelu', functions.leakyRelu, x, [slope]);
 }
 
 /** x for x > 0, else alpha·(eˣ − 1). */
 export function elu(x: Tensor, alpha = 1): Tensor {
-  return unary('elu', 'elu', x, [alpha]);
+  return unary('elu', functions.elu, x, [alpha]);
 }
 
 /** 1.0507·(x for x > 0, else 1.6733·(eˣ − 1)): Klambauer et al. 2017, arXiv:1706.02515. */
 export function selu(x: Tensor): Tensor {
-  return unary('selu', 'selu', x);
+  return unary('selu', functions.selu, x);
 }
 
 /** 1 / (1 + e⁻ˣ). */
 export function sigmoid(x: Tensor): Tensor {
-  return unary('sigmoid', 'sigmoid', x);
+  return unary('sigmoid', functions.sigmoid, x);
 }
 
 /** Hyperbolic tangent. */
 export function tanh(x: Tensor): Tensor {
-  return unary('tanh', 'tanh', x);
+  return unary('tanh', functions.tanh, x);
 }
 
 /** ln(1 + eˣ). */
 export function softplus(x: Tensor): Tensor {
-  return unary('softplus', 'softplus', x);
+  return unary('softplus', functions.softplus, x);
 }
 
 /** x / (1 + |x|). */
 export function softsign(x: Tensor): Tensor {
-  return unary('softsign', 'softsign', x);
+  return unary('softsign', functions.softsign, x);
 }
 
 /**
@@ -291,17 +298,17 @@ export function gelu(
   checkOptions('gelu', options, ['approximate']);
   const approximate = options.approximate ?? 'none';
   checkName('gelu', 'approximate', approximate, ['none', 'tanh']);
-  return unary('gelu', approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
+  return unary('gelu', approximate === 'tanh' ? functions.geluTanh : functions.gelu, x);
 }
 
 /** x·sigmoid(x), also called swish. */
 export function silu(x: Tensor): Tensor {
-  return unary('silu', 'silu', x);
+  return unary('silu', functions.silu, x);
 }
 
 /** x·tanh(softplus(x)): Misra 2019, arXiv:1908.08681. */
 export function mish(x: Tensor): Tensor {
-  return unary('mish', 'mish', x);
+  return unary('mish', functions.mish, x);
 }
 
 /** alpha·x + beta held within [0, 1]. PyTorch's defaults, 1/6 and 1/2; ONNX has alpha 0.2. */
@@ -310,12 +317,12 @@ export function hardSigmoid(
   options: { readonly alpha?: number | undefined; readonly beta?: number | undefined } = {},
 ): Tensor {
   checkOptions('hardSigmoid', options, ['alpha', 'beta']);
-  return unary('hardSigmoid', 'hardSigmoid', x, [options.alpha ?? 1 / 6, options.beta ?? 0.5]);
+  return unary('hardSigmoid', functions.hardSigmoid, x, [options.alpha ?? 1 / 6, options.beta ?? 0.5]);
 }
 
 /** x·hardSigmoid(x). */
 export function hardSwish(x: Tensor): Tensor {
-  return unary('hardSwish', 'hardSwish', x);
+  return unary('hardSwish', functions.hardSwish, x);
 }
 
 /** x held within [min, max]; the gradient passes only inside. */
@@ -325,7 +332,7 @@ export function clamp(
 ): Tensor {
   checkOptions('clamp', options, ['min', 'max']);
   const [min, max] = [options.min ?? Number.NEGATIVE_INFINITY, options.max ?? Number.POSITIVE_INFINITY];
-  return unary('clamp', 'clamp', x, [min, max]);
+  return unary('clamp', functions.clamp, x, [min, max]);
 }
 
 /**

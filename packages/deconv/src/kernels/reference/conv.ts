@@ -10,7 +10,7 @@ import type { Activation, ConvAttributes } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
 import { sizeOf } from '../../shape.js';
-import { UNARY } from './unary.js';
+import { clamp, leakyRelu, sigmoid, tanh } from './unary.js';
 
 type Values = ArrayLike<number>;
 type Reading = 'forward' | 'inputGrad' | 'weightGrad';
@@ -76,6 +76,8 @@ function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Fl
   }
 }
 
+const ACTIVATIONS = { leakyRelu, clamp, sigmoid, tanh };
+
 /** What is done to each output before it is rounded: divide by coverage, add the bias, apply the activation. */
 function finish(
   sum: Float64Array,
@@ -85,7 +87,7 @@ function finish(
   coverage: Float64Array | undefined,
   activation: Activation | undefined,
 ): void {
-  const f = activation === undefined ? undefined : UNARY[activation.fn][0];
+  const f = activation === undefined ? undefined : ACTIVATIONS[activation.fn][0];
   const parameters = activation?.parameters ?? [];
   for (let at = 0, row = 0; at < sum.length; row++) {
     const add = bias === undefined ? 0 : bias[row % channels];

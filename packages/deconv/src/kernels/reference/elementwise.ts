@@ -1,13 +1,12 @@
-/** Elementwise kernels: one argument (table in unary.ts), two arguments with broadcasting, and selection. */
+/** Elementwise kernels: one argument (functions in unary.ts), two arguments with broadcasting, and selection. */
 import type { BinaryName, OpTable } from '../../backend.js';
 import { type Shape, sizeOf, stridesOf } from '../../shape.js';
-import { UNARY } from './unary.js';
 
 type Values = ArrayLike<number>;
 
 /** (x) → f, f′ or f″ of each element. */
 export function unary([x]: readonly Values[], { fn, order, parameters }: OpTable['unary']): Float64Array {
-  const f = UNARY[fn][order];
+  const f = fn.reference[order];
   return Float64Array.from(x, (value) => f(value, parameters));
 }
 

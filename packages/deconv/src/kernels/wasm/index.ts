@@ -120,7 +120,8 @@ export class WasmBackend implements Backend {
       return residency.fromArray(this.#fallback.run(operation, readable, attributes).host());
     } catch (error) {
       if (!isShortage(error)) throw error;
-      const name = 'fn' in attributes ? attributes.fn : operation.name;
+      const fn = 'fn' in attributes ? attributes.fn : operation;
+      const name = typeof fn === 'string' ? fn : fn.name;
       const lengths = inputs.map(({ length }) => length).join(', ');
       return refuse(name, 'input', `not enough memory for inputs of ${lengths} elements and the output`);
     } finally {

@@ -4,19 +4,19 @@
  * Where every output has as many, up to a few, the kernel is made for that many; any number is summed in float64.
  */
 import type { Local } from './assembler.js';
-import { type Build, locals } from './row-kernels.js';
+import { type Build, locals, type RowKernel } from './row-kernels.js';
 
 /**
- * sparseRows<terms>: out, src, table, n1, n. For n1 outputs: a row of n floats = Σ weight · row of the input.
+ * rows<terms>: out, src, table, n1, n. For n1 outputs: a row of n floats = Σ weight · row of the input.
  */
-export const sparseRows =
+const rows =
   (terms: number): Build =>
   (f, [out, src, table, n1, n]) => {
     const [to, left, count, entry, column] = locals(f, 5, 'i32');
-    const rows = Array.from({ length: terms }, () => ({ at: f.local('i32'), weight: f.local('v128') }));
+    const inputs = Array.from({ length: terms }, () => ({ at: f.local('i32'), weight: f.local('v128') }));
     const [v, w, low, high] = locals(f, 4, 'v128');
     const few = () => {
-      for (const [t, { at, weight }] of rows.entries()) {
+      for (const [t, { at, weight }] of inputs.entries()) {
         f.get(table)
           .access('i32.load', 8 * t + 4)
           .get(src)
@@ -28,7 +28,7 @@ export const sparseRows =
       }
       f.countdown(left, 1, () => {
         f.get(to);
-        for (const [t, { at, weight }] of rows.entries()) {
+        for (const [t, { at, weight }] of inputs.entries()) {
           f.get(at).access('v128.load').get(weight).op('f32x4.mul');
           if (t > 0) f.op('f32x4.add');
           f.add(at, 16);
@@ -85,8 +85,8 @@ export const sparseRows =
     });
   };
 
-/** sparseEach<terms>: out, src, srcRow, table, n1, n. For n1 rows: n outputs, each a float = Σ weight · input. */
-export const sparseEach =
+/** each<terms>: out, src, srcRow, table, n1, n. For n1 rows: n outputs, each a float = Σ weight · input. */
+const each =
   (terms: number): Build =>
   (f, [out, src, srcRow, table, n1, n]) => {
     const [left, count, entry] = locals(f, 3, 'i32');
@@ -124,3 +124,17 @@ export const sparseEach =
       f.add(src, srcRow);
     });
   };
+
+/** Sums along rows, for an axis that is not the last. */
+export const sparseRows = (terms: number): RowKernel => ({
+  name: `sparseRows${terms}`,
+  parameters: 5,
+  build: rows(terms),
+});
+
+/** Sums of single values, for the last axis. */
+export const sparseEach = (terms: number): RowKernel => ({
+  name: `sparseEach${terms}`,
+  parameters: 6,
+  build: each(terms),
+});

@@ -6,29 +6,13 @@
 import { ModuleBuilder, type ValueType } from './assembler.js';
 import { buildFormula, formulaParameters } from './formula.js';
 import type { Heap } from './heap.js';
-import { turn } from './movers.js';
 import { webAssembly } from './platform.js';
-import { type Build, extremeRows, largest, strided, sumColumns, sumRows } from './row-kernels.js';
-import { sparseEach, sparseRows } from './sparse-kernels.js';
+import type { Build, RowKernel } from './row-kernels.js';
 
 type Kernel = (...values: number[]) => void;
 
 /** Elements of one call. */
 export const CALL = 16_384;
-
-const KERNELS: Readonly<Record<string, readonly [parameters: number, build: Build]>> = {
-  sumRows: [6, sumRows],
-  sumColumns: [5, sumColumns],
-  maxRows: [6, extremeRows('max')],
-  minRows: [6, extremeRows('min')],
-  copy: [8, strided(false)],
-  accumulate: [8, strided(true)],
-  largest: [11, largest],
-  // See movers.ts.
-  turn: [14, turn],
-  ...Object.fromEntries([0, 1, 2, 3, 4].map((terms) => [`sparseRows${terms}`, [5, sparseRows(terms)]])),
-  ...Object.fromEntries([0, 1, 2, 3, 4].map((terms) => [`sparseEach${terms}`, [6, sparseEach(terms)]])),
-};
 
 /** Where rows of an input lie: address of the first, and bytes from one to the next. */
 export type Rows = readonly [at: number, row: number];
@@ -54,9 +38,8 @@ export class VectorKernels {
     return kernel;
   }
 
-  /** Calls a kernel by its name. */
-  call(name: string, ...values: number[]): void {
-    const [parameters, build] = KERNELS[name];
+  /** Calls a kernel written by hand. */
+  call({ name, parameters, build }: RowKernel, ...values: number[]): void {
     this.#kernel(name, () => new Array<ValueType>(parameters).fill('i32'), build)(...values);
   }
 

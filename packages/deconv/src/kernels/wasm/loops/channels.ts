@@ -3,6 +3,7 @@
  * With inner > 1 a row is one channel of one picture; with inner = 1 all channels of a picture are one.
  */
 import type { Channels } from '../../../backend.js';
+import { sumColumns, sumRows } from '../row-kernels.js';
 import { CALL, inPieces } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
@@ -68,8 +69,8 @@ function addProducts(
       );
       const products = [room, 4 * columns] as const;
       kernels.apply('(x-m)*(y-n)', 'xmyn', pattern, products, rows, columns, piece);
-      if (c.inner === 1) kernels.call('sumColumns', sums + 8 * column, ...products, rows, columns);
-      else kernels.call('sumRows', sums + 8 * row, 8, ...products, rows, columns);
+      if (c.inner === 1) kernels.call(sumColumns, sums + 8 * column, ...products, rows, columns);
+      else kernels.call(sumRows, sums + 8 * row, 8, ...products, rows, columns);
     }),
   );
 }

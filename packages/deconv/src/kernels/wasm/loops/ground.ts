@@ -2,7 +2,7 @@
  * ground: what every loop stands on: addresses of operands, room for results, and the kernels. Addresses hold until the
  * operation is over; views of the memory are to be taken only after the last of them, since memory may grow on the way.
  */
-import type { Operation, OpName, OpTable } from '../../../backend.js';
+import type { Operation, OpName, OpTable, UnaryFunction } from '../../../backend.js';
 import type { DType, Storage } from '../../../tensor.js';
 import type { Engine } from '../engine.js';
 import type { Residency, WasmStorage } from '../storage.js';
@@ -58,6 +58,11 @@ export interface WasmOperation<K extends OpName> extends Operation<K> {
   readonly wasm?: Loop<OpTable[K]>;
   /** Number types of the inputs that the loop takes. Default: float32 all. */
   readonly takes?: readonly DType[];
+}
+
+/** A function of one argument as formulas: f, f′ and f″ as far as they are not 0; or what gives one of them, if there is one. */
+export interface WasmFunction extends UnaryFunction {
+  readonly wasm?: readonly string[] | ((order: number, parameters: readonly number[]) => string | undefined);
 }
 
 /** Runs an operation's loop, if it has one and the inputs are of the types it takes. */

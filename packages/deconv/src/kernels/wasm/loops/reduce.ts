@@ -5,6 +5,7 @@
  */
 import type { OpTable } from '../../../backend.js';
 import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
+import { maxRows, minRows, sumColumns, sumRows } from '../row-kernels.js';
 import { inPieces } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
 import { axesOf, broadcastStrides, single, walk } from './views.js';
@@ -46,8 +47,8 @@ export function sumInto(ground: Ground, from: number, shape: Shape, kept: Shape,
   ground.doubles(sums, length).fill(0);
   walkPieces(shape, kept, (src, srcRow, to, toRow, each, n1, n) => {
     const source = [from + 4 * src, 4 * srcRow] as const;
-    if (each) ground.kernels.call('sumColumns', sums + 8 * to, ...source, n1, n);
-    else ground.kernels.call('sumRows', sums + 8 * to, 8 * toRow, ...source, n1, n);
+    if (each) ground.kernels.call(sumColumns, sums + 8 * to, ...source, n1, n);
+    else ground.kernels.call(sumRows, sums + 8 * to, 8 * toRow, ...source, n1, n);
   });
   ground.floats(out, length).set(ground.doubles(sums, length));
 }
@@ -68,7 +69,7 @@ export function extremeInto(
     const source = [from + 4 * src, 4 * srcRow] as const;
     const target = [out + 4 * to, 4 * toRow] as const;
     if (each) ground.kernels.apply(`${which}(a,b)`, 'ab', '11', target, n1, n, [target, source]);
-    else ground.kernels.call(`${which}Rows`, ...target, ...source, n1, n);
+    else ground.kernels.call(which === 'max' ? maxRows : minRows, ...target, ...source, n1, n);
   });
 }
 

@@ -3,6 +3,7 @@
  * cache go through all passes (largest, exponentials, sum, quotient) before the next is touched.
  */
 import type { OpTable } from '../../../backend.js';
+import { maxRows, sumColumns, sumRows } from '../row-kernels.js';
 import type { Loop } from './ground.js';
 
 /** Floats of a piece. */
@@ -29,11 +30,11 @@ export const softmax: Loop<OpTable['softmax']> = (ground, [x], { outer, length, 
     const each = [largest, perRow] as const;
     ground.floats(largest, width).fill(Number.NEGATIVE_INFINITY);
     if (across) kernels.apply('max(a,b)', 'ab', '11', each, n1, n, [each, source]);
-    else kernels.call('maxRows', ...each, ...source, n1, n);
+    else kernels.call(maxRows, ...each, ...source, n1, n);
     kernels.apply('exp(a-b)', 'ab', pattern, target, n1, n, [source, each]);
     const exact = ground.doubles(sums, width).fill(0);
-    if (across) kernels.call('sumColumns', sums, ...target, n1, n);
-    else kernels.call('sumRows', sums, 8, ...target, n1, n);
+    if (across) kernels.call(sumColumns, sums, ...target, n1, n);
+    else kernels.call(sumRows, sums, 8, ...target, n1, n);
     const rounded = ground.floats(total, width);
     for (let i = 0; i < width; i++) rounded[i] = log ? Math.log(exact[i]) : exact[i];
     const by = [total, perRow] as const;

@@ -6,6 +6,7 @@ import type { OpTable } from '../../../backend.js';
 import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
+import { sparseEach, sparseRows } from '../sparse-kernels.js';
 import { CALL } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
@@ -61,7 +62,7 @@ function apply(
     const rows = Math.max(1, Math.floor(CALL / outputs));
     for (let r = 0; r < outer; r += rows) {
       const place = [out + 4 * r * outputs, from + 4 * r * inputs, 4 * inputs] as const;
-      kernels.call(`sparseEach${kind}`, ...place, table, Math.min(rows, outer - r), outputs);
+      kernels.call(sparseEach(kind), ...place, table, Math.min(rows, outer - r), outputs);
     }
     return;
   }
@@ -69,7 +70,7 @@ function apply(
   for (let block = 0; block < outer; block++) {
     for (let o = 0; o < outputs; o += rows) {
       const place = [out + 4 * (block * outputs + o) * inner, from + 4 * block * inputs * inner] as const;
-      kernels.call(`sparseRows${kind}`, ...place, starts[o], Math.min(rows, outputs - o), inner);
+      kernels.call(sparseRows(kind), ...place, starts[o], Math.min(rows, outputs - o), inner);
     }
   }
 }

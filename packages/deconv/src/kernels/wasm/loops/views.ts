@@ -4,6 +4,8 @@
  * odometer. Also the one routine that copies any view into any other.
  */
 import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
+import { turn } from '../movers.js';
+import { copy, type RowKernel } from '../row-kernels.js';
 import { inPieces } from '../vector-kernels.js';
 import type { Ground } from './ground.js';
 
@@ -60,6 +62,9 @@ export function broadcastStrides(from: Shape, to: Shape): number[] {
   return to.map((_, axis) => (axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]));
 }
 
+/** See movers.ts. */
+const TURN: RowKernel = { name: 'turn', parameters: 14, build: turn };
+
 /** A view of an array in memory: address of its first element, strides in elements. */
 export interface View {
   readonly at: number;
@@ -87,7 +92,7 @@ export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View
     const blocks = [block.length, ...block.steps.map((step) => 4 * step)] as const;
     walk(axes, start, ([src, dst]) => {
       const rows = [row.length, 4 * row.steps[0], column.length, 4, 4 * column.steps[1]] as const;
-      kernels.call('turn', 4 * src, 4 * dst, ...rows, 0, 1, 0, 0, ...blocks);
+      kernels.call(TURN, 4 * src, 4 * dst, ...rows, 0, 1, 0, 0, ...blocks);
     });
     return;
   }
@@ -105,7 +110,7 @@ export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View
     inPieces(rows.length, row.length, (r, count, c, columns) => {
       const target = [4 * (dst + c * dstStep) + r * dstRow, dstRow, 4 * dstStep] as const;
       const source = [4 * (src + c * srcStep) + r * srcRow, srcRow, 4 * srcStep] as const;
-      kernels.call('copy', ...target, ...source, count, columns);
+      kernels.call(copy, ...target, ...source, count, columns);
     });
   });
 }

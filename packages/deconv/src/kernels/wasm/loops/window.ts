@@ -7,6 +7,7 @@ import type { OpTable } from '../../../backend.js';
 import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
 import { lift } from '../problem.js';
+import { accumulate, copy, largest } from '../row-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
 /** Per axis (missing ones in front) and tap: the windows that see an input there, and the input of the first. */
@@ -77,7 +78,7 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
     eachTap(w, (_, window, place, rows, columns) => {
       const target = [best + 4 * window, chosen + 4 * window, 4 * out[2]] as const;
       const input = [source + 4 * (plane * from + place), srcRow, 4 * stride[2]] as const;
-      kernels.call('largest', ...target, ...input, places, place, placeRow, rows, columns);
+      kernels.call(largest, ...target, ...input, places, place, placeRow, rows, columns);
     });
   }
   return storage;
@@ -130,8 +131,8 @@ function moveColumns(
       const inColumns = [columns + 4 * ((plane * taps + tap) * to + window), columnsRow] as const;
       if (pictureStep > 4) {
         const [a, b] = [[...inPicture, pictureStep] as const, [...inColumns, 4] as const];
-        if (back) kernels.call('accumulate', ...a, ...b, rows, count);
-        else kernels.call('copy', ...b, ...a, rows, count);
+        if (back) kernels.call(accumulate, ...a, ...b, rows, count);
+        else kernels.call(copy, ...b, ...a, rows, count);
       } else if (back) kernels.apply('a+b', 'ab', '11', inPicture, rows, count, [inPicture, inColumns]);
       else kernels.apply('x', 'x', '1', inColumns, rows, count, [inPicture]);
     });
