@@ -70,15 +70,15 @@ function draw(random: RandomStream, size: number, classes: number): Sample {
   const canvas = new Canvas(size, fine);
   canvas.ground(texture(random, size, clouds), dark, bright);
 
-  // Small figures of any class first; the main one lies over them and is at least half as large again.
+  // Small figures of any class first; the main one lies over them and is at least twice as large.
   const light = direction(random);
   const shift = light.map((along) => -0.035 * along);
   const middle = colourOf(hue, saturation, value);
   const label = integer(random, classes);
-  const figures = Array.from({ length: integer(random, 4) }, () =>
-    place(random, integer(random, classes), drawUniform(random, 0.08, 0.14), 0.06, middle),
+  const figures = Array.from({ length: integer(random, 3) }, () =>
+    place(random, integer(random, classes), drawUniform(random, 0.07, 0.12), 0.06, middle),
   );
-  const radius = drawUniform(random, 0.21, 0.36);
+  const radius = drawUniform(random, 0.24, 0.38);
   figures.push(place(random, label, radius, radius, middle));
   for (const figure of figures) {
     canvas.shadow(figure, shift, 0.4);
