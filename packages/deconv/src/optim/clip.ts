@@ -65,7 +65,7 @@ function normOf(gradients: readonly Tensor[], p: number): number {
  * const x = tensor([3, 4], { requiresGrad: true });
  * sum(square(x)).backward();
  * console.log(clipGradNorm([x], 1)); // 10
- * console.log(x.grad?.toArray()); // [ 0.6…, 0.7… ]
+ * console.log(x.grad?.toArray()); // [ 0.59…, 0.79… ]
  * ```
  */
 export function clipGradNorm(
