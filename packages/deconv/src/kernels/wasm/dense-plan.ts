@@ -14,6 +14,7 @@
 import type { Activation } from '../../backend.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
+import { cutGrid, PACK_FROM_TILES, PACKED_B_TARGET } from './band-size.js';
 import {
   BASE,
   CommandList,
@@ -30,23 +31,12 @@ import {
   TableBuilder,
 } from './commands.js';
 import { type Tile, WIDER } from './microkernels.js';
-import type { AxisClass, Phase, Problem } from './problem.js';
+import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
+import type { AxisClass, Problem } from './problem.js';
 import { type Strips, stripsOf } from './strips.js';
 
-/** Targets for the buffers of a band, in bytes: together they should stay in the second-level cache, or near it. */
-const PADDED_TARGET = 640 * 1024;
-const RESULT_TARGET = 512 * 1024;
-/** Rows of results that a band should hold at a time, if there are so many. */
-const MOST_ROWS = 256;
-const PACKED_B_TARGET = 2 * 1024 * 1024;
-/** From this many tiles on, B is read often enough to be packed. */
-const PACK_FROM_TILES = 8;
 /** Items that work worth sharing is cut into, if it allows. */
 const ITEMS = 8;
-/** Bands are cut for the threads as long as they keep this share of the lanes that they would fill uncut. */
-const THIN = 0.85;
-/** Rows, in tiles, below which a run of output channels is not worth packing the input for again. */
-const RUN_TILES = 10;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
 const A_STAYS_FLOATS = 48 * 1024;
 /** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
@@ -59,24 +49,12 @@ interface Packing {
 }
 
 /** A class of phases over all axes: one matrix product. */
-interface Group {
+interface Group extends PanelGroup {
   readonly axes: readonly [AxisClass, AxisClass, AxisClass];
-  /** Phases along z, y, x, in the order of the rows. */
-  readonly phases: readonly (readonly [Phase, Phase, Phase])[];
-  readonly k: number;
   /** Byte offsets of the rows of B in the padded input, one per k. */
   readonly kTable: number;
   /** The same rows within a packed strip of their own. */
   readonly alone: Packing;
-  /** Byte offsets of the taps in the weight, one per k. */
-  readonly wTable: number;
-}
-
-/** A run of output channels, with where its panels lie, in bytes, one address per group. */
-interface Block {
-  readonly from: number;
-  readonly count: number;
-  readonly panels: readonly number[];
 }
 
 /** Where the result of one group of one block lies in the work space. */
@@ -128,42 +106,6 @@ class DensePlanner {
     this.#layout = this.#input.layout(this.#grid);
   }
 
-  /** Cuts the grid into bands whose buffers keep to the targets; at least `least` of them if the grid allows. */
-  #bandSize(rows: number, allRows: number, k: number, least: number): number[] {
-    const grid = this.#grid;
-    const size = [...grid];
-    const { nr, mr } = this.#tile;
-    const count = () => this.#bandCount(size);
-    const tooLarge = () => {
-      const positions = size[0] * size[1] * roundUp(size[2], nr);
-      return (
-        this.#input.layout(size).floats * 4 > PADDED_TARGET ||
-        Math.min(allRows, MOST_ROWS) * positions * 4 > RESULT_TARGET ||
-        (rows >= PACK_FROM_TILES * mr && k * positions * 4 > PACKED_B_TARGET)
-      );
-    };
-    const cut = (axis: number, unit: number): boolean => {
-      if (size[axis] <= unit) return false;
-      const parts = Math.ceil(grid[axis] / size[axis]) + 1;
-      const even = roundUp(Math.ceil(grid[axis] / parts), unit);
-      size[axis] = Math.max(unit, Math.min(size[axis] - 1, even));
-      return true;
-    };
-    while (tooLarge() && (cut(0, 1) || cut(1, 1) || cut(2, 4 * nr))) {}
-    while (count() < least && (cut(0, 1) || cut(1, 1))) {}
-    return size;
-  }
-
-  #bandCount(size: readonly number[]): number {
-    return size.reduce((n, length, axis) => n * Math.ceil(this.#grid[axis] / length), 1);
-  }
-
-  /** Share of the lanes that bands of this size fill. */
-  #fullness(size: readonly number[]): number {
-    const strips = stripsOf(size[1], size[2], this.#input.layout(size).x, this.#tile.nr, true);
-    return (size[1] * size[2]) / strips.level;
-  }
-
   plan(batch: number, groups: number): Plan {
     const p = this.#p;
     const flops = this.#flops(batch * groups);
@@ -175,26 +117,25 @@ class DensePlanner {
     // Distinct rows of B, should all groups be packed together.
     const depth =
       p.inChannels * product(p.classes.map((list) => new Set(list.flatMap((c) => c.offsets)).size));
-    // Enough items for a few threads to share evenly, unless the work is too small to share at all: more bands, or, where
-    // thinner bands would leave lanes empty (few and short rows), runs of output channels.
+    // Enough items for a few threads to share evenly, unless the work is too small to share at all.
     const shared = flops >= SHARE_FROM_FLOPS;
     const least = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
-    const most = Math.max(1, ...rows);
-    const whole = this.#bandSize(most, allRows, depth, 1);
-    const thin = this.#bandSize(most, allRows, depth, least);
-    const byChannels = this.#fullness(thin) < THIN * this.#fullness(whole);
-    const size = byChannels ? whole : thin;
+    const grid = this.#grid;
+    const demand = { rows: Math.max(1, ...rows), allRows, depth, least };
+    const { size, count: bandCount, runs } = cutGrid(this.#input, grid, this.#tile, demand);
     this.#layout = this.#input.layout(size);
     const rowsOf = new Map<Group, readonly number[]>();
     this.#groups = combos.map((axes) => this.#group(axes, rowsOf));
     if (combos.length > 1)
       this.#together = this.#packingOf(this.#groups.map((group) => rowsOf.get(group) ?? []));
 
-    const grid = this.#grid;
-    const bandCount = this.#bandCount(size);
-    const runs = byChannels ? Math.ceil(least / bandCount) : 1;
-    const { blocks, packedFloats, packs } = this.#packing(size, runs);
-    const apart = shared && (byChannels || batch * groups * bandCount < 4);
+    const { mr, nr } = this.#tile;
+    const positions = size[0] * size[1] * roundUp(size[2] + this.#input.reach[2].span, nr);
+    const phases = this.#groups.reduce((n, group) => n + group.phases.length, 0);
+    const step = blockStep(p.outChannels, phases, positions, mr, runs);
+    const panels = layPanels(p, this.#groups, step, this.#tile, this.#list, this.#tables);
+    const { blocks, floats: packedFloats, packs } = panels;
+    const apart = shared && (runs > 1 || batch * groups * bandCount < 4);
     const parts = apart ? blocks.map((block) => [block]) : [blocks];
     // Bands that differ by their place alone share their commands; how far they lie apart becomes a shift of the bases.
     const known = new Map<
@@ -327,56 +268,6 @@ class DensePlanner {
     const group = { axes, phases, k: offsets.length, kTable, alone, wTable };
     rowsOf.set(group, offsets);
     return group;
-  }
-
-  /** Blocks of output channels whose results fit the buffer, the place of their panels, and the commands that pack them. */
-  #packing(size: readonly number[], runs: number) {
-    const { mr, nr } = this.#tile;
-    const positions = size[0] * size[1] * roundUp(size[2] + this.#input.reach[2].span, nr);
-    const phases = this.#groups.reduce((n, group) => n + group.phases.length, 0);
-    const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
-    const channels = this.#p.outChannels;
-    // Runs of channels whose rows fill tiles, but not so short that preparing the input for each would tell.
-    const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((RUN_TILES * mr) / phases)), mr);
-    const limit = Math.min(fit, runs > 1 ? run : channels);
-    const step = limit >= channels ? channels : limit > mr ? Math.floor(limit / mr) * mr : limit;
-    const blocks: Block[] = [];
-    const commands: number[] = [];
-    const [, kh, kw] = this.#p.kernelSize;
-    let at = 0;
-    for (let from = 0; from < channels; from += step) {
-      const count = Math.min(step, channels - from);
-      const panels = this.#groups.map((group) => {
-        const start = at * 4;
-        const rows = group.phases.flatMap(([z, y, x]) => {
-          const tap = (z.tap * kh + y.tap) * kw + x.tap;
-          return Array.from({ length: count }, (_, o) => 4 * ((from + o) * this.#p.weightOut + tap));
-        });
-        const rowTable = this.#tables.add(rows);
-        for (let r = 0; r < rows.length; r += mr) {
-          const height = Math.min(mr, rows.length - r);
-          commands.push(this.#list.length);
-          this.#list.push(
-            'packA',
-            [BASE.weight, 0],
-            [BASE.packed, at * 4],
-            [BASE.tables, rowTable + 4 * r],
-            height,
-            [BASE.tables, group.wTable],
-            group.k,
-          );
-          at += height * group.k;
-        }
-        return start;
-      });
-      blocks.push({ from, count, panels });
-    }
-    // Panels are small; a handful of them make an item.
-    const per = Math.max(1, Math.ceil(commands.length / 16));
-    const packs = commands
-      .filter((_, i) => i % per === 0)
-      .map((first, i) => ({ first, count: Math.min(per, commands.length - i * per) }));
-    return { blocks, packedFloats: at, packs };
   }
 
   /** The commands of one band. */

@@ -1,0 +1,74 @@
+/**
+ * band-size: how the output grid of a dense problem is cut into bands: small enough for a band's buffers to stay in the
+ * second-level cache, or near it, and enough of them for the threads to share. Where thinner bands would leave lanes
+ * empty (few and short rows), the threads share runs of output channels instead.
+ */
+import type { BandInput } from './band-input.js';
+import { roundUp } from './commands.js';
+import type { Tile } from './microkernels.js';
+import { stripsOf } from './strips.js';
+
+/** Targets for the buffers of a band, in bytes. */
+const PADDED_TARGET = 640 * 1024;
+export const RESULT_TARGET = 512 * 1024;
+export const PACKED_B_TARGET = 2 * 1024 * 1024;
+/** Rows of results that a band should hold at a time, if there are so many. */
+const MOST_ROWS = 256;
+/** From this many tiles on, B is read often enough to be packed. */
+export const PACK_FROM_TILES = 8;
+/** Bands are cut for the threads as long as they keep this share of the lanes that they would fill uncut. */
+const THIN = 0.85;
+
+/** What the product of a band will be. */
+export interface Demand {
+  /** Rows of the largest group of phases, and of all of them. */
+  readonly rows: number;
+  readonly allRows: number;
+  /** Distinct rows of B. */
+  readonly depth: number;
+  /** Items that there should be, if the problem allows. */
+  readonly least: number;
+}
+
+/** Bands of a grid. */
+export interface Bands {
+  /** Length of a band per axis; the last ones may be shorter. */
+  readonly size: readonly number[];
+  readonly count: number;
+  /** Runs of output channels that each band should be cut into; 1: none. */
+  readonly runs: number;
+}
+
+/** Cuts the grid into bands. */
+export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, demand: Demand): Bands {
+  const { nr, mr } = tile;
+  const { rows, allRows, depth, least } = demand;
+  const countOf = (size: readonly number[]) =>
+    size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
+  const tooLarge = (size: readonly number[]) => {
+    const positions = size[0] * size[1] * roundUp(size[2], nr);
+    return (
+      input.layout(size).floats * 4 > PADDED_TARGET ||
+      Math.min(allRows, MOST_ROWS) * positions * 4 > RESULT_TARGET ||
+      (rows >= PACK_FROM_TILES * mr && depth * positions * 4 > PACKED_B_TARGET)
+    );
+  };
+  const cut = (size: number[], axis: number, unit: number): boolean => {
+    if (size[axis] <= unit) return false;
+    const parts = Math.ceil(grid[axis] / size[axis]) + 1;
+    const even = roundUp(Math.ceil(grid[axis] / parts), unit);
+    size[axis] = Math.max(unit, Math.min(size[axis] - 1, even));
+    return true;
+  };
+  /** Share of the lanes that bands of this size fill. */
+  const fullness = (size: readonly number[]) =>
+    (size[1] * size[2]) / stripsOf(size[1], size[2], input.layout(size).x, nr, true).level;
+
+  const whole = [...grid];
+  while (tooLarge(whole) && (cut(whole, 0, 1) || cut(whole, 1, 1) || cut(whole, 2, 4 * nr))) {}
+  const thin = [...whole];
+  while (countOf(thin) < least && (cut(thin, 0, 1) || cut(thin, 1, 1))) {}
+  if (fullness(thin) >= THIN * fullness(whole)) return { size: thin, count: countOf(thin), runs: 1 };
+  const count = countOf(whole);
+  return { size: whole, count, runs: Math.ceil(least / count) };
+}

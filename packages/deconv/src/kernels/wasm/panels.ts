@@ -1,0 +1,99 @@
+/**
+ * panels: the weight as the microkernels read it. The rows of the product are (phase, output channel) pairs, its depth
+ * the (input channel, tap) pairs; MR rows at a time are packed into a panel, k by k, so that A is read in one stream.
+ */
+import { RESULT_TARGET } from './band-size.js';
+import { BASE, type CommandList, roundUp, type Stretch, type TableBuilder } from './commands.js';
+import type { Tile } from './microkernels.js';
+import type { Phase, Problem } from './problem.js';
+
+/** Rows, in tiles, below which a run of output channels is not worth packing the input for again. */
+const RUN_TILES = 10;
+/** Items that packing is cut into: panels are small, a handful of them make one. */
+const PACK_ITEMS = 16;
+
+/** What a panel needs to know of a group of phases. */
+export interface PanelGroup {
+  /** Phases along z, y, x, in the order of the rows. */
+  readonly phases: readonly (readonly [Phase, Phase, Phase])[];
+  readonly k: number;
+  /** Table of the byte offsets of the taps in the weight, one per k. */
+  readonly wTable: number;
+}
+
+/** A run of output channels, with where its panels lie, in bytes, one address per group. */
+export interface Block {
+  readonly from: number;
+  readonly count: number;
+  readonly panels: readonly number[];
+}
+
+/** The packed weight: its blocks, its length, and the commands that make it. */
+export interface Panels {
+  readonly blocks: readonly Block[];
+  readonly floats: number;
+  readonly packs: readonly Stretch[];
+}
+
+/**
+ * Output channels of a block: as many as have their results fit the buffer, in whole tiles; at most a `runs`-th of all,
+ * but not so few that preparing the input for each run would tell.
+ *
+ * @param phases of all groups
+ * @param positions of a band
+ */
+export function blockStep(
+  channels: number,
+  phases: number,
+  positions: number,
+  mr: number,
+  runs: number,
+): number {
+  const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
+  const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((RUN_TILES * mr) / phases)), mr);
+  const limit = runs > 1 ? Math.min(fit, run) : fit;
+  if (limit >= channels) return channels;
+  return limit > mr ? Math.floor(limit / mr) * mr : limit;
+}
+
+/** Lays out the panels of all groups, `step` output channels to a block. */
+export function layPanels(
+  p: Problem,
+  groups: readonly PanelGroup[],
+  step: number,
+  { mr }: Tile,
+  list: CommandList,
+  tables: TableBuilder,
+): Panels {
+  const blocks: Block[] = [];
+  const [, kh, kw] = p.kernelSize;
+  const first = list.length;
+  let at = 0;
+  for (let from = 0; from < p.outChannels; from += step) {
+    const count = Math.min(step, p.outChannels - from);
+    const panels = groups.map((group) => {
+      const start = at * 4;
+      const rows = group.phases.flatMap(([z, y, x]) => {
+        const tap = (z.tap * kh + y.tap) * kw + x.tap;
+        return Array.from({ length: count }, (_, o) => 4 * ((from + o) * p.weightOut + tap));
+      });
+      const rowTable = tables.add(rows);
+      for (let r = 0; r < rows.length; r += mr) {
+        const height = Math.min(mr, rows.length - r);
+        const target = [BASE.packed, at * 4] as const;
+        const own = [BASE.tables, rowTable + 4 * r] as const;
+        list.push('packA', [BASE.weight, 0], target, own, height, [BASE.tables, group.wTable], group.k);
+        at += height * group.k;
+      }
+      return start;
+    });
+    blocks.push({ from, count, panels });
+  }
+  const commands = list.length - first;
+  const per = Math.max(1, Math.ceil(commands / PACK_ITEMS));
+  const packs = Array.from({ length: Math.ceil(commands / per) }, (_, i) => ({
+    first: first + i * per,
+    count: Math.min(per, commands - i * per),
+  }));
+  return { blocks, floats: at, packs };
+}
