@@ -22,7 +22,7 @@ import {
 import { randomStream } from '../ops/create.js';
 import { asFloat } from '../ops/input.js';
 import { pad } from '../ops/layout.js';
-import { type PerAxis, perAxis, sizeOf } from '../shape.js';
+import { type PerAxis, perAxis, showShape, sizeOf } from '../shape.js';
 import type { DType, Tensor } from '../tensor.js';
 import { drawnWithin, type RandomStream } from './draw.js';
 import { Layer } from './module.js';
@@ -136,10 +136,19 @@ export abstract class AnyConv extends Layer {
   /** @internal The layer with this function at its end, whatever its options say. */
   activated(x: Tensor, activation: ActivationOption | undefined): Tensor {
     const input = asFloat(this.type, 'input', x);
-    // An input of another rank has no channels to go by: the operation says so.
-    const channels = this.inChannels ?? input.shape[this.#channelsLast ? this.#rank + 1 : 1];
-    if (this.hasPending && input.rank === this.#rank + 2 && channels >= 1) this.#make(channels);
+    if (this.hasPending) this.#make(this.inChannels ?? this.#channelsOf(input));
     return this.compute(input, activation);
+  }
+
+  #channelsOf({ rank, shape }: Tensor): number {
+    const channels = shape[this.#channelsLast ? this.#rank + 1 : 1];
+    if (rank === this.#rank + 2 && channels >= 1) return channels;
+    const axes = this.#channelsLast ? '(batch, …space, channels)' : '(batch, channels, …space)';
+    return refuse(
+      this.type,
+      'input',
+      `input must be ${axes} of rank ${this.#rank + 2} with ≥ 1 channel, got ${showShape(shape)}`,
+    );
   }
 
   protected abstract compute(x: Tensor, activation: ActivationOption | undefined): Tensor;

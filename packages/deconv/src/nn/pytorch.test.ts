@@ -22,9 +22,9 @@ function under(all: Readonly<Record<string, Tensor>>, prefix: string): Record<st
 /** Within `relative` of the largest value. */
 function expectNear(what: string, got: Tensor | null | undefined, wanted: Tensor, relative = 1e-5): void {
   expect(got?.shape, what).toEqual(wanted.shape);
-  const [a, b] = [got?.data ?? [], wanted.data];
-  const largest = b.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
-  const worst = b.reduce((most, value, i) => Math.max(most, Math.abs(value - a[i])), 0);
+  const [a, b] = [Array.from(got?.data ?? []), Array.from(wanted.data)];
+  const largest = Math.max(1e-3, ...b.map(Math.abs));
+  const worst = Math.max(...b.map((value, i) => Math.abs(value - a[i])));
   expect(worst / largest, what).toBeLessThan(relative);
 }
 
