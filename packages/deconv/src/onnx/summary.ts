@@ -70,9 +70,8 @@ export function makeSummary(plan: Plan, constants: ReadonlyMap<string, Value>): 
       .join('  ')
       .trimEnd(),
   );
-  const text = [
-    ...lines,
-    `${nodes.length} nodes, ${short(total)} parameters, ${short(flops)}flop`.replace(/(\d)flop/, '$1 flop'),
-  ].join('\n');
+  const count = short(flops);
+  const unit = /[kMGT]$/.test(count) ? 'flop' : ' flop';
+  const text = [...lines, `${nodes.length} nodes, ${short(total)} parameters, ${count}${unit}`].join('\n');
   return Object.freeze({ nodes, parameters: total, flops, toString: () => text });
 }
