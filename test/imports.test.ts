@@ -105,9 +105,9 @@ const faults: { what: string; file: string; text: string; rule: string; to: stri
   },
   {
     what: 'a sibling',
-    file: `${deconv}/src/nn/index.ts`,
+    file: `${deconv}/src/io/index.ts`,
     text: "import '../optim/index.js';",
-    rule: 'nn-imports-only-from-below',
+    rule: 'io-imports-only-from-below',
     to: `${deconv}/src/optim/index.ts`,
   },
   {
