@@ -11,6 +11,7 @@ const floors = [
   ['geometry'],
   ['tensor'],
   ['backend'],
+  ['trace'],
   ['kernels/reference', 'kernels/wasm', 'kernels/webgpu'],
   ['operations', 'functions'],
   ['backends'],

@@ -27,6 +27,7 @@ import {
   Tensor,
   unscoped,
 } from './tensor.js';
+import { tracer } from './trace.js';
 
 let recording = true;
 
@@ -73,7 +74,9 @@ export function run<K extends OpName>(
   shape: Shape,
 ): Tensor {
   const storages = inputs.map((input) => input.storage);
-  return new Tensor(currentBackend().run(operation, storages, attributes), shape);
+  const output = new Tensor(currentBackend().run(operation, storages, attributes), shape);
+  tracer?.(operation.name, inputs, [output], attributes);
+  return output;
 }
 
 /**

@@ -7,6 +7,7 @@ import type { AxisMap } from '../backend.js';
 import { refuse, show } from '../errors.js';
 import { showShape } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { asFloat } from './input.js';
 import { mapAxis } from './layout.js';
 
@@ -62,7 +63,11 @@ function adaptiveAvgPool(op: string, rank: number, x: Tensor, outputSize: Adapti
     const n = input.shape[axis + 2];
     return out === null || out === n ? y : mapAxis(op, y, axis + 2, meanMap(n, out));
   };
-  return scoped(() => size.reduce(poolAxis, input.share()));
+  return scoped(() => {
+    const output = size.reduce(poolAxis, input.share());
+    tracer?.('adaptiveAvgPool', [input], [output], { size });
+    return output;
+  });
 }
 
 /** {@link adaptiveAvgPool2d} along one axis. */

@@ -27,6 +27,7 @@ import { coveragePlane } from '../geometry/coverage.js';
 import * as operation from '../operations.js';
 import { showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { type ActivationOption, applyActivation, readActivation, throughActivation } from './activation.js';
 import { mul } from './elementwise.js';
 import { asFloat, fromValues, sameType } from './input.js';
@@ -198,7 +199,17 @@ function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptio
     const geometry = convGeometry(input.shape, weight.shape, options, op);
     checkBias(op, bias, geometry.yChannels);
     const activation = readActivation(op, options.activation);
-    return restore(forward(op, input, weight, bias, geometry, activation));
+    const output = forward(op, input, weight, bias, geometry, activation);
+    if (options.padding === 'same') {
+      const inputs = bias === undefined ? [input, weight] : [input, weight, bias];
+      tracer?.('convSame', inputs, [output], {
+        geometry,
+        bias: bias !== undefined,
+        average: false,
+        activation,
+      });
+    }
+    return restore(output);
   });
 }
 

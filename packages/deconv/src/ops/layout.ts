@@ -18,6 +18,7 @@ import {
   stridesOf,
 } from '../shape.js';
 import { DTYPES, type DType, dtypeOf, scoped, Tensor, type TypedArray } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { asTensor } from './input.js';
 
 /** The elements of a view of x, in the view's shape. Gradient: the view written into zeros. */
@@ -73,6 +74,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     );
   }
   const output = new Tensor(input.storage, axes);
+  tracer?.('reshape', [input], [output], { shape });
   return record('reshape', output, [input], (g) => [reshape(g, input.shape)], []);
 }
 
@@ -94,11 +96,13 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
     refuse('permute', 'order', `order must name each of ${input.rank} axes once, got ${show(order)}`);
   }
   const strides = stridesOf(input.shape);
-  return readView('permute', input, {
+  const output = readView('permute', input, {
     shape: axes.map((axis) => input.shape[axis]),
     strides: axes.map((axis) => strides[axis]),
     offset: 0,
   });
+  tracer?.('permute', [input], [output], { order: axes });
+  return output;
 }
 
 /** Two axes exchanged; by default the last two (a matrix transposed). */
@@ -143,7 +147,9 @@ export function expand(x: Tensor, shape: Shape): Tensor {
     );
   }
   if (sameShape(input.shape, axes)) return input.share();
-  return readView('expand', input, expandView(input.shape, axes));
+  const output = readView('expand', input, expandView(input.shape, axes));
+  tracer?.('expand', [input], [output], {});
+  return output;
 }
 
 /** The adjoint of {@link expand}: sums over the axes along which `shape` would be repeated. */
@@ -205,7 +211,10 @@ export function slice(x: Tensor, options: SliceOptions): Tensor {
     strides.push(own[axis] * step);
     if (count > 0) offset += own[axis] * start;
   }
-  return readView(op, input, { shape, strides, offset: sizeOf(shape) === 0 ? 0 : offset });
+  const output = readView(op, input, { shape, strides, offset: sizeOf(shape) === 0 ? 0 : offset });
+  const { start, end, step } = options;
+  tracer?.(op, [input], [output], { start, end, step });
+  return output;
 }
 
 /** x with the named axes reversed; all by default. */
@@ -280,6 +289,7 @@ export function pad(
       `axis ${bad} would have ${input.shape[bad]} + ${before[bad]} + ${after[bad]} < 0 elements`,
     );
   }
+  const report = (output: Tensor) => tracer?.(op, [input], [output], { before, after, mode, value });
   if (mode !== 'constant') {
     return scoped(() => {
       let output = input.share();
@@ -292,6 +302,7 @@ export function pad(
           axis,
         );
       }
+      report(output);
       return output;
     });
   }
@@ -302,7 +313,9 @@ export function pad(
       start: before.map((amount) => Math.max(0, -amount)),
       end: input.shape.map((length, axis) => Math.max(0, length + Math.min(0, after[axis]))),
     });
-    return writeView(op, kept, { shape: kept.shape, strides, offset }, shape, 'set', value);
+    const output = writeView(op, kept, { shape: kept.shape, strides, offset }, shape, 'set', value);
+    report(output);
+    return output;
   });
 }
 
@@ -388,7 +401,10 @@ export function take(x: Tensor, positions: readonly number[] | TypedArray, axis 
     return position < 0 ? position + inLength : position;
   });
   const weight = new Float64Array(index.length).fill(1);
-  return mapAxis('take', input, along, { inLength, outLength: index.length, taps: 1, index, weight });
+  const map = { inLength, outLength: index.length, taps: 1, index, weight };
+  const output = mapAxis('take', input, along, map);
+  tracer?.('take', [input], [output], { positions: index, axis: along });
+  return output;
 }
 
 /** The same values in another number type; the gradient is cast back. */
@@ -420,7 +436,9 @@ export function pixelShuffle(x: Tensor, factor: number): Tensor {
   const c = channels / (factor * factor);
   return scoped(() => {
     const split = reshape(input, [n, c, factor, factor, h, w]);
-    return reshape(permute(split, [0, 1, 4, 2, 5, 3]), [n, c, h * factor, w * factor]);
+    const output = reshape(permute(split, [0, 1, 4, 2, 5, 3]), [n, c, h * factor, w * factor]);
+    tracer?.('pixelShuffle', [input], [output], { factor });
+    return output;
   });
 }
 
@@ -434,7 +452,9 @@ export function pixelUnshuffle(x: Tensor, factor: number): Tensor {
   const [h, w] = [height / factor, width / factor];
   return scoped(() => {
     const split = reshape(input, [n, c, h, factor, w, factor]);
-    return reshape(permute(split, [0, 1, 3, 5, 2, 4]), [n, c * factor * factor, h, w]);
+    const output = reshape(permute(split, [0, 1, 3, 5, 2, 4]), [n, c * factor * factor, h, w]);
+    tracer?.('pixelUnshuffle', [input], [output], { factor });
+    return output;
   });
 }
 

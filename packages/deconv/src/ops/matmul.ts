@@ -4,6 +4,7 @@ import { refuse } from '../errors.js';
 import * as operation from '../operations.js';
 import { broadcastShapes, type Shape, showShape, sizeOf } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { asFloat, sameType } from './input.js';
 import { expand, reshape } from './layout.js';
 
@@ -59,5 +60,9 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
       ? product(reshape(left, [1, sizeOf(lead) * m, k]), reshape(right, [1, k, n]), false, false)
       : product(stack(left, p), stack(right, q), false, false);
   const shape = [...lead, ...(left.rank === 1 ? [] : [m]), ...(right.rank === 1 ? [] : [n])];
-  return scoped(() => reshape(multiply(), shape));
+  return scoped(() => {
+    const output = reshape(multiply(), shape);
+    tracer?.('matrixProduct', [left, right], [output], {});
+    return output;
+  });
 }

@@ -8,6 +8,7 @@ import type { Channels } from '../backend.js';
 import { checkOptions, refuse, show } from '../errors.js';
 import { type Shape, showShape, sizeOf } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { affine, byChannel, channelDot, channelSum, countOf } from './channels.js';
 import { add, div, mul, reciprocal, sqrt, square } from './elementwise.js';
 import { asFloat, sameType } from './input.js';
@@ -43,6 +44,14 @@ interface Statistics {
   readonly variance: Tensor;
   readonly scale: Tensor;
 }
+
+/** What there is of a scale, and what {@link tracer} is told of it. */
+const present = ({ weight, bias }: Scale) => [weight, bias].filter((x) => x !== undefined);
+const formOf = (eps: number, { weight, bias }: Scale) => ({
+  eps,
+  weight: weight !== undefined,
+  bias: bias !== undefined,
+});
 
 /** 1 / √(variance + eps) */
 const scaleOf = (variance: Tensor, eps: number): Tensor => reciprocal(sqrt(add(variance, eps)));
@@ -209,12 +218,15 @@ function normaliseBatch(x: Tensor, options: BatchNormOptions): Tensor {
     }
     const spread = scaleOf(runningVar, eps);
     const factor = scale.weight === undefined ? spread : mul(spread, scale.weight);
-    return affine(c, input.shape, { values: input, mean: runningMean, factor }, scale.bias);
+    const output = affine(c, input.shape, { values: input, mean: runningMean, factor }, scale.bias);
+    tracer?.(op, [input, runningMean, runningVar, ...present(scale)], [output], formOf(eps, scale));
+    return output;
   }
   const count = countOf(c);
   if (count <= 1)
     refuse(op, 'x', `training needs more than 1 value per channel, got shape ${showShape(input.shape)}`);
   const { output, statistics } = normalise(op, input, c, 1, eps, scale);
+  tracer?.('batchNormTraining', [input, ...present(scale)], [output], formOf(eps, scale));
   follow(running, statistics, count);
   return output;
 }
@@ -229,7 +241,10 @@ export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}):
   const op = 'groupNorm';
   return scoped(() => {
     checkOptions(op, options, ['weight', 'bias', 'eps']);
-    return grouped(op, readInput(op, x, 2), groups, options).output;
+    const input = readInput(op, x, 2);
+    const { output, eps, scale } = grouped(op, input, groups, options);
+    tracer?.(op, [input, ...present(scale)], [output], { ...formOf(eps, scale), groups });
+    return output;
   });
 }
 
@@ -245,7 +260,8 @@ export function instanceNorm(x: Tensor, options: RunningOptions = {}): Tensor {
     checkOptions(op, options, RUNNING_OPTIONS);
     const input = readInput(op, x, 3);
     const running = readRunning(op, input, options);
-    const { output, statistics } = grouped(op, input, input.shape[1], options);
+    const { output, statistics, eps, scale: given } = grouped(op, input, input.shape[1], options);
+    tracer?.(op, [input, ...present(given)], [output], formOf(eps, given));
     const [n, channels, ...space] = input.shape;
     if (n > 0) {
       const average = (values: Tensor) => mean(reshape(values, [n, channels]), 0);
@@ -262,7 +278,7 @@ function grouped(
   input: Tensor,
   groups: number,
   options: NormOptions,
-): { output: Tensor; statistics: Statistics } {
+): { output: Tensor; statistics: Statistics; eps: number; scale: Scale } {
   const eps = readEps(op, options.eps);
   const [n, channels, ...space] = input.shape;
   if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0) {
@@ -278,10 +294,8 @@ function grouped(
   const repeated = (values: Tensor | undefined) =>
     values && reshape(expand(reshape(values, [1, channels]), [n, channels]), [n * channels]);
   const fine = { outer: 1, channels: n * channels, inner: sizeOf(space) };
-  return normalise(op, input, fine, channels / groups, eps, {
-    weight: repeated(weight),
-    bias: repeated(bias),
-  });
+  const scale: Scale = { weight: repeated(weight), bias: repeated(bias) };
+  return { ...normalise(op, input, fine, channels / groups, eps, scale), eps, scale: { weight, bias } };
 }
 
 /**
@@ -321,6 +335,9 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: NormOption
     const plain: Scale = { weight: undefined, bias: undefined };
     const { output: normal } = normalise(op, input, rows, 1, eps, plain);
     const scaled = options.weight === undefined ? normal : mul(normal, read('weight', options.weight));
-    return options.bias === undefined ? scaled : add(scaled, read('bias', options.bias));
+    const output = options.bias === undefined ? scaled : add(scaled, read('bias', options.bias));
+    const scale: Scale = { weight: options.weight, bias: options.bias };
+    tracer?.(op, [input, ...present(scale)], [output], { ...formOf(eps, scale), axes: last.length });
+    return output;
   });
 }

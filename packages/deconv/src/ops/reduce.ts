@@ -4,6 +4,7 @@ import { checkOptions, refuse, show } from '../errors.js';
 import * as operation from '../operations.js';
 import { normaliseAxes, normaliseAxis, type PerAxis } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { div, equal, mul, square, sub } from './elementwise.js';
 import { asFloat, asTensor } from './input.js';
 import { expand, reshape } from './layout.js';
@@ -45,6 +46,16 @@ function read(op: string, x: Tensor, options: ReduceOptions | PerAxis | undefine
   };
 }
 
+/** Tells who watches what a reduction made. */
+function report(
+  fn: 'sum' | 'mean' | 'max' | 'min',
+  { input, axes, kept, shape }: Reduction,
+  output: Tensor,
+): Tensor {
+  tracer?.('reduction', [input], [output], { fn, axes, keepDims: kept.length === shape.length });
+  return output;
+}
+
 /**
  * Sum over axes; 0 for nothing. In float64 inside, whatever the number type.
  *
@@ -56,20 +67,19 @@ function read(op: string, x: Tensor, options: ReduceOptions | PerAxis | undefine
  * ```
  */
 export function sum(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
-  const { input, axes, kept, shape } = read('sum', x, options);
+  const reduction = read('sum', x, options);
+  const { input, axes, kept, shape } = reduction;
   return scoped(() => {
     const output = run(operation.reduce, [input], { fn: 'sum', shape: input.shape, axes }, kept);
-    return reshape(
-      record('sum', output, [input], (g) => [expand(g, input.shape)], []),
-      shape,
-    );
+    const recorded = record('sum', output, [input], (g) => [expand(g, input.shape)], []);
+    return report('sum', reduction, reshape(recorded, shape));
   });
 }
 
 /** Mean over axes; NaN for nothing. */
 export function mean(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
-  const { count } = read('mean', x, options);
-  return scoped(() => div(sum(x, options), count));
+  const reduction = read('mean', x, options);
+  return scoped(() => report('mean', reduction, div(sum(x, options), reduction.count)));
 }
 
 /**
@@ -93,7 +103,8 @@ export function variance(
 }
 
 function extremum(fn: 'max' | 'min', x: Tensor, options: ReduceOptions | PerAxis | undefined): Tensor {
-  const { input, axes, kept, shape, count } = read(fn, x, options);
+  const reduction = read(fn, x, options);
+  const { input, axes, kept, shape, count } = reduction;
   if (count === 0) refuse(fn, 'x', `${fn} of no elements has no value`);
   return scoped(() => {
     const output = run(operation.reduce, [input], { fn, shape: input.shape, axes }, kept);
@@ -103,7 +114,7 @@ function extremum(fn: 'max' | 'min', x: Tensor, options: ReduceOptions | PerAxis
       const ties = run(operation.reduce, [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
       return [mul(expand(div(g, ties), input.shape), chosen)];
     });
-    return reshape(recorded, shape);
+    return report(fn, reduction, reshape(recorded, shape));
   });
 }
 
@@ -124,10 +135,12 @@ export function argMax(x: Tensor, axis = -1): Tensor {
   if (input.shape[along] === 0) refuse('argMax', 'x', 'argMax of no elements has no value');
   const kept = input.shape.map((length, at) => (at === along ? 1 : length));
   return scoped(() => {
-    const output = run(operation.argMax, [input], { shape: input.shape, axis: along }, kept);
-    return reshape(
-      output,
+    const position = run(operation.argMax, [input], { shape: input.shape, axis: along }, kept);
+    const output = reshape(
+      position,
       input.shape.filter((_, at) => at !== along),
     );
+    tracer?.('position', [input], [output], { axis: along });
+    return output;
   });
 }

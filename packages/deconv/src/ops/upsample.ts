@@ -15,6 +15,7 @@ import type { AxisMap } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import { type PerAxis, perAxis, showShape } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { asFloat } from './input.js';
 import { mapAxis } from './layout.js';
 
@@ -160,5 +161,10 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
     if (n === size[axis] && scale === 1) return output;
     return mapAxis(op, output, axis + 2, mapOf(n, size[axis], scale, factors?.[axis]));
   };
-  return scoped(() => space.reduce(resizeAxis, input.share()));
+  return scoped(() => {
+    const output = space.reduce(resizeAxis, input.share());
+    const kind = mode === 'nearest' ? mode : mode.endsWith('cubic') ? 'cubic' : 'linear';
+    tracer?.(op, [input], [output], { mode: kind, alignCorners, factors });
+    return output;
+  });
 }

@@ -13,6 +13,7 @@ import { type WindowGeometry, type WindowOptions, windowGeometry } from '../geom
 import * as operation from '../operations.js';
 import { type PerAxis, perAxis, sameShape, showShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
+import { tracer } from '../trace.js';
 import { asFloat, asTensor } from './input.js';
 
 const POOL_OPTIONS = ['kernelSize', 'stride', 'padding', 'dilation', 'ceilMode'] as const;
@@ -93,7 +94,9 @@ function maxPool(op: string, rank: number, x: Tensor, options: WindowOptions): M
   checkPoolPadding(op, w);
   checkWindowsSee(op, w);
   const indices = run(operation.poolArgMax, [input], w, [w.batch, w.channels, ...w.outputSize]);
-  return { output: gather(op, input, indices, w.outputSize), indices };
+  const output = gather(op, input, indices, w.outputSize);
+  tracer?.('maxPool', [input], [output, indices], { window: w, ceilMode: options.ceilMode ?? false });
+  return { output, indices };
 }
 
 /** {@link maxPool2d} along one axis. */
@@ -193,7 +196,9 @@ function maxUnpool(op: string, rank: number, x: Tensor, switches: Tensor, option
       `indices must be integers in [0, ${plane - 1}] for an output plane of ${space.join('×')}, got ${indices.data[at]}`,
     );
   }
-  return scatter(op, input, indices, space, 'set');
+  const output = scatter(op, input, indices, space, 'set');
+  tracer?.('maxUnpool', [input, indices], [output], { kernelSize, stride, padding });
+  return output;
 }
 
 /** {@link maxUnpool2d} along one axis. */
@@ -252,7 +257,9 @@ function avgPool(op: string, rank: number, x: Tensor, options: AvgPoolOptions): 
   if (typeof countIncludePad !== 'boolean') {
     refuse(op, 'countIncludePad', `countIncludePad must be true or false, got ${show(countIncludePad)}`);
   }
-  return averagePool(op, input, { window, countIncludePad });
+  const output = averagePool(op, input, { window, countIncludePad });
+  tracer?.('avgPool', [input], [output], { window, ceilMode: options.ceilMode ?? false, countIncludePad });
+  return output;
 }
 
 /** {@link avgPool2d} along one axis. */
