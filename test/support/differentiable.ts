@@ -183,6 +183,7 @@ export const DIFFERENTIABLE: Readonly<Record<string, readonly Example[]>> = {
   min: [[(x) => deconv.min(x, { axis: 0, keepDims: true }), a]],
 
   batchNorm: [
+    [(x) => deconv.batchNorm(x, { training: true, eps: 0.1 }), normal([4, 3], 3)],
     [
       (x, weight, bias) => deconv.batchNorm(x, { weight, bias, training: true }),
       normal([3, 2, 2], 3),
@@ -199,7 +200,15 @@ export const DIFFERENTIABLE: Readonly<Record<string, readonly Example[]>> = {
   instanceNorm: [
     [(x, weight, bias) => deconv.instanceNorm(x, { weight, bias }), normal([2, 2, 5], 3), weight, bias],
   ],
-  groupNorm: [[(x, weight) => deconv.groupNorm(x, 2, { weight }), normal([1, 4, 3], 3), normal([4], 2)]],
+  groupNorm: [
+    [(x, weight) => deconv.groupNorm(x, 2, { weight }), normal([1, 4, 3], 3), normal([4], 2)],
+    [
+      (x, weight, bias) => deconv.groupNorm(x, 2, { weight, bias, eps: 0.1 }),
+      normal([2, 4, 2], 3),
+      normal([4], 2),
+      normal([4], 4),
+    ],
+  ],
   layerNorm: [
     [(x, weight, bias) => deconv.layerNorm(x, [3], { weight, bias }), a, normal([3], 5), normal([3], 6)],
     [(x) => deconv.layerNorm(x, [2, 3]), a],
@@ -209,7 +218,11 @@ export const DIFFERENTIABLE: Readonly<Record<string, readonly Example[]>> = {
     [(x) => deconv.upsample(x, 2), normal([1, 1, 2, 3], 1)],
     [(x) => deconv.upsample(x, { size: [5, 2], mode: 'bilinear' }), normal([1, 1, 2, 3], 1)],
     [(x) => deconv.upsample(x, { size: [5], mode: 'linear', alignCorners: true }), normal([1, 2, 3], 1)],
+    [(x) => deconv.upsample(x, { size: [5, 4], mode: 'bicubic' }), normal([1, 1, 2, 3], 1)],
   ],
+  adaptiveAvgPool1d: [[(x) => deconv.adaptiveAvgPool1d(x, 3), normal([1, 2, 5], 1)]],
+  adaptiveAvgPool2d: [[(x) => deconv.adaptiveAvgPool2d(x, [3, null]), maps]],
+  adaptiveAvgPool3d: [[(x) => deconv.adaptiveAvgPool3d(x, [2, 1, 3]), volume]],
   avgPool1d: [[(x) => deconv.avgPool1d(x, { kernelSize: 3, stride: 2, padding: 1 }), normal([1, 2, 5], 1)]],
   avgPool2d: [
     [(x) => deconv.avgPool2d(x, { kernelSize: 2, padding: 1, ceilMode: true, countIncludePad: false }), maps],
