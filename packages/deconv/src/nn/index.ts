@@ -72,6 +72,26 @@ export {
   type SmoothL1Options,
   smoothL1Loss,
 } from './losses.js';
+export {
+  type AnyPictureModel,
+  Autoencoder,
+  type AutoencoderOptions,
+  autoencoder,
+  Denoiser,
+  type DenoiserOptions,
+  denoiser,
+  loadModel,
+  type ModelOptions,
+  PictureModel,
+  Segmenter,
+  type SegmenterOptions,
+  saveModel,
+  segmenter,
+  type Task,
+  Upscaler,
+  type UpscalerOptions,
+  upscaler,
+} from './models/index.js';
 export { type AnyModule, Module, type OpenShape, type StateReport } from './module.js';
 export {
   BatchNorm1d,
