@@ -149,6 +149,11 @@ export interface OpTable {
   fold: WindowGeometry;
   /** (x) → the same values in another number type */
   cast: { readonly dtype: DType };
+  /**
+   * (x, g, …memories) → x moved against its gradient g. The only operation that writes to inputs: the memories, which
+   * belong to the optimiser alone, are changed in place. The numbers are those of its rule.
+   */
+  'optimizer.step': { readonly numbers: readonly number[] };
 }
 
 /** Name of an operation. */

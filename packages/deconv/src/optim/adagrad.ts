@@ -1,4 +1,5 @@
 /** adagrad: gradients divided by the root of the sum of all their squares so far. */
+import { adagrad } from '../updates.js';
 import { type OptimizerOptions, type Parameters, readNumber, readPositive, type Update } from './groups.js';
 import { Optimizer } from './optimizer.js';
 
@@ -11,7 +12,7 @@ export interface AdagradOptions extends OptimizerOptions {
 function update(op: string, options: Partial<AdagradOptions>): Update {
   const eps = readPositive(op, 'eps', options.eps ?? 1e-10);
   const weightDecay = readNumber(op, 'weightDecay', options.weightDecay ?? 0);
-  return { rule: 'adagrad', memories: ['total'], numbers: (lr) => [lr, weightDecay, eps] };
+  return { rule: adagrad, memories: ['total'], numbers: (lr) => [lr, weightDecay, eps] };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** adam: steps scaled by running means of the gradient and of its square; with decay inside (Adam) or beside (AdamW). */
 import { refuse, show } from '../errors.js';
+import { adam } from '../updates.js';
 import { type OptimizerOptions, type Parameters, readNumber, readPositive, type Update } from './groups.js';
 import { Optimizer } from './optimizer.js';
 
@@ -24,7 +25,7 @@ const update =
     const eps = readPositive(op, 'eps', options.eps ?? 1e-8);
     const weightDecay = readNumber(op, 'weightDecay', options.weightDecay ?? decay);
     return {
-      rule: 'adam',
+      rule: adam,
       memories: ['mean', 'meanSquare'],
       // Both means start at 0; dividing by 1 − βᵗ takes that bias out.
       numbers: (lr, step) => [
@@ -32,7 +33,9 @@ const update =
         decoupled ? 0 : weightDecay,
         decoupled ? 1 - lr * weightDecay : 1,
         b1,
+        1 - b1,
         b2,
+        1 - b2,
         1 / Math.sqrt(1 - b2 ** step),
         eps,
       ],

@@ -8,7 +8,7 @@
 import { checkOptions, refuse, show } from '../errors.js';
 import { showShape } from '../shape.js';
 import { Tensor } from '../tensor.js';
-import type { RuleName } from './rules.js';
+import type { Rule } from '../updates.js';
 
 /** What all optimisers take. */
 export interface OptimizerOptions {
@@ -48,7 +48,7 @@ export function readPositive(op: string, name: string, value: unknown): number {
 
 /** A rule with its options. */
 export interface Update {
-  readonly rule: RuleName;
+  readonly rule: Rule;
   /** Names of the arrays it remembers per parameter, zero at first. */
   readonly memories: readonly string[];
   /** The numbers of the rule at this learning rate, in the step of this number, from 1. */

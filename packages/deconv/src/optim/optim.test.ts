@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mul, square, sum, type Tensor, tensor } from '../index.js';
+import { mul, randn, square, sum, type Tensor, tensor } from '../index.js';
 import { Adagrad, Adam, AdamW, clipGradNorm, clipGradValue, type Optimizer, RMSProp, SGD } from './index.js';
 
 const leaf = (values: number[]) => tensor(values, { dtype: 'float64', requiresGrad: true });
@@ -48,7 +48,7 @@ describe.each(Object.entries(rules))('%s', (_name, make) => {
     expect(x.grad?.item()).toBe(6);
   });
 
-  it('goes on from its state, bit for bit', () => {
+  it.each([3, 9000])('goes on from its state, bit for bit, with %i values', (length) => {
     const run = (steps: number, optimizer: Optimizer, [x, y]: Tensor[]) => {
       for (let step = 0; step < steps; step++) {
         optimizer.zeroGrad();
@@ -56,7 +56,10 @@ describe.each(Object.entries(rules))('%s', (_name, make) => {
         optimizer.step();
       }
     };
-    const pair = () => [tensor([1, -2, 0.5], { requiresGrad: true }), tensor([0.5], { requiresGrad: true })];
+    const pair = () => [
+      randn([length], { seed: 1, requiresGrad: true }),
+      tensor([0.5], { requiresGrad: true }),
+    ];
     const [whole, first, second] = [pair(), pair(), pair()];
     run(7, make(whole), whole);
     const before = make(first);

@@ -5,7 +5,9 @@
  *
  * Refuses a state that is not one of the same optimiser for parameters of the same shapes.
  */
+import { run } from '../autograd.js';
 import { refuse, show } from '../errors.js';
+import { cast } from '../operations.js';
 import { fromValues } from '../ops/input.js';
 import { allocate, type Tensor } from '../tensor.js';
 import {
@@ -18,7 +20,6 @@ import {
   readNumber,
   type Update,
 } from './groups.js';
-import { RULES } from './rules.js';
 import { checkState, type Entry, readState, SCALAR, type StateDict, scalar } from './state.js';
 
 /** What is remembered of one parameter. */
@@ -28,8 +29,8 @@ interface Memory {
   readonly arrays: readonly Tensor[];
 }
 
-/** The same values in an array of their own. */
-const copy = (x: Tensor) => fromValues(x.data.slice(), x.shape);
+/** What is remembered, for others: nobody else may have the array that steps write to. */
+const copy = (x: Tensor) => run(cast, [x], { dtype: x.dtype }, x.shape);
 
 /** The common part of all optimisers. Parameters without a gradient are skipped, and forget nothing. */
 export abstract class Optimizer {
@@ -75,13 +76,12 @@ export abstract class Optimizer {
           ),
         };
         memory.step++;
-        const values = RULES[update.rule](
-          parameter.data,
-          grad.data,
-          memory.arrays.map(({ data }) => data),
-          update.numbers(lr, memory.step),
+        const moved = run(
+          update.rule,
+          [parameter, grad, ...memory.arrays],
+          { numbers: update.numbers(lr, memory.step) },
+          parameter.shape,
         );
-        const moved = fromValues(values, parameter.shape);
         parameter.assign(moved);
         moved.letGo();
         this.#memories.set(parameter, memory);
@@ -157,7 +157,7 @@ export abstract class Optimizer {
     });
     this.#memories.clear();
     for (const [i, [prefix, parameter, { memories }]] of moved.entries()) {
-      const arrays = memories.map((name) => copy(at(prefix + name)));
+      const arrays = memories.map((name) => fromValues(at(prefix + name).data.slice(), parameter.shape));
       this.#memories.set(parameter, { step: steps[i], arrays });
     }
     for (const [i, group] of this.#groups.entries()) group.lr = rates[i];

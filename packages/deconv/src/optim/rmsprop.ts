@@ -1,4 +1,5 @@
 /** rmsprop: gradients divided by a running root mean square. */
+import { rmsprop, rmspropMomentum } from '../updates.js';
 import { type OptimizerOptions, type Parameters, readNumber, readPositive, type Update } from './groups.js';
 import { Optimizer } from './optimizer.js';
 
@@ -18,9 +19,12 @@ function update(op: string, options: Partial<RMSPropOptions>): Update {
   const eps = readPositive(op, 'eps', options.eps ?? 1e-8);
   const weightDecay = readNumber(op, 'weightDecay', options.weightDecay ?? 0);
   return {
-    rule: momentum === 0 ? 'rmsprop' : 'rmspropMomentum',
+    rule: momentum === 0 ? rmsprop : rmspropMomentum,
     memories: momentum === 0 ? ['meanSquare'] : ['meanSquare', 'buffer'],
-    numbers: (lr) => [lr, weightDecay, alpha, eps, momentum],
+    numbers: (lr) => {
+      const numbers = [lr, weightDecay, alpha, 1 - alpha, eps];
+      return momentum === 0 ? numbers : [...numbers, momentum];
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 /** sgd: gradient descent, with momentum if wanted. */
 import { refuse, show } from '../errors.js';
+import { sgd, sgdMomentum, sgdNesterov } from '../updates.js';
 import { type OptimizerOptions, type Parameters, readNumber, type Update } from './groups.js';
 import { Optimizer } from './optimizer.js';
 
@@ -21,9 +22,9 @@ function update(op: string, options: Omit<SGDOptions, 'lr'>): Update {
   if (nesterov && momentum === 0)
     refuse(op, 'nesterov', 'nesterov looks ahead along the momentum, which is 0');
   return {
-    rule: momentum === 0 ? 'sgd' : nesterov ? 'sgdNesterov' : 'sgdMomentum',
+    rule: momentum === 0 ? sgd : nesterov ? sgdNesterov : sgdMomentum,
     memories: momentum === 0 ? [] : ['velocity'],
-    numbers: (lr) => [lr, weightDecay, momentum],
+    numbers: (lr) => (momentum === 0 ? [lr, weightDecay] : [lr, weightDecay, momentum]),
   };
 }
 
