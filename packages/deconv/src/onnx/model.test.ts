@@ -309,6 +309,43 @@ describe('fusing', () => {
   });
 });
 
+describe('slices of slices', () => {
+  it('are one, unless the one in between is asked for', async () => {
+    const cut = (from: string, to: string, axis: string, bounds: string[]) => ({
+      op: 'Slice',
+      inputs: [from, ...bounds, axis, ...(axis === 'two' ? ['minus'] : [])],
+      outputs: [to],
+    });
+    const int64 = (...given: number[]) => ({ type: 'int64', dims: [given.length], values: given }) as const;
+    const model = await loadOnnx(
+      onnxModel({
+        nodes: [
+          cut('x', 'a', 'two', ['eight', 'one']),
+          cut('a', 'b', 'one', ['one', 'three']),
+          cut('b', 'y', 'two', ['three', 'none']),
+        ],
+        inputs: [float('x', [1, 3, 10])],
+        outputs: ['y'],
+        initializers: {
+          one: int64(1),
+          two: int64(2),
+          three: int64(3),
+          eight: int64(8),
+          minus: int64(-2),
+          none: int64(-100),
+        },
+      }),
+    );
+    const x = Float32Array.from({ length: 30 }, (_, i) => i);
+    expect(model.summary().nodes.map(({ op, shapes }) => [op, shapes])).toEqual([['Slice', [[1, 2, 2]]]]);
+    // 8, 6, 4, 2 of each row but the first; of these the last and the second.
+    expect(values((await model.run({ x })).y)).toEqual([12, 16, 22, 26]);
+    const { b, y } = await model.run({ x }, { outputs: ['b', 'y'] });
+    expect(values(b)).toEqual([18, 16, 14, 12, 28, 26, 24, 22]);
+    expect(values(y)).toEqual([12, 16, 22, 26]);
+  });
+});
+
 describe('a summary', () => {
   it('is a table of nodes, shapes, parameters and operations', async () => {
     const model = await loadOnnx(

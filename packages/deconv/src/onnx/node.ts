@@ -49,11 +49,20 @@ export interface Value {
 /** Computes the outputs of a node. An input that was left out is undefined. */
 export type Run = (inputs: readonly Tensor[]) => readonly Tensor[];
 
+/** Along one axis: the positions start, start + step … so many of them. */
+export interface AxisSlice {
+  readonly start: number;
+  readonly step: number;
+  readonly count: number;
+}
+
 /** An operator's answer. */
 export interface Planned {
   readonly outputs: readonly Value[];
   /** Not needed if every output is constant. */
   readonly run?: Run | undefined;
+  /** Says that the node only takes these parts of its first input, so that the planner may do several at once. */
+  readonly slices?: readonly AxisSlice[] | undefined;
   /** Floating-point operations of one run, where they are worth counting. */
   readonly flops?: number | undefined;
 }

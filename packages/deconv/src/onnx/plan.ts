@@ -9,10 +9,11 @@
  */
 import { noGrad } from '../autograd.js';
 import { refuse } from '../errors.js';
-import { sameShape, showShape, sizeOf } from '../shape.js';
+import { type Shape, sameShape, showShape, sizeOf } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
 import { checkDims } from './initializers.js';
 import {
+  type AxisSlice,
   type GraphNode,
   labelled,
   NeedsValue,
@@ -23,7 +24,7 @@ import {
   type Value,
 } from './node.js';
 import type { ElementType } from './types.js';
-import { peek } from './values.js';
+import { peek, sliceRun } from './values.js';
 
 /** One thing to do. Slots are places in the state of a run; −1 stands for what is left out or unused. */
 export interface Step {
@@ -104,6 +105,16 @@ export function neededFor(nodes: readonly GraphNode[], wanted: readonly string[]
   return kept.reverse();
 }
 
+/** A step before its slots are known. */
+interface Todo {
+  readonly node: GraphNode;
+  readonly run: Run;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly Value[];
+  readonly slices: readonly AxisSlice[] | undefined;
+  readonly flops: number;
+}
+
 /** A value, and the graph's inputs on whose data it depends. */
 interface Tracked extends Value {
   readonly from: ReadonlySet<string>;
@@ -150,8 +161,7 @@ export function makePlan(
   for (const [name, value] of program.constants) values.set(name, { ...value, from: NOTHING });
   for (const [name, value] of inputs)
     values.set(name, { ...value, from: value.constant === undefined ? new Set([name]) : NOTHING });
-  const rows: PlanRow[] = [];
-  const todo: { node: GraphNode; run: Run; outputs: readonly Value[] }[] = [];
+  const todo: Todo[] = [];
   for (const node of neededFor(program.nodes, wanted)) {
     const given = node.inputs.map((name) => values.get(name));
     let planned: Planned;
@@ -171,16 +181,49 @@ export function makePlan(
     }
     const { run } = planned;
     if (outputs.every(({ constant }) => constant !== undefined) || run === undefined) continue;
-    rows.push({ node, outputs, flops: planned.flops ?? 0 });
-    todo.push({ node, run, outputs });
+    todo.push({ node, run, outputs, inputs: node.inputs, slices: planned.slices, flops: planned.flops ?? 0 });
   }
-  return allot(todo, rows, values, inputs, wanted);
+  return allot(mergeSlices(todo, values, wanted), values, inputs, wanted);
+}
+
+/**
+ * Slices of slices as one: exporters cut axis by axis. Start and step of the second count in steps of the first:
+ * start₁ + step₁·(start₂ + step₂·i).
+ */
+function mergeSlices(
+  todo: readonly Todo[],
+  values: ReadonlyMap<string, Value>,
+  wanted: readonly string[],
+): Todo[] {
+  const uses = new Map<string, number>();
+  for (const name of [...wanted, ...todo.flatMap(({ inputs }) => inputs)])
+    uses.set(name, (uses.get(name) ?? 0) + 1);
+  const makers = new Map<string, Todo>();
+  const merged = new Set<Todo>();
+  const all = todo.map((step) => {
+    const [source] = step.inputs;
+    const before = makers.get(source);
+    let now = step;
+    if (step.slices !== undefined && before?.slices !== undefined && uses.get(source) === 1) {
+      const from = before.slices;
+      const slices = step.slices.map(({ start, step: by, count }, axis) => ({
+        start: from[axis].start + from[axis].step * start,
+        step: from[axis].step * by,
+        count,
+      }));
+      const inputs = [before.inputs[0]];
+      now = { ...step, inputs, slices, run: sliceRun(values.get(inputs[0])?.shape as Shape, slices) };
+      merged.add(before);
+    }
+    makers.set(step.node.outputs[0], now);
+    return now;
+  });
+  return all.filter((step) => !merged.has(step));
 }
 
 /** Gives every value a slot, and finds where each is used last. */
 function allot(
-  todo: readonly { node: GraphNode; run: Run; outputs: readonly Value[] }[],
-  rows: readonly PlanRow[],
+  todo: readonly Todo[],
   values: ReadonlyMap<string, Tracked>,
   inputs: ReadonlyMap<string, Value>,
   wanted: readonly string[],
@@ -203,10 +246,10 @@ function allot(
     return { name, slot: slotOf(name), type: value.type };
   });
   const lasting = new Set(outputs.map(({ slot }) => slot));
-  const steps = todo.map(({ node, run, outputs: made }) => ({
+  const steps = todo.map(({ node, run, inputs: names, outputs: made }) => ({
     node,
     run,
-    inputs: node.inputs.map(slotOf),
+    inputs: names.map(slotOf),
     outputs: made.map((_, i) => slotOf(node.outputs[i] ?? '')),
     values: made,
     dead: [] as number[],
@@ -228,7 +271,7 @@ function allot(
     fixed,
     inputs: new Map(used.map(([name]) => [name, slots.get(name) as number])),
     outputs,
-    rows,
+    rows: todo.map(({ node, outputs: made, flops }) => ({ node, outputs: made, flops })),
   };
 }
 

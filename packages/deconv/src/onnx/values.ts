@@ -6,8 +6,9 @@ import { run } from '../autograd.js';
 import * as operation from '../operations.js';
 import { fromValues } from '../ops/input.js';
 import { cast } from '../ops/layout.js';
-import { type Shape, sizeOf } from '../shape.js';
+import { type Shape, sizeOf, stridesOf } from '../shape.js';
 import { allocate, type Tensor, type TypedArray } from '../tensor.js';
+import type { AxisSlice, Run } from './node.js';
 import { type ElementType, heldAs, roundingOf } from './types.js';
 
 /** A tensor of an element type out of numbers already in its range. */
@@ -101,4 +102,16 @@ export function throughFloat(x: Tensor, body: (x: Tensor) => Tensor): Tensor {
     body,
     (v) => cast(v, x.dtype),
   );
+}
+
+/** Takes a part of an array of `shape`: one strided read. */
+export function sliceRun(shape: Shape, slices: readonly AxisSlice[]): Run {
+  const own = stridesOf(shape);
+  const counts = slices.map(({ count }) => count);
+  const view = {
+    shape: counts,
+    strides: slices.map(({ step }, axis) => step * own[axis]),
+    offset: sizeOf(counts) === 0 ? 0 : slices.reduce((sum, { start }, axis) => sum + start * own[axis], 0),
+  };
+  return ([x]) => [run(operation.stridedRead, [x], view, counts)];
 }

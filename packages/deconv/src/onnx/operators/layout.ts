@@ -2,12 +2,10 @@
  * Operators that move values. Those that only give the same values another shape share the storage of their input; so does
  * any that turns out to move nothing: a slice of everything, a transposition of axes of length 1.
  */
-import { run as runKernel } from '../../autograd.js';
-import * as operation from '../../operations.js';
 import { concat, expand, pad, permute, reshape, slice } from '../../ops/layout.js';
-import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, stridesOf } from '../../shape.js';
-import type { NodeContext, Operator, Planned } from '../node.js';
-import { chain, tensorOf, throughFloat } from '../values.js';
+import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from '../../shape.js';
+import type { AxisSlice, NodeContext, Operator, Planned } from '../node.js';
+import { chain, sliceRun, tensorOf, throughFloat } from '../values.js';
 
 /** The input's values in another shape, without a copy. */
 function reshaped(node: NodeContext, shape: Shape): Planned {
@@ -93,26 +91,19 @@ function planSlice(node: NodeContext): Planned {
       'inputs',
       `starts, ends, axes and steps must be equally many, got ${starts.length}, ${ends.length}, ${axes.length}, ${steps.length}`,
     );
-  const own = stridesOf(shape);
-  const view = { shape: [...shape], strides: [...own], offset: 0 };
+  const slices = shape.map((count): AxisSlice => ({ start: 0, step: 1, count }));
   for (const [i, axis] of axes.entries()) {
     const [n, step] = [shape[axis], steps[i]];
     if (step === 0) node.refuse('steps', `the step of axis ${axis} must not be 0`);
     const [low, high] = step > 0 ? [0, n] : [-1, n - 1];
     const place = (at: number, least: number) => Math.min(high, Math.max(least, at < 0 ? at + n : at));
-    const [start, end] = [place(starts[i], step > 0 ? low : 0), place(ends[i], low)];
+    const [start, end] = [place(starts[i], 0), place(ends[i], low)];
     const count = n === 0 ? 0 : Math.max(0, Math.ceil((end - start) / step));
-    view.shape[axis] = count;
-    view.strides[axis] = own[axis] * step;
-    view.offset += count > 0 ? own[axis] * start : 0;
+    slices[axis] = { start: count === 0 ? 0 : start, step, count };
   }
-  if (sizeOf(view.shape) === 0) view.offset = 0;
-  if (sameShape(view.shape, shape) && axes.every((axis, i) => steps[i] > 0 || shape[axis] <= 1))
-    return same(node);
-  return {
-    outputs: [{ type: node.type(0), shape: view.shape }],
-    run: ([x]) => [runKernel(operation.stridedRead, [x], view, view.shape)],
-  };
+  const out = slices.map(({ count }) => count);
+  if (sameShape(out, shape) && slices.every(({ step, count }) => step === 1 || count <= 1)) return same(node);
+  return { outputs: [{ type: node.type(0), shape: out }], run: sliceRun(shape, slices), slices };
 }
 
 const MODES = { constant: 'constant', reflect: 'reflect', edge: 'replicate', wrap: 'circular' } as const;

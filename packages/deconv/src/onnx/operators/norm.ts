@@ -2,11 +2,12 @@
  * Normalisations. Where the parameters are constants they become one factor and one term per channel while planning, so
  * that a run is x·factor + term.
  */
+import { affine, byChannel, channelDot, countOf } from '../../ops/channels.js';
 import { add, div, mul, pow, reciprocal, sqrt, square, sub } from '../../ops/elementwise.js';
 import { cast, mapAxis, reshape } from '../../ops/layout.js';
 import { groupNorm, instanceNorm } from '../../ops/norm.js';
 import { mean, sum } from '../../ops/reduce.js';
-import { type Shape, showShape, sizeOf } from '../../shape.js';
+import { showShape, sizeOf } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import type { NodeContext, Operator, Planned, Value } from '../node.js';
 import { heldAs } from '../types.js';
@@ -20,11 +21,9 @@ function checkChannels(node: NodeContext, channels: number, inputs: readonly num
   }
 }
 
-const perChannel = (shape: Shape): number[] => [1, shape[1] ?? 1, ...shape.slice(2).map(() => 1)];
-
-/** x·factor + term, term and factor broadcast. */
-const affine = (x: Tensor, factor: Tensor, term: Tensor): Tensor =>
-  chain(mul(x, factor), (v) => add(v, term));
+/** (x − mean)·factor + term, each of these one number per channel: one pass. */
+const scaled = (x: Tensor, factor: Tensor, term: Tensor, mean?: Tensor): Tensor =>
+  affine(byChannel(x.shape), x.shape, { values: x, factor, mean }, term);
 
 function planBatchNorm(node: NodeContext): Planned {
   const type = node.float(0);
@@ -36,8 +35,7 @@ function planBatchNorm(node: NodeContext): Planned {
     node.refuse('spatial', 'spatial = 0 (one mean per position) is not supported');
   checkChannels(node, shape[1], [1, 2, 3, 4]);
   const epsilon = node.number('epsilon', 1e-5);
-  const broadcast = perChannel(shape);
-  if (node.flag('training_mode', false)) return planTraining(node, epsilon, broadcast);
+  if (node.flag('training_mode', false)) return planTraining(node, epsilon);
   if ([1, 2, 3, 4].some((i) => node.wants(i)))
     node.refuse(
       'outputs',
@@ -50,21 +48,20 @@ function planBatchNorm(node: NodeContext): Planned {
     const [gamma, beta, average, variance] = parameters.map((x) => peek(x as Tensor));
     const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c] + epsilon));
     const shift = Float64Array.from(beta, (b, c) => b - average[c] * scale[c]);
-    const [factor, term] = [tensorOf(type, broadcast, scale), tensorOf(type, broadcast, shift)];
-    return { outputs, run: ([x]) => [affine(x, factor, term)] };
+    const [factor, term] = [scale, shift].map((values) => tensorOf(type, [shape[1]], values));
+    return { outputs, run: ([x]) => [scaled(x, factor, term)] };
   }
   return {
     outputs,
     run: ([x, ...given]) => {
-      const [gamma, beta, average, variance] = given.map((v) => reshape(cast(v, held), broadcast));
-      const factor = div(gamma, sqrt(add(variance, epsilon)));
-      return [affine(x, factor, sub(beta, mul(average, factor)))];
+      const [gamma, beta, average, variance] = given.map((v) => cast(v, held));
+      return [scaled(x, div(gamma, sqrt(add(variance, epsilon))), beta, average)];
     },
   };
 }
 
 /** Mean and variance of this batch; the running ones come out as momentum·old + (1 − momentum)·new. */
-function planTraining(node: NodeContext, epsilon: number, broadcast: readonly number[]): Planned {
+function planTraining(node: NodeContext, epsilon: number): Planned {
   const momentum = node.number('momentum', 0.9);
   const shape = node.shape(0);
   const axis = shape.map((_, at) => at).filter((at) => at !== 1);
@@ -78,13 +75,11 @@ function planTraining(node: NodeContext, epsilon: number, broadcast: readonly nu
   return {
     outputs: outputs.slice(0, node.outputs),
     run: ([x, gamma, beta, oldMean, oldVariance]) => {
-      const average = mean(x, { axis, keepDims: true });
-      const centred = sub(x, average);
-      const variance = mean(square(centred), { axis, keepDims: true });
-      const factor = div(reshape(gamma, broadcast), sqrt(add(variance, epsilon)));
-      const y = affine(centred, factor, reshape(beta, broadcast));
-      const follow = (old: Tensor, now: Tensor) =>
-        add(mul(old, momentum), mul(reshape(now, channels), 1 - momentum));
+      const average = mean(x, { axis });
+      const view = byChannel(shape);
+      const variance = mul(channelDot(view, x, average, x, average), 1 / countOf(view));
+      const y = scaled(x, div(gamma, sqrt(add(variance, epsilon))), beta, average);
+      const follow = (old: Tensor, now: Tensor) => add(mul(old, momentum), mul(now, 1 - momentum));
       return [y, follow(oldMean, average), follow(oldVariance, variance)].slice(0, node.outputs);
     },
   };
