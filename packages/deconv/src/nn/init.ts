@@ -237,7 +237,7 @@ export function orthogonal(parameter: Tensor, options: OrthogonalOptions = {}): 
  * import { ConvTranspose2d, init } from 'deconv/nn';
  * const up = new ConvTranspose2d(1, 1, { kernelSize: 4, stride: 2, padding: 1, bias: false });
  * init.bilinear(up.weight);
- * console.log(up.forward(ones([1, 1, 3, 3])).toArray()[0][0][2]); // [ 0.75, 1, 1, 1, 1, 0.75 ]
+ * console.log(up.forward(ones([1, 1, 1, 3])).data.slice(0, 6).join()); // 0.5625,0.75,0.75,0.75,0.75,0.5625
  * ```
  */
 export function bilinear(parameter: Tensor): Tensor {

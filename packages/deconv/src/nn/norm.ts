@@ -142,8 +142,7 @@ export class BatchNorm1d extends BatchNorm {
  * import { BatchNorm2d } from 'deconv/nn';
  * const norm = new BatchNorm2d(3);
  * norm.forward(randn([8, 3, 4, 4]));
- * console.log(Object.keys(norm.stateDict()));
- * // [ 'weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked' ]
+ * console.log(Object.keys(norm.stateDict()).join()); // weight,bias,running_mean,running_var,num_batches_tracked
  * ```
  */
 export class BatchNorm2d extends BatchNorm {

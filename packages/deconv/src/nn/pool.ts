@@ -131,7 +131,7 @@ export class MaxPool1d extends MaxPool {
  * import { MaxPool2d, MaxUnpool2d, Sequential } from 'deconv/nn';
  * const pool = new MaxPool2d({ kernelSize: 2 });
  * const there = new Sequential(pool, new MaxUnpool2d(pool));
- * console.log(there.forward(tensor([[[[1, 2], [4, 3]]]])).toArray()); // [ [ [ [ 0, 0 ], [ 4, 0 ] ] ] ]
+ * console.log(there.forward(tensor([[[[1, 2], [4, 3]]]])).data); // Float32Array(4) [ 0, 0, 4, 0 ]
  * ```
  */
 export class MaxPool2d extends MaxPool {
@@ -206,7 +206,7 @@ export class MaxUnpool1d extends MaxUnpool {
  * const x = tensor([[[[1, 2, 0], [4, 3, 0], [0, 0, 9]]]]);
  * const { output, indices } = new MaxPool2d({ kernelSize: 2 }).withIndices(x);
  * const unpool = new MaxUnpool2d({ kernelSize: 2 });
- * console.log(unpool.forward(output, indices, x).toArray()[0][0][1]); // [ 4, 0, 0 ]
+ * console.log(unpool.forward(output, indices, x).data.join()); // 0,0,0,4,0,0,0,0,0
  * ```
  */
 export class MaxUnpool2d extends MaxUnpool {

@@ -86,7 +86,7 @@ export function adaptiveAvgPool1d(input: Tensor, outputSize: AdaptiveSize): Tens
  * import { adaptiveAvgPool2d, tensor } from 'deconv';
  * const x = tensor([[[[1, 2, 3], [4, 5, 6]]]]);
  * console.log(adaptiveAvgPool2d(x, 1).item()); // 3.5
- * console.log(adaptiveAvgPool2d(x, [null, 2]).toArray()); // [ [ [ [ 1.5, 2.5 ], [ 4.5, 5.5 ] ] ] ]
+ * console.log(adaptiveAvgPool2d(x, [null, 2]).data); // Float32Array(4) [ 1.5, 2.5, 4.5, 5.5 ]
  * ```
  */
 export function adaptiveAvgPool2d(input: Tensor, outputSize: AdaptiveSize): Tensor {
