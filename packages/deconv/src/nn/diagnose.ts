@@ -27,7 +27,7 @@ function describe(x: Tensor): string | undefined {
 }
 
 /** True when all values are finite. */
-export const allFinite = (x: Tensor): boolean => spoilt(x) === undefined;
+export const allFinite = (x: Tensor): boolean => x.data.every(Number.isFinite);
 
 /** The tensors in what a module returned: a tensor, or an array or object of them. */
 function tensorsIn(output: unknown): Tensor[] {

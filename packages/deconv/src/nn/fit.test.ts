@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { log, mean, mul, randn, sum, type Tensor, tensor, zeros } from '../index.js';
 import { readSafetensors, writeSafetensors } from '../io/index.js';
 import { Adam, clipGradNorm, exponentialDecay, ReduceOnPlateau, Schedule, SGD } from '../optim/index.js';
@@ -331,12 +331,15 @@ describe('stopping', () => {
     expect(await run.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('lets timers run meanwhile', async () => {
+  it.each(['setImmediate', 'MessageChannel'])('lets timers run meanwhile, by %s', async (by) => {
+    // Pages have no setImmediate.
+    if (by === 'MessageChannel') vi.stubGlobal('setImmediate', undefined);
     const model = network();
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 30);
     const run = training(model, { epochs: 1e6, signal: controller.signal });
     expect((await run.finish()).reason).toBe('aborted');
+    vi.unstubAllGlobals();
   });
 });
 

@@ -17,6 +17,9 @@ import type { Position } from './position.js';
 
 const OP = 'fit';
 
+/** Gradients of so many values are looked through; of larger ones the sum is taken, where they lie. */
+const SMALL = 4096;
+
 /** Makes the steps of a training. The tensors of a model are the same from step to step; they are listed once. */
 export class Stepper<M extends AnyModule> {
   readonly #plan: Plan<M>;
@@ -108,7 +111,7 @@ export class Step<M extends AnyModule> {
     const count = this.batches;
     if (count > 1) scaleGradients(parameters, 1 / count);
     const gradNorm = clipNorm === undefined ? undefined : clipGradNorm(parameters, clipNorm);
-    const suspicious = gradNorm === undefined ? !this.#sumsAreFinite() : !Number.isFinite(gradNorm);
+    const suspicious = gradNorm === undefined ? !this.#gradientsSeemFinite() : !Number.isFinite(gradNorm);
     if (suspicious && !parameters.every(({ collected }) => collected === null || allFinite(collected)))
       this.#refuse('a gradient is not finite');
     if (clipValue !== undefined) clipGradValue(parameters, clipValue);
@@ -118,10 +121,13 @@ export class Step<M extends AnyModule> {
     return { loss: this.#lossSum / count, gradNorm, lr };
   }
 
-  /** A sum is finite only if all of its terms are; but it may overflow even then. */
-  #sumsAreFinite(): boolean {
+  /** False if a gradient may not be finite: a sum is so only if all of its terms are, but it may overflow even then. */
+  #gradientsSeemFinite(): boolean {
     return noGrad(() =>
-      this.#parameters.every(({ collected }) => collected === null || Number.isFinite(sum(collected).item())),
+      this.#parameters.every(({ collected }) => {
+        if (collected === null) return true;
+        return collected.size <= SMALL ? allFinite(collected) : Number.isFinite(sum(collected).item());
+      }),
     );
   }
 
