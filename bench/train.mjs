@@ -2,14 +2,13 @@
  * train: `npm run bench:train`. One training step of three networks in deconv, in PyTorch and in TensorFlow.js, each in a
  * process of its own, in turns; the first losses of deconv and PyTorch, from the same weights and data, must agree.
  */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findPython } from './contenders/torch.mjs';
+import { open } from './process.mjs';
 import { quantile } from './protocol.mjs';
 import { ensurePeers, machine, save, threads } from './setup.mjs';
 import { networks } from './training/networks.mjs';
@@ -39,26 +38,6 @@ const runs = Number(values.runs);
 const wide = !values['no-wide'] && Number(process.versions.node.split('.')[0]) >= 24;
 const here = (/** @type {string} */ name) => fileURLToPath(new URL(`./training/${name}`, import.meta.url));
 const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** @param {string} command @param {string[]} args */
-async function open(command, args) {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`bench: ${args[0]} ended before its answer`);
-    return JSON.parse(value);
-  };
-  const { detail } = await answer();
-  return {
-    detail,
-    ask(/** @type {object} */ request) {
-      child.stdin.write(`${JSON.stringify(request)}\n`);
-      return answer();
-    },
-    close: () => child.stdin.end(),
-  };
-}
 
 const python = values.peers.includes('torch') ? findPython() : undefined;
 if (values.peers.includes('torch') && !python)

@@ -3,14 +3,13 @@
  * `prepare` makes a network and writes its weights to a file, `step` trains one batch, `memory` tells the peak.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { configure, tensor } from 'deconv';
 import { writeSafetensors } from 'deconv/io';
+import { peakMemory, serve } from '../process.mjs';
 import { networks } from './networks.mjs';
 
 const [threads, wide] = JSON.parse(process.argv[2]);
 const inForce = await configure({ threads, wideSimd: wide });
-console.log(JSON.stringify({ detail: `${inForce.threads} threads, tile ${inForce.tile}` }));
 
 /** @type {import('./networks.mjs').Trained} */
 let trained;
@@ -34,10 +33,7 @@ const handlers = {
     const loss = trained.step(data);
     return { ms: performance.now() - begin, loss };
   },
-  memory: () => ({ peak: process.resourceUsage().maxRSS * 1024 }),
+  memory: peakMemory,
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line);
-  console.log(JSON.stringify(handlers[request.do](request)));
-}
+await serve(`${inForce.threads} threads, tile ${inForce.tile}`, handlers);

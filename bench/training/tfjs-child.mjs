@@ -3,13 +3,12 @@
  * backends without native code that trains convolutions. NHWC, as it wants them; weights of its own: what is measured
  * is the time of a step. Speaks as torch-child.py does.
  */
-import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { peakMemory, serve } from '../process.mjs';
 
 tf.env().set('PROD', true);
 await tf.setBackend('cpu');
-console.log(JSON.stringify({ detail: `${tf.version_core}, cpu backend` }));
 
 /** @type {() => number} */
 let step;
@@ -86,10 +85,7 @@ const handlers = {
     const loss = step();
     return { ms: performance.now() - begin, loss };
   },
-  memory: () => ({ peak: process.resourceUsage().maxRSS * 1024 }),
+  memory: peakMemory,
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line);
-  console.log(JSON.stringify(handlers[request.do](request)));
-}
+await serve(`${tf.version_core}, cpu backend`, handlers);
