@@ -1,0 +1,45 @@
+/** process: a contender in a process of its own: one JSON request per line on its stdin, one JSON answer per line back. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/**
+ * Starts one; its first line is `{ "detail": … }`.
+ *
+ * @param {string} command @param {string[]} args
+ * @param {string} [cwd]
+ */
+export async function open(command, args, cwd) {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`bench: ${args[0]} ended before its answer`);
+    return JSON.parse(value);
+  };
+  const { detail } = await answer();
+  return {
+    /** @type {string} */
+    detail,
+    ask(/** @type {object} */ request) {
+      child.stdin.write(`${JSON.stringify(request)}\n`);
+      return answer();
+    },
+    close: () => child.stdin.end(),
+  };
+}
+
+/**
+ * Answers requests by their `do` until stdin ends.
+ *
+ * @param {string} detail @param {Record<string, (request: any) => object | Promise<object>>} handlers
+ */
+export async function serve(detail, handlers) {
+  console.log(JSON.stringify({ detail }));
+  for await (const line of createInterface({ input: process.stdin })) {
+    const request = JSON.parse(line);
+    console.log(JSON.stringify(await handlers[request.do](request)));
+  }
+}
+
+/** The most memory that this process has held, in bytes. */
+export const peakMemory = () => ({ peak: process.resourceUsage().maxRSS * 1024 });
