@@ -63,6 +63,14 @@ describe('what a module is made of', () => {
     expect(net.parameters()[0]).toBe(net.head.factor);
   });
 
+  it('finds modules in arrays of arrays', () => {
+    class Stages extends Module {
+      readonly stages = [[new Scale()], [new Scale(), 3, new Scale()]];
+      forward = (x: Tensor): Tensor => x;
+    }
+    expect(names(new Stages().namedChildren())).toEqual(['stages.0.0', 'stages.1.0', 'stages.1.2']);
+  });
+
   it('says what it is', () => {
     expect([new Net().type, new Sequential().type, new Conv2d(1, 1, { kernelSize: 1 }).type]).toEqual([
       'Net',

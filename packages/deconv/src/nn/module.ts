@@ -51,6 +51,13 @@ const fits = (shape: Shape, open: OpenShape) =>
 const listed = (names: readonly string[], what: string) =>
   names.length === 0 ? [] : [`${names.length} ${what}: ${names.join(', ')}`];
 
+/** The modules that a property leads to: itself, or those in an array of any depth. */
+function modulesIn(name: string, value: unknown): [string, AnyModule][] {
+  if (value instanceof Module) return [[name, value]];
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((entry: unknown, i) => modulesIn(`${name}.${i}`, entry));
+}
+
 /**
  * The base of every layer and network. `Output` is what `forward` returns, `Inputs` what it takes; unless told, tensors.
  *
@@ -121,7 +128,9 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
   protected fillPending(makers: Readonly<Record<string, () => Tensor>>): void {
     for (const [name, make] of Object.entries(makers)) {
       const slot = this.#slots.get(name);
-      if (slot !== undefined && slot.tensor === undefined) this.fill(name, make());
+      if (slot === undefined || slot.tensor !== undefined) continue;
+      const values = make();
+      if (this.fill(name, values) !== values) values.letGo();
     }
   }
 
@@ -155,13 +164,7 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
 
   /** The modules this one is made of, by name, in order. Those in private (#) fields cannot be seen. */
   namedChildren(): [string, AnyModule][] {
-    return Object.entries(this).flatMap(([name, value]): [string, AnyModule][] => {
-      if (value instanceof Module) return [[name, value]];
-      if (!Array.isArray(value)) return [];
-      return value.flatMap((entry: unknown, i): [string, AnyModule][] =>
-        entry instanceof Module ? [[`${name}.${i}`, entry]] : [],
-      );
-    });
+    return Object.entries(this).flatMap(([name, value]) => modulesIn(name, value));
   }
 
   /** The modules this one is made of. */
@@ -260,9 +263,11 @@ export abstract class Module<Output = Tensor, Inputs extends readonly unknown[] 
     };
     if (strict) refuseMisfits(op, this.type, report, known);
     for (const [name, slot, owner] of fitting) {
-      const values = cast(state[name].detach(), slot.dtype);
+      const source = state[name].detach();
+      const values = cast(source, slot.dtype);
       if (slot.tensor === undefined) owner.fill(name.slice(name.lastIndexOf('.') + 1), values);
       else slot.tensor.assign(values);
+      for (const passing of [source, values]) passing.letGo();
     }
     return report;
   }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Tensor } from '../tensor.js';
 import { ones, randn, tensor, zeros } from './create.js';
+import { add, sub } from './elementwise.js';
+import { cast } from './layout.js';
 import { batchNorm, groupNorm, instanceNorm, layerNorm } from './norm.js';
 
 const x = randn([3, 4, 2, 5], { dtype: 'float64', seed: 5 });
@@ -75,6 +77,24 @@ describe('batchNorm', () => {
     expect([runningMean.item(), runningVar.item()]).toEqual([m, v]);
     batchNorm(y, { training: true, runningMean, momentum: 1 });
     expect(runningMean.item()).toBe(3);
+  });
+
+  it('goes back by the statistics it went there by, whatever became of them', () => {
+    const weight = tensor([1], { requiresGrad: true, dtype: 'float64' });
+    const [runningMean, runningVar] = [f64(1), f64(4)];
+    const y = batchNorm(tensor([[5]], { dtype: 'float64' }), { weight, runningMean, runningVar, eps: 0 });
+    runningMean.assign(f64(100));
+    runningVar.dispose();
+    y.backward();
+    expect(weight.grad?.item()).toBe(2);
+  });
+
+  it('keeps its precision far from zero', () => {
+    const far = add(randn([4, 1, 50], { seed: 1 }), 1000);
+    const near = sub(cast(far, 'float64'), 1000);
+    const wanted = batchNorm(near, { training: true });
+    const got = batchNorm(far, { training: true });
+    for (const [i, value] of got.data.entries()) expect(value).toBeCloseTo(wanted.data[i], 3);
   });
 
   it('takes an empty batch when not training', () => {

@@ -212,10 +212,11 @@ function normaliseBatch(x: Tensor, options: BatchNormOptions): Tensor {
   sameType(op, { x: input, ...scale });
   const c = byChannel(input.shape);
   if (!training) {
-    const { runningMean, runningVar } = running;
-    if (runningMean === undefined || runningVar === undefined) {
+    if (running.runningMean === undefined || running.runningVar === undefined) {
       refuse(op, 'runningMean', 'runningMean and runningVar are required unless training is true');
     }
+    // They may have followed another batch by the time of the backward pass.
+    const [runningMean, runningVar] = [running.runningMean.snapshot(), running.runningVar.snapshot()];
     const spread = scaleOf(runningVar, eps);
     const factor = scale.weight === undefined ? spread : mul(spread, scale.weight);
     const output = affine(c, input.shape, { values: input, mean: runningMean, factor }, scale.bias);
