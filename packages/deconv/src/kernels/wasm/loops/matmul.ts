@@ -5,14 +5,51 @@
 import type { OpTable } from '../../../backend.js';
 import { convGeometry } from '../../../geometry/conv.js';
 import { planDense } from '../dense-plan.js';
+import { dotRows, ROWS } from '../dot-kernel.js';
 import { forwardProblem, type Problem } from '../problem.js';
-import type { Loop } from './ground.js';
+import type { Ground, Loop } from './ground.js';
 import { copyView } from './views.js';
 
 /** The convolution whose weight is the left operand. */
 function problemOf(m: number, n: number, k: number, transposed: boolean): Problem {
   const problem = forwardProblem(convGeometry([1, k, n], [m, k, 1]));
   return transposed ? { ...problem, weightOut: 1, weightIn: m } : problem;
+}
+
+/** A matrix that meets this many vectors or fewer is read where it lies. */
+const FEW = 16;
+/** Multiplications that one call of a kernel makes, about. */
+const CALL = 1 << 18;
+
+/** c (m, n) = rows of a by rows of b, k floats each, where either has few: the addresses of the three. */
+function multiplyRows(
+  { kernels }: Ground,
+  a: number,
+  b: number,
+  c: number,
+  [m, n, k]: readonly number[],
+): void {
+  const [matrix, rows, stepRow, vectors, count, stepVector] =
+    n >= m ? [b, n, 4, a, m, 4 * n] : [a, m, 4 * n, b, n, 4];
+  const most = ROWS * Math.max(1, Math.floor(CALL / (ROWS * k * count)));
+  const call = (first: number, fours: number) =>
+    kernels.call(
+      dotRows,
+      c + stepRow * first,
+      stepRow,
+      stepVector,
+      matrix + 4 * k * first,
+      4 * k,
+      fours,
+      vectors,
+      4 * k,
+      count,
+      k,
+    );
+  const whole = rows - (rows % ROWS);
+  for (let row = 0; row < whole; row += most) call(row, Math.min(most, whole - row));
+  // Rows come in fours; the last four start earlier, some are made twice.
+  if (whole < rows) call(rows - ROWS, ROWS);
 }
 
 /** (a, b) → batch × (m, k) · (k, n), each stored transposed if so flagged. */
@@ -31,6 +68,14 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
   if (batch * m * n * k === 0) {
     const { storage, at } = ground.result(batch * m * n);
     ground.floats(at, batch * m * n).fill(0);
+    return storage;
+  }
+  const rowsByRows = (!transposeA || m === 1) && (transposeB || n === 1);
+  if (rowsByRows && Math.min(m, n) <= FEW && Math.max(m, n) >= ROWS) {
+    const [left, right] = [ground.at(a), ground.at(b)];
+    const { storage, at } = ground.result(batch * m * n);
+    for (let i = 0; i < batch; i++)
+      multiplyRows(ground, left + 4 * i * m * k, right + 4 * i * n * k, at + 4 * i * m * n, [m, n, k]);
     return storage;
   }
   const loaded = engine.plan(`matmul|${batch},${m},${n},${k},${transposeA}`, () => {
