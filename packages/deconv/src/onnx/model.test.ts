@@ -1,7 +1,11 @@
 /** Running: inputs and outputs, taps, signals, plans by signature, fusing. */
+
+import { readFileSync } from 'node:fs';
 import { conv2d, randn, type Tensor, tensor } from 'deconv';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type ModelSpec, type NodeSpec, oneNode, onnxModel } from '../../../../test/support/onnx.js';
+import { currentBackend } from '../backends.js';
+import type { Storage } from '../tensor.js';
 import { loadOnnx } from './index.js';
 
 const float = (name: string, shape: (number | string)[]) => ({ name, type: 'float32', shape }) as const;
@@ -343,6 +347,33 @@ describe('slices of slices', () => {
     const { b, y } = await model.run({ x }, { outputs: ['b', 'y'] });
     expect(values(b)).toEqual([18, 16, 14, 12, 28, 26, 24, 22]);
     expect(values(y)).toEqual([12, 16, 22, 26]);
+  });
+});
+
+describe('memory', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it.each(['dcgan', 'fsrcnn', 'vae'])('%s leaves nothing behind but its outputs', async (name) => {
+    const file = new URL(`../../../../test/fixtures/onnx/${name}/model.onnx`, import.meta.url);
+    const model = await loadOnnx(readFileSync(file));
+    const [{ name: input, shape }] = model.inputs;
+    const x = randn(shape.map((length) => (typeof length === 'number' && length > 0 ? length : 8)));
+    await model.run({ [input]: x });
+    const backend = currentBackend();
+    const [run, upload] = [backend.run.bind(backend), backend.upload.bind(backend)];
+    const made: Storage[] = [];
+    const keep = (storage: Storage) => {
+      made.push(storage);
+      return storage;
+    };
+    vi.spyOn(backend, 'run').mockImplementation((...call) => keep(run(...call)));
+    vi.spyOn(backend, 'upload').mockImplementation((values) => keep(upload(values)));
+    const outputs = Object.values(await model.run({ [input]: x }));
+    expect(made.length).toBeGreaterThan(outputs.length);
+    const alive = made.filter(({ holders }) => holders >= 0);
+    expect(alive).toEqual(outputs.map(({ storage }) => storage));
+    for (const output of outputs) output.dispose();
+    expect(made.filter(({ holders }) => holders >= 0)).toEqual([]);
   });
 });
 
