@@ -67,7 +67,7 @@ export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, d
   const whole = [...grid];
   while (tooLarge(whole) && (cut(whole, 0, 1) || cut(whole, 1, 1) || cut(whole, 2, 4 * nr))) {}
   const thin = [...whole];
-  while (countOf(thin) < least && (cut(thin, 0, 1) || cut(thin, 1, 1))) {}
+  while (countOf(thin) < least && (cut(thin, 0, 1) || cut(thin, 1, 1) || cut(thin, 2, 4 * nr))) {}
   if (fullness(thin) >= THIN * fullness(whole)) return { size: thin, count: countOf(thin), runs: 1 };
   const count = countOf(whole);
   return { size: whole, count, runs: Math.ceil(least / count) };

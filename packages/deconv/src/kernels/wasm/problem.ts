@@ -100,21 +100,34 @@ function transposedAxis(
   return [...found.values()];
 }
 
+type Axes = Pick<ConvGeometry, 'xSize' | 'ySize' | 'kernelSize' | 'stride' | 'dilation' | 'padBefore'>;
+
+/** The axes of a convolution; a single one for a kernel of one tap that changes no size: no row of it has an end. */
+function axesOf(g: ConvGeometry): Axes {
+  const pointwise = g.kernelSize.every(
+    (k, a) => k === 1 && g.stride[a] === 1 && g.padBefore[a] === 0 && g.xSize[a] === g.ySize[a],
+  );
+  if (!pointwise) return g;
+  const size = [g.xSize.reduce((product, length) => product * length, 1)];
+  return { xSize: size, ySize: size, kernelSize: [1], stride: [1], dilation: [1], padBefore: [0] };
+}
+
 /** y = conv(x, w) per picture and group. */
 export function forwardProblem(g: ConvGeometry): Problem {
-  const outSize = lift(g.ySize, 1);
-  const kernelSize = lift(g.kernelSize, 1);
-  const [dilation, padBefore] = [lift(g.dilation, 1), lift(g.padBefore, 0)];
+  const axes = axesOf(g);
+  const outSize = lift(axes.ySize, 1);
+  const kernelSize = lift(axes.kernelSize, 1);
+  const [dilation, padBefore] = [lift(axes.dilation, 1), lift(axes.padBefore, 0)];
   const axis = (a: 0 | 1 | 2) => forwardAxis(outSize[a], kernelSize[a], dilation[a], padBefore[a]);
   const taps = kernelSize[0] * kernelSize[1] * kernelSize[2];
   const inChannels = g.xChannels / g.groups;
   return {
     inChannels,
     outChannels: g.yChannels / g.groups,
-    inSize: lift(g.xSize, 1),
+    inSize: lift(axes.xSize, 1),
     outSize,
     kernelSize,
-    inStride: lift(g.stride, 1),
+    inStride: lift(axes.stride, 1),
     outStride: [1, 1, 1],
     classes: [axis(0), axis(1), axis(2)],
     weightOut: inChannels * taps,
@@ -127,9 +140,14 @@ const FEW_ROWS = 12;
 
 /** x = convTranspose(y, w) per picture and group. */
 export function inputGradProblem(g: ConvGeometry): Problem {
-  const outSize = lift(g.xSize, 1);
-  const kernelSize = lift(g.kernelSize, 1);
-  const [stride, dilation, padBefore] = [lift(g.stride, 1), lift(g.dilation, 1), lift(g.padBefore, 0)];
+  const given = axesOf(g);
+  const outSize = lift(given.xSize, 1);
+  const kernelSize = lift(given.kernelSize, 1);
+  const [stride, dilation, padBefore] = [
+    lift(given.stride, 1),
+    lift(given.dilation, 1),
+    lift(given.padBefore, 0),
+  ];
   const axes = (align: boolean) =>
     ([0, 1, 2] as const).map((a) =>
       transposedAxis(outSize[a], kernelSize[a], stride[a], dilation[a], padBefore[a], align),
@@ -145,7 +163,7 @@ export function inputGradProblem(g: ConvGeometry): Problem {
   return {
     inChannels: g.yChannels / g.groups,
     outChannels,
-    inSize: lift(g.ySize, 1),
+    inSize: lift(given.ySize, 1),
     outSize,
     kernelSize,
     inStride: [1, 1, 1],
