@@ -10,6 +10,7 @@ import { addExplain } from './commands/explain.js';
 import { addProject } from './commands/project.js';
 import { addShape } from './commands/shape.js';
 import { addSolve } from './commands/solve.js';
+import { addTrain } from './commands/train.js';
 import { addVerify } from './commands/verify.js';
 import { listenForSignals } from './interrupt.js';
 import { exitCodeHelp, exitCodes, paintFor, report } from './terminal.js';
@@ -45,6 +46,7 @@ addSolve(program);
 addExplain(program);
 addBench(program);
 addVerify(program);
+addTrain(program);
 
 // Options of the program hold for its commands, which were added after them.
 for (const command of program.commands)

@@ -123,6 +123,42 @@ export async function loadSquare(path: string, size: number): Promise<Picture> {
   return { name, source, width: size, height: size, data: rgb(data, size * size) };
 }
 
+/**
+ * Loads a whole picture, upright; one that is longer than `longest` is scaled down to it.
+ *
+ * @param path a file, or `-` for stdin
+ */
+export async function loadPicture(path: string, longest?: number): Promise<Picture> {
+  const name = path === STANDARD ? 'stdin' : path;
+  const { image, broken, source } = await openPicture(await readBytes(path), name);
+  const upright = image.autoOrient();
+  if (longest !== undefined)
+    upright.resize(longest, longest, { fit: 'inside', withoutEnlargement: true, kernel: 'lanczos3' });
+  const { data, info } = await upright
+    .flatten({ background: '#ffffff' })
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: unknown) => {
+      throw broken(error);
+    });
+  const { width, height } = info;
+  return { name, source, width, height, data: rgb(data, width * height) };
+}
+
+/** How many pixels a file claims to have once it is no longer than `longest`; undefined where it is no picture. Nothing is decoded. */
+export async function claimedPixels(
+  path: string,
+  longest = Number.POSITIVE_INFINITY,
+): Promise<number | undefined> {
+  const header = await sharp(path, { limitInputPixels: false })
+    .metadata()
+    .catch(() => undefined);
+  if (header === undefined) return undefined;
+  const shrink = Math.min(1, longest / Math.max(header.width, header.height));
+  return Math.ceil(header.width * shrink) * Math.ceil(header.height * shrink);
+}
+
 /** Grey becomes three equal channels, a fourth channel goes. */
 function rgb(data: Uint8Array, pixels: number): Uint8Array {
   const channels = data.length / pixels;
