@@ -4,7 +4,7 @@
  *
  * Values whose last holder has let go are released, and their memory is free at once. But nothing is asked of the user, and
  * no finaliser is relied on: they do not run within a synchronous loop. What is resident is bounded by a budget, in bytes
- * and in number; beyond it the values placed longest ago are copied out to ordinary arrays, which the garbage collector
+ * and in number; beyond it the values used longest ago are copied out to ordinary arrays, which the garbage collector
  * looks after, loop or no loop. Finalisers only give memory back sooner.
  *
  * An array that `host()` has handed out is the user's: it is never recycled, and since it may be written to, it is from
@@ -23,6 +23,8 @@ interface Cell {
   packed: Map<object, Block> | undefined;
   /** The array is in the user's hands. */
   exposed: boolean;
+  /** The values were copied out for want of room. */
+  spilled: boolean;
   /** A small result: it leaves linear memory with the operation that made it, and only visits it afterwards. */
   readonly small: boolean;
 }
@@ -30,8 +32,12 @@ interface Cell {
 /** Results of so many bytes or fewer are not worth the account that residents need: copying them is cheaper. */
 const SMALL = 16 * 1024;
 
-/** Bytes that may be resident before the oldest values are copied out; and how many values, for each has an account. */
+/**
+ * Bytes that may be resident before the values used longest ago are copied out; and how many values, for each has an
+ * account. Values that come back after that were no garbage: the budget grows by them, up to a share of the memory.
+ */
 const BUDGET = 384 * 1024 * 1024;
+const MOST_BUDGET = 3 / 4;
 const MOST_RESIDENT = 32_768;
 /** What is left when values have been copied out: many at a time, because finding the oldest costs something. */
 const KEPT = 7 / 8;
@@ -51,7 +57,7 @@ function arrayOf({ array }: Cell): TypedArray {
 /** Keeps account of what is resident, and makes storages. */
 export class Residency {
   readonly heap: Heap;
-  /** Resident cells, placed longest ago first. */
+  /** Resident cells, used longest ago first. */
   readonly #resident = new Set<Cell>();
   readonly #finalizer = new FinalizationRegistry<Cell>((cell) => this.#evict(cell));
   /** Cells of the operation under way, and blocks that end with it. */
@@ -60,6 +66,7 @@ export class Residency {
   /** Small results of the operation under way. */
   readonly #leaving: Cell[] = [];
   #bytes = 0;
+  #budget = BUDGET;
 
   constructor(heap: Heap) {
     this.heap = heap;
@@ -81,6 +88,7 @@ export class Residency {
       block: undefined,
       packed: undefined,
       exposed: false,
+      spilled: false,
       small: false,
     });
   }
@@ -96,6 +104,7 @@ export class Residency {
       block: undefined,
       packed: undefined,
       exposed: false,
+      spilled: false,
       small,
     };
     const storage = new WasmStorage(this, cell);
@@ -111,10 +120,16 @@ export class Residency {
     const { cell } = storage;
     if (cell.block !== undefined) {
       this.#pinned.add(cell);
+      if (this.#resident.delete(cell)) this.#resident.add(cell);
       return cell.block.at;
     }
     const array = arrayOf(cell);
     if (cell.exposed || cell.small) return this.#visit(array);
+    if (cell.spilled) {
+      cell.spilled = false;
+      const most = Math.floor(MOST_BUDGET * this.heap.capacity);
+      this.#budget = Math.min(most, this.#budget + array.byteLength);
+    }
     const block = this.#place(storage, cell);
     this.#copyIn(block, array);
     cell.array = undefined;
@@ -182,7 +197,7 @@ export class Residency {
   }
 
   #place(storage: WasmStorage, cell: Cell): Block {
-    if (this.#resident.size >= MOST_RESIDENT) this.#spill(BUDGET, MOST_RESIDENT * KEPT);
+    if (this.#resident.size >= MOST_RESIDENT) this.#spill(this.#budget, MOST_RESIDENT * KEPT);
     const block = this.take(bytesOf(cell.dtype, cell.length));
     cell.block = block;
     this.#resident.add(cell);
@@ -212,7 +227,7 @@ export class Residency {
 
   /** A block, with the oldest cells moved out until the budget, or the memory, holds it. */
   take(bytes: number): Block {
-    if (this.#bytes + bytes > BUDGET) this.#spill(BUDGET * KEPT - bytes, MOST_RESIDENT);
+    if (this.#bytes + bytes > this.#budget) this.#spill(this.#budget * KEPT - bytes, MOST_RESIDENT);
     let block: Block;
     try {
       block = this.heap.take(bytes);
@@ -244,7 +259,9 @@ export class Residency {
   #spill(bytes: number, cells: number): void {
     for (const cell of this.#resident) {
       if (this.#bytes <= bytes && this.#resident.size <= cells) return;
-      if (!this.#pinned.has(cell)) this.bringHome(cell);
+      if (this.#pinned.has(cell)) continue;
+      this.bringHome(cell);
+      cell.spilled = true;
     }
   }
 }
