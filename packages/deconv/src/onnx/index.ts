@@ -1,4 +1,5 @@
-/** onnx: networks from ONNX files. */
+/** onnx: networks from ONNX files, and modules to such files. */
+export { type DynamicAxes, type DynamicOption, type ExportOnnxOptions, exportOnnx } from './export/index.js';
 export { type LoadOnnxOptions, loadOnnx } from './load.js';
 export type { DataWithDims, OnnxInput, OnnxModel, OnnxValue, RunOptions } from './model.js';
 export type { OnnxSummary, OnnxSummaryRow } from './summary.js';
