@@ -25,7 +25,7 @@ const constructors = {
 } as const;
 
 /** Names of all number types. */
-export const DTYPES = Object.keys(constructors) as readonly DType[];
+export const DTYPES = /* @__PURE__ */ Object.keys(constructors) as readonly DType[];
 
 /** A new array of zeros of the number type. */
 export function allocate(dtype: DType, length: number): TypedArray {

@@ -7,7 +7,7 @@
 import { randomStream } from '../ops/create.js';
 import { readCount, type SeedOption } from './options.js';
 
-let seeds = randomStream(0);
+let seeds = /* @__PURE__ */ randomStream(0);
 
 /**
  * Starts the sequence of seeds anew: layers made in the same order after it get the same numbers.

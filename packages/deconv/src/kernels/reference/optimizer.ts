@@ -8,6 +8,7 @@ import type { TypedArray } from '../../tensor.js';
 type Step = Definition<'optimizer.step'>;
 
 /** A step as a loop: the new value of each element, and new memories put where the old ones were. */
+/* @__NO_SIDE_EFFECTS__ */
 const step =
   (
     move: (x: number, g: number, i: number, memories: TypedArray[], numbers: readonly number[]) => number,

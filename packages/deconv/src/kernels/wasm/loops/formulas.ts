@@ -4,14 +4,6 @@
  * not in float64. What is not here, sines, is computed by the definitions.
  */
 
-/** The constants of selu: λ, and λα. */
-const SCALE = '1.050700987';
-const SCALE_ALPHA = '1.758099341';
-/** gelu's tanh form: 2u, which has ½(1 + tanh u) = σ(2u); u′; and σ(2u)·σ(−2u). Far out all are what they are at ±30. */
-const Y = 'min(max(x,-30),30)';
-const U2 = `1.5957691216*(${Y}+.044715*${Y}*${Y}*${Y})`;
-const DU = `(.7978845608*(1+.134145*${Y}*${Y}))`;
-const SS = `sigmoid(${U2})*sigmoid(-(${U2}))`;
 export const abs = ['abs(x)', 'sign(x)'];
 
 export const sign = ['sign(x)'];
@@ -38,10 +30,11 @@ export const leakyRelu = ['x>0 ? x : p*x', 'x>0 ? 1 : p+none(x)'];
 
 export const elu = ['x>0 ? x : p*expm1(x)', 'x>0 ? 1 : p*exp(x)', 'x>0 ? 0 : p*exp(x)'];
 
+/** λ = 1.0507… and λα = 1.7581… */
 export const selu = [
-  `x>0 ? ${SCALE}*x : ${SCALE_ALPHA}*expm1(x)`,
-  `x>0 ? ${SCALE} : ${SCALE_ALPHA}*exp(x)`,
-  `x>0 ? 0 : ${SCALE_ALPHA}*exp(x)`,
+  'x>0 ? 1.050700987*x : 1.758099341*expm1(x)',
+  'x>0 ? 1.050700987 : 1.758099341*exp(x)',
+  'x>0 ? 0 : 1.758099341*exp(x)',
 ];
 
 export const sigmoid = ['sigmoid(x)', 'sigmoid(x)*sigmoid(-x)', 'sigmoid(x)*sigmoid(-x)*-tanh(.5*x)'];
@@ -52,11 +45,20 @@ export const softplus = ['softplus(x)', 'sigmoid(x)', 'sigmoid(x)*sigmoid(-x)'];
 
 export const gelu = ['x*normalOf(x)', 'normalOf(x)+x*density(x)', 'density(x)*2-density(x)*x*x'];
 
-export const geluTanh = [
-  `x*sigmoid(${U2})`,
-  `sigmoid(${U2})+2*${SS}*x*${DU}`,
-  `4*${SS}*${DU}+4*${SS}*x*(.10703222*${Y}-tanh(.5*${U2})*${DU}*${DU})`,
-];
+/**
+ * The tanh form, by 2u, which has ½(1 + tanh u) = σ(2u); u′; and σ(2u)·σ(−2u). Far out all are what they are at ±30.
+ */
+export const geluTanh = /* @__PURE__ */ (() => {
+  const y = 'min(max(x,-30),30)';
+  const u2 = `1.5957691216*(${y}+.044715*${y}*${y}*${y})`;
+  const du = `(.7978845608*(1+.134145*${y}*${y}))`;
+  const ss = `sigmoid(${u2})*sigmoid(-(${u2}))`;
+  return [
+    `x*sigmoid(${u2})`,
+    `sigmoid(${u2})+2*${ss}*x*${du}`,
+    `4*${ss}*${du}+4*${ss}*x*(.10703222*${y}-tanh(.5*${u2})*${du}*${du})`,
+  ];
+})();
 
 export const silu = [
   'x*sigmoid(x)',

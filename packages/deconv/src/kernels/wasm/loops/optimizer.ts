@@ -39,6 +39,7 @@ interface Assigned {
  * the inputs), and numbers (a letter each, in the order of the attributes). S is the slope: the gradient, with the weight
  * decay w if there is any.
  */
+/* @__NO_SIDE_EFFECTS__ */
 function rule(
   numberLetters: string,
   memories: readonly Assignment[],
