@@ -92,11 +92,22 @@ export async function checkTarget(target: string, source: string): Promise<void>
 }
 
 /** Writes a whole file, and the folders that it lies in, or stdout for `-`. A link is followed: what it points at is replaced. */
-export async function writeBytes(target: string, bytes: Uint8Array): Promise<void> {
+export function writeBytes(target: string, bytes: Uint8Array): Promise<void> {
+  return writeParts(target, (write) => write(bytes));
+}
+
+/** As {@link writeBytes}, part by part: what `make` hands to `write` is the file. */
+export async function writeParts(
+  target: string,
+  make: (write: (part: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
   if (target === STANDARD) {
-    await new Promise<void>((done, failed) => {
-      process.stdout.write(bytes, (error) => (error ? failed(error) : done()));
-    });
+    await make(
+      (part) =>
+        new Promise<void>((done, failed) => {
+          process.stdout.write(part, (error) => (error ? failed(error) : done()));
+        }),
+    );
     return;
   }
   const path = await realpath(target).catch(() => resolve(target));
@@ -105,18 +116,23 @@ export async function writeBytes(target: string, bytes: Uint8Array): Promise<voi
     `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.part`,
   );
   const forget = whenStopped(() => rmSync(draft, { force: true }));
+  const failed = (error: unknown) => pathFailure(error, target, 'write');
+  const attempt = <T>(work: Promise<T>) =>
+    work.catch((error: unknown) => {
+      throw failed(error);
+    });
   try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(draft, 'wx');
+    await attempt(mkdir(dirname(path), { recursive: true }));
+    const file = await attempt(open(draft, 'wx'));
     try {
-      await file.writeFile(bytes);
+      await make((part) => attempt(file.writeFile(part)));
     } finally {
       await file.close();
     }
-    await rename(draft, path);
+    await attempt(rename(draft, path));
   } catch (error) {
     await rm(draft, { force: true });
-    throw pathFailure(error, target, 'write');
+    throw error;
   } finally {
     forget();
   }

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addApply } from './commands/apply.js';
 import { addBench } from './commands/bench.js';
 import { addExplain } from './commands/explain.js';
 import { addProject } from './commands/project.js';
@@ -20,7 +21,9 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 };
 
 const program = new Command('deconv')
-  .description('Convolution and transposed convolution: see what they do, and work out their sizes.')
+  .description(
+    'Convolution and transposed convolution: see what they do, work out their sizes, and train networks of them.',
+  )
   .version(version, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'show this help')
   .addHelpText(
@@ -30,6 +33,8 @@ Examples:
   $ deconv project photo.jpg
   $ deconv shape 3@227x227 conv:out=96,kernel=11,stride=4
   $ deconv explain 3 --kernel 3 --stride 2
+  $ deconv train upscale photos -o up.safetensors
+  $ deconv upscale photo.jpg --model up.safetensors
 
 deconv COMMAND --help says more about each.`,
   )
@@ -47,6 +52,7 @@ addExplain(program);
 addBench(program);
 addVerify(program);
 addTrain(program);
+addApply(program);
 
 // Options of the program hold for its commands, which were added after them.
 for (const command of program.commands)

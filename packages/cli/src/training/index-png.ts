@@ -1,11 +1,11 @@
 /**
  * index-png: masks of classes as PNG files whose pixels are numbers, not colours: palette or grey, 1, 2, 4 or 8 bits.
- * Decoders of pictures turn the numbers of a palette into its colours, so these are read and written here. The layout is
+ * Decoders of pictures turn the numbers of a palette into its colours, so these are read here. The layout is
  * that of the PNG specification (ISO/IEC 15948): chunks, rows with a filter, deflate.
  *
  * Refuses interlaced files, other kinds of pixels, sizes beyond the limit, and whatever does not add up.
  */
-import { crc32, deflateSync, inflateSync } from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 import { MAX_WHOLE_PIXELS } from '../pictures.js';
 import { Failure, grouped } from '../terminal.js';
 
@@ -96,35 +96,6 @@ export function readMask(bytes: Uint8Array, name: string): Mask {
     }
   }
   return { width, height, data };
-}
-
-function chunk(name: string, content: Uint8Array): Buffer {
-  const body = Buffer.concat([Buffer.from(name, 'latin1'), content]);
-  const out = Buffer.alloc(body.length + 8);
-  out.writeUInt32BE(content.length, 0);
-  body.copy(out, 4);
-  out.writeUInt32BE(crc32(body), body.length + 4);
-  return out;
-}
-
-/** Writes a mask as a palette PNG of 8 bits; `colours` has one colour per class. */
-export function writeMask(
-  { width, height, data }: Mask,
-  colours: readonly (readonly number[])[],
-): Uint8Array {
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header.set([8, PALETTE, 0, 0, 0], 8);
-  const rows = Buffer.alloc(height * (width + 1));
-  for (let y = 0; y < height; y++) rows.set(data.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
-  return Buffer.concat([
-    SIGNATURE,
-    chunk('IHDR', header),
-    chunk('PLTE', Uint8Array.from(colours.flat())),
-    chunk('IDAT', deflateSync(rows, { level: 9 })),
-    chunk('IEND', new Uint8Array()),
-  ]);
 }
 
 /**
