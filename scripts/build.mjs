@@ -42,7 +42,7 @@ function dropOrphans(folder, compiled) {
   for (const name of filesOf(join(folder, 'dist'))) {
     if (!compiled.test(name)) continue;
     const source = join(folder, 'src', name.replace(/\.(js|d\.ts)$/, '.ts'));
-    if (!existsSync(source)) rmSync(join(folder, 'dist', name));
+    if (!existsSync(source)) rmSync(join(folder, 'dist', name), { force: true });
   }
 }
 
@@ -106,7 +106,7 @@ async function bundle() {
     .flat()
     .flatMap((result) => ('output' in result ? result.output : []))
     .map(({ fileName }) => fileName);
-  for (const name of made) if (!written.includes(name)) rmSync(join(dist, name));
+  for (const name of made) if (!written.includes(name)) rmSync(join(dist, name), { force: true });
 }
 
 /** Copies a file when the copy is missing or older. @param {string} from @param {string} to */
@@ -117,8 +117,9 @@ function copyIfNewer(from, to) {
 ensureInstalled();
 dropOrphans(deconv, /\.d\.ts$/);
 dropOrphans(cli, /\.(js|d\.ts)$/);
-orExit(runBin('typescript/bin/tsc', ['-b', ...[deconv, cli].map((folder) => relative(root, folder))]));
+const types = runBin('typescript/bin/tsc', ['-b', ...[deconv, cli].map((folder) => relative(root, folder))]);
 await bundle();
+orExit(types);
 const main = join(cli, 'dist/main.js');
 if (existsSync(main)) chmodSync(main, 0o755);
 for (const folder of [deconv, cli]) copyIfNewer(join(root, 'LICENSE'), join(folder, 'LICENSE'));
