@@ -14,10 +14,19 @@ export const RESULT_TARGET = 512 * 1024;
 export const PACKED_B_TARGET = 2 * 1024 * 1024;
 /** Rows of results that a band should hold at a time, if there are so many. */
 const MOST_ROWS = 256;
-/** From this many tiles on, B is read often enough to be packed. */
-export const PACK_FROM_TILES = 8;
+/**
+ * From this many tiles on, B is read often enough to be packed. Where several taps of a row read the same values, only a
+ * shift apart, they are as near in the padded input as packed, and fewer: there it takes more tiles.
+ */
+const PACK_FROM_TILES = 8;
+const PACK_SHARED_FROM_TILES = 64;
+const SHARED_TAPS = 2.5;
 /** Bands are cut for the threads as long as they keep this share of the lanes that they would fill uncut. */
 const THIN = 0.85;
+
+/** Tiles from which B is packed, for a problem whose rows are read by so many taps each. */
+export const packFromTiles = (tapsPerRow: number): number =>
+  tapsPerRow >= SHARED_TAPS ? PACK_SHARED_FROM_TILES : PACK_FROM_TILES;
 
 /** What the product of a band will be. */
 export interface Demand {
@@ -26,6 +35,8 @@ export interface Demand {
   readonly allRows: number;
   /** Distinct rows of B. */
   readonly depth: number;
+  /** Rows from which B is packed. */
+  readonly packFrom: number;
   /** Items that there should be, if the problem allows. */
   readonly least: number;
 }
@@ -41,8 +52,8 @@ export interface Bands {
 
 /** Cuts the grid into bands. */
 export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, demand: Demand): Bands {
-  const { nr, mr } = tile;
-  const { rows, allRows, depth, least } = demand;
+  const { nr } = tile;
+  const { rows, allRows, depth, packFrom, least } = demand;
   const countOf = (size: readonly number[]) =>
     size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
   const tooLarge = (size: readonly number[]) => {
@@ -50,7 +61,7 @@ export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, d
     return (
       input.layout(size).floats * 4 > PADDED_TARGET ||
       Math.min(allRows, MOST_ROWS) * positions * 4 > RESULT_TARGET ||
-      (rows >= PACK_FROM_TILES * mr && depth * positions * 4 > PACKED_B_TARGET)
+      (rows >= packFrom && depth * positions * 4 > PACKED_B_TARGET)
     );
   };
   const cut = (size: number[], axis: number, unit: number): boolean => {

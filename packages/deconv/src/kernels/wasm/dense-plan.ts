@@ -14,7 +14,7 @@
 import type { Activation } from '../../backend.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
-import { cutGrid, PACK_FROM_TILES, PACKED_B_TARGET } from './band-size.js';
+import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
 import {
   BASE,
   CommandList,
@@ -93,6 +93,8 @@ class DensePlanner {
   /** Floats from the start of the input to the band under way, when it is read where it is. */
   #origin = 0;
   #workBytes = 0;
+  /** Rows of a product from which B is packed. */
+  readonly #packFrom: number;
 
   constructor(p: Problem, { tile, commands, bias, scale, activation }: DenseOptions) {
     this.#p = p;
@@ -104,6 +106,13 @@ class DensePlanner {
     this.#grid = p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
     this.#input = new BandInput(p, this.#grid);
     this.#layout = this.#input.layout(this.#grid);
+    const [, , x] = p.classes;
+    const taps = x.reduce((n, c) => n + c.offsets.length, 0) / Math.max(1, x.length);
+    const { mr } = tile;
+    // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets.
+    this.#packFrom = this.#input.plain
+      ? mr + 1
+      : packFromTiles(taps / this.#input.reach[2].residues.length) * mr;
   }
 
   plan(batch: number, groups: number): Plan {
@@ -121,7 +130,7 @@ class DensePlanner {
     const shared = flops >= SHARE_FROM_FLOPS;
     const least = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
     const grid = this.#grid;
-    const demand = { rows: Math.max(1, ...rows), allRows, depth, least };
+    const demand = { rows: Math.max(1, ...rows), allRows, depth, packFrom: this.#packFrom, least };
     const { size, count: bandCount, runs } = cutGrid(this.#input, grid, this.#tile, demand);
     this.#layout = this.#input.layout(size);
     const rowsOf = new Map<Group, readonly number[]>();
@@ -272,7 +281,7 @@ class DensePlanner {
 
   /** The commands of one band. */
   #band(box: Box, blocks: readonly Block[]): void {
-    const { mr, nr } = this.#tile;
+    const { nr } = this.#tile;
     if (this.#input.plain)
       this.#origin = (box.from[0] * this.#layout.y + box.from[1]) * this.#layout.x + box.from[2];
     else this.#input.pad(this.#list, box, this.#layout);
@@ -280,8 +289,7 @@ class DensePlanner {
     const reached = this.#groups.map(({ axes }) =>
       box.size.map((length, axis) => Math.max(0, Math.min(length, axes[axis].count - box.from[axis]))),
     );
-    // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets.
-    const packFrom = this.#input.plain ? mr + 1 : PACK_FROM_TILES * mr;
+    const packFrom = this.#packFrom;
     const fits = (count: number, strips: Strips, levels: number) =>
       4 * count * strips.level * levels <= PACKED_B_TARGET;
     const worth = (group: Group, channels: number, strips: Strips) =>
