@@ -16,6 +16,13 @@ export interface Choice {
   readonly tried: readonly { readonly tile: Tile; readonly peak: number }[];
 }
 
+/** A kernel is run for so long before it counts: at least, and at most while it has not become faster by this factor. */
+const WARM_MS = 3;
+const MOST_WARM_MS = 20;
+/** Wide tiles are worth waiting for: they are asked for, and twice as fast. */
+const MOST_WARM_WIDE_MS = 100;
+const OPTIMISED = 0.6;
+
 const K = 128;
 const [A_AT, B_AT, TABLE_AT, C_AT] = [4096, 16384, 32768, 49152];
 
@@ -61,17 +68,23 @@ function measure(tile: Tile): number {
       if (floats[C_AT / 4 + r * nr + j] !== sum) return 0;
     }
   }
-  // Until the optimiser has the kernel, then a few short runs of which the best counts: noise only ever slows.
   const flops = 2 * mr * nr * K;
   const batch = Math.max(1, Math.round(4e6 / flops));
-  const warm = now();
-  while (now() - warm < 3) call(batch);
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 4; i++) {
+  const timed = () => {
     const start = now();
     call(batch);
-    best = Math.min(best, now() - start);
+    return now() - start;
+  };
+  // Until the optimiser has the kernel, which on a busy machine takes it longer: optimised code is at least twice as fast
+  // as what an engine begins with. Then a few short runs of which the best counts: noise only ever slows.
+  const most = nr >= 16 ? MOST_WARM_WIDE_MS : MOST_WARM_MS;
+  const warm = now();
+  const first = timed();
+  let best = first;
+  while (now() - warm < WARM_MS || (best > OPTIMISED * first && now() - warm < most)) {
+    best = Math.min(best, timed());
   }
+  for (let i = 0; i < 4; i++) best = Math.min(best, timed());
   return (flops * batch) / Math.max(best, 1e-3) / 1e6;
 }
 
