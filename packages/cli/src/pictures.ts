@@ -102,39 +102,9 @@ async function openPicture(bytes: Uint8Array, name: string) {
   };
 }
 
-/**
- * Loads a picture as a square of `size`×`size`: upright, the largest square of its middle, resampled.
- *
- * @param path a file, or `-` for stdin
- */
-export async function loadSquare(path: string, size: number): Promise<Picture> {
-  const name = path === STANDARD ? 'stdin' : path;
-  const { image, broken, source } = await openPicture(await readBytes(path), name);
-  const { data } = await image
-    .autoOrient()
-    .resize(size, size, { fit: 'cover', position: 'centre' })
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true })
-    .catch((error: unknown) => {
-      throw broken(error);
-    });
-  return { name, source, width: size, height: size, data: rgb(data, size * size) };
-}
-
-/**
- * Loads a whole picture, upright; one that is longer than `longest` is scaled down to it.
- *
- * @param path a file, or `-` for stdin
- */
-export async function loadPicture(path: string, longest?: number): Promise<Picture> {
-  const name = path === STANDARD ? 'stdin' : path;
-  const { image, broken, source } = await openPicture(await readBytes(path), name);
-  const upright = image.autoOrient();
-  if (longest !== undefined)
-    upright.resize(longest, longest, { fit: 'inside', withoutEnlargement: true, kernel: 'lanczos3' });
-  const { data, info } = await upright
+/** The pixels of an opened picture: transparency on white, 8-bit RGB. */
+async function decode({ image, broken, source }: Awaited<ReturnType<typeof openPicture>>, name: string) {
+  const { data, info } = await image
     .flatten({ background: '#ffffff' })
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
@@ -144,6 +114,55 @@ export async function loadPicture(path: string, longest?: number): Promise<Pictu
     });
   const { width, height } = info;
   return { name, source, width, height, data: rgb(data, width * height) };
+}
+
+/**
+ * Loads a picture as a square of `size`×`size`: upright, the largest square of its middle, resampled.
+ *
+ * @param path a file, or `-` for stdin
+ */
+export async function loadSquare(path: string, size: number): Promise<Picture> {
+  return loadPixels(await readBytes(path), path === STANDARD ? 'stdin' : path, {
+    width: size,
+    height: size,
+    fit: 'crop',
+    kernel: 'lanczos3',
+  });
+}
+
+/**
+ * Loads a whole picture, upright; one that is longer than `longest` is scaled down to it.
+ *
+ * @param path a file, or `-` for stdin
+ */
+export async function loadPicture(path: string, longest?: number): Promise<Picture> {
+  const name = path === STANDARD ? 'stdin' : path;
+  const opened = await openPicture(await readBytes(path), name);
+  opened.image.autoOrient();
+  if (longest !== undefined)
+    opened.image.resize(longest, longest, { fit: 'inside', withoutEnlargement: true, kernel: 'lanczos3' });
+  return decode(opened, name);
+}
+
+/** How a picture is brought to a size: stretched, cut in the middle, or fitted into it with black around. */
+export interface Resizing {
+  readonly width: number;
+  readonly height: number;
+  readonly fit: 'stretch' | 'crop' | 'pad';
+  readonly kernel: 'nearest' | 'linear' | 'cubic' | 'lanczos3';
+}
+
+const fits = { stretch: 'fill', crop: 'cover', pad: 'contain' } as const;
+
+/** The pixels of a file's bytes, upright, brought to a size if one is given. A picture that has it is left as it is. */
+export async function loadPixels(bytes: Uint8Array, name: string, resizing?: Resizing): Promise<Picture> {
+  const opened = await openPicture(bytes, name);
+  opened.image.autoOrient();
+  if (resizing !== undefined) {
+    const { width, height, fit, kernel } = resizing;
+    opened.image.resize(width, height, { fit: fits[fit], position: 'centre', kernel, background: '#000000' });
+  }
+  return decode(opened, name);
 }
 
 /** How many pixels a file claims to have once it is no longer than `longest`; undefined where it is no picture. Nothing is decoded. */
