@@ -13,7 +13,7 @@ import * as nn from 'deconv/nn';
  * @property {readonly (readonly number[])[]} shapes of the inputs it is exported for
  * @property {readonly (readonly (readonly number[])[])[]} [others] shapes of inputs that it must run on too
  * @property {import('deconv/onnx').ExportOnnxOptions} [options]
- * @property {readonly string[]} [ops] operators of the file, in order
+ * @property {readonly string[] | undefined} [ops] operators of the file, in order
  * @property {number} [tolerance] of the largest value; default 1e-5
  */
 
@@ -124,6 +124,7 @@ const open = (name, make, shape, more = {}) => [
   one(name, make, shape, more),
   one(`${name}, any batch`, make, shape, {
     ...more,
+    ops: undefined,
     options: { ...more.options, dynamic: 'batch' },
     others: [[[shape[0] + 4, ...shape.slice(1)]]],
   }),
@@ -133,6 +134,7 @@ const sized = (name, make, shape, { others = [], ...more } = {}) => [
   ...open(name, make, shape, more),
   one(`${name}, any size`, make, shape, {
     ...more,
+    ops: undefined,
     options: { ...more.options, dynamic: 'size' },
     others: [[[shape[0] + 1, shape[1], ...shape.slice(2).map((n, i) => n * (2 + i))]], ...others],
   }),

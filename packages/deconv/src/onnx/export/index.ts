@@ -13,7 +13,7 @@ import { Tensor } from '../../tensor.js';
 import { type DynamicOption, probeInput, probesOf, readDynamic } from './dynamic.js';
 import { emitters } from './operators/index.js';
 import { type Program, programOf, type Step, spoken, type Value } from './program.js';
-import { type FileNode, type FileValue, writeModel } from './proto.js';
+import { type FileNode, type FileValue, type Initializer, writeModel } from './proto.js';
 import { type Run, recordRun } from './recorder.js';
 import { Writer } from './writer.js';
 
@@ -182,6 +182,13 @@ function nameOutputs(w: Writer, program: Program, names: readonly string[]): Fil
   return [...nodes, ...passed];
 }
 
+/** Parameters and buffers as they stand in the state, other constants behind them. */
+function inOrder(initializers: readonly Initializer[], state: readonly string[]): Initializer[] {
+  const places = new Map(state.map((name, i) => [name, i]));
+  const place = ({ name }: Initializer) => places.get(name) ?? state.length;
+  return [...initializers].sort((a, b) => place(a) - place(b));
+}
+
 /** A declared value: open axes by their names, what follows from them otherwise by names of their own. */
 function declared(value: Value, name: string, open: ReadonlyMap<string, readonly number[]>): FileValue {
   const shape = value.shapes[0].map((n, axis) => {
@@ -241,8 +248,10 @@ export function exportOnnx(
   );
   const outputNames = readNames('outputNames', options.outputNames, subject.names);
 
-  const state = [...module.namedParameters(), ...module.namedBuffers()];
-  const clash = [...inputNames, ...outputNames].find((name) => state.some(([known]) => known === name));
+  const names = Object.keys(module.stateDict());
+  const tensors = new Map([...module.namedParameters(), ...module.namedBuffers()]);
+
+  const clash = [...inputNames, ...outputNames].find((name) => tensors.has(name));
   if (clash !== undefined)
     refuse(
       OP,
@@ -253,7 +262,7 @@ export function exportOnnx(
   const w = new Writer(
     program,
     opset,
-    new Map(state.map(([name, { storage }]) => [storage, name] as const).reverse()),
+    new Map(Array.from(tensors, ([name, { storage }]) => [storage, name] as const).reverse()),
   );
   for (const name of [...inputNames, ...outputNames]) w.fresh(name);
   for (const [i, input] of program.inputs.entries()) w.bind(input, inputNames[i]);
@@ -273,7 +282,7 @@ export function exportOnnx(
     inputs: program.inputs.map((input, i) => declared(input, inputNames[i], lengths)),
     outputs: program.outputs.map((output, i) => declared(output, outputNames[i], lengths)),
     nodes,
-    initializers: w.initializers,
+    initializers: inOrder(w.initializers, names),
     metadata,
   });
 }

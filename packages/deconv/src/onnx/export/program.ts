@@ -58,6 +58,12 @@ export const spoken = (name: TraceName) =>
     batchNormTraining: 'batchNorm',
   })[name as string] ?? name;
 
+/** The name of what a call does. */
+function doing({ name, attributes }: Call): string {
+  if (name === 'unary') return (attributes as TraceTable['unary']).fn.name;
+  return name === 'binary' ? (attributes as TraceTable['binary']).fn : spoken(name);
+}
+
 function refuseChange(what: string): never {
   return refuse(
     OP,
@@ -73,8 +79,8 @@ function checkAlike(first: Run, other: Run): void {
   const places = new Map(first.calls.map((call, i) => [call, i]));
   for (const [i, call] of first.calls.entries()) {
     const beside: Call | undefined = other.calls[i];
-    if (beside?.name !== call.name)
-      refuseChange(`${spoken(call.name)} becomes ${beside ? spoken(beside.name) : 'nothing'}`);
+    if (beside === undefined || doing(beside) !== doing(call))
+      refuseChange(`${doing(call)} becomes ${beside ? doing(beside) : 'nothing'}`);
     const same = (a: Operand, b: Operand | undefined) => {
       const [p, q] = [a.source, b?.source];
       if (p.kind === 'call')
@@ -85,7 +91,7 @@ function checkAlike(first: Run, other: Run): void {
       call.inputs.length !== beside.inputs.length ||
       !call.inputs.every((x, k) => same(x, beside.inputs[k]))
     )
-      refuseChange(`${spoken(call.name)} takes something else`);
+      refuseChange(`${doing(call)} takes something else`);
   }
   if (first.calls.length !== other.calls.length || first.outputs.length !== other.outputs.length)
     refuseChange(`it makes ${other.calls.length} operations of ${first.calls.length}`);

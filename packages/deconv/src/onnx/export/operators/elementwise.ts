@@ -78,7 +78,7 @@ const UNARY: Readonly<Record<UnaryName, Unary>> = {
 };
 
 function unary(w: Writer, step: Step<'unary'>): string {
-  const [{ fn, order, parameters }] = step.attributes;
+  const [{ fn, order }] = step.attributes;
   if (order > 0) {
     refuse(
       'exportOnnx',
@@ -87,8 +87,7 @@ function unary(w: Writer, step: Step<'unary'>): string {
       'export a module that does not differentiate',
     );
   }
-  w.fixed(step, 'function', ({ fn: { name } }) => name);
-  w.fixed(step, 'number', (one) => one.parameters);
+  const parameters = w.fixed(step, 'number', (one) => one.parameters);
   return UNARY[fn.name](w, w.name(step.inputs[0]), parameters, step.outputs[0].dtype);
 }
 
@@ -104,7 +103,7 @@ const BINARY = {
 const COMPARISONS = { equal: 'Equal', greater: 'Greater', greaterEqual: 'GreaterOrEqual' } as const;
 
 function binary(w: Writer, step: Step<'binary'>): void {
-  const fn = w.fixed(step, 'function', (one) => one.fn);
+  const [{ fn }] = step.attributes;
   const [output] = step.outputs;
   if (fn === 'equal' || fn === 'greater' || fn === 'greaterEqual') {
     const truth = w.one(COMPARISONS[fn], w.inputs(step));

@@ -57,38 +57,38 @@ function resize(w: Writer, step: Upsample): string {
       mode === 'nearest' ? 'asymmetric' : alignCorners ? 'align_corners' : 'half_pixel',
     ...(mode === 'nearest' && { nearest_mode: 'floor' }),
   };
-  // Where the factor leaves a rest it, and not the size, says where pixels lie; else the size says it without rounding.
-  const exact = x.shapes.every((shape, run) =>
-    shape
-      .slice(2)
-      .every(
-        (n, axis) =>
-          factors?.[axis] === undefined || n * factors[axis] === step.outputs[0].shapes[run][axis + 2],
-      ),
-  );
-  const dynamic = x.shapes.some((shape) => shape.slice(2).join() !== x.shapes[0].slice(2).join());
-  if (factors !== undefined && (dynamic || !exact)) {
+  const steady = x.shapes.every((shape) => shape.slice(2).join() === x.shapes[0].slice(2).join());
+  if (factors !== undefined && (!steady || leavesRest(step, factors) || factors.every(isFloat))) {
     checkRounding(step, factors);
-    return w.one(
-      'Resize',
-      [w.name(x), '', w.numbers([1, 1, ...factors], [factors.length + 2], 'float32')],
-      attributes,
-    );
+    const scales = w.numbers([1, 1, ...factors], [factors.length + 2], 'float32');
+    return w.one('Resize', [w.name(x), '', scales], attributes);
   }
   const sizes = w.lengths(w.axes(step.outputs[0].shapes), step.inputs);
   return w.one('Resize', [w.name(x), '', '', sizes], attributes);
+}
+
+/** A number that float32 has: files keep factors so. */
+const isFloat = (factor: number) => Math.fround(factor) === factor;
+
+/** Where the factor leaves a rest it, and not the size, says where pixels lie. */
+function leavesRest(step: Upsample, factors: readonly number[]): boolean {
+  const sizes = step.outputs[0].shapes;
+  return step.inputs[0].shapes.some((shape, run) =>
+    factors.some((factor, axis) => shape[axis + 2] * factor !== sizes[run][axis + 2]),
+  );
 }
 
 /** Refuses factors whose float32 value gives another size. */
 function checkRounding(step: Upsample, factors: readonly number[]): void {
   for (const [run, shape] of step.inputs[0].shapes.entries()) {
     for (const [axis, factor] of factors.entries()) {
-      const size = Math.floor(Math.fround(Math.fround(factor) * shape[axis + 2]));
-      if (size === step.outputs[0].shapes[run][axis + 2]) continue;
+      const [n, wanted] = [shape[axis + 2], step.outputs[0].shapes[run][axis + 2]];
+      const size = Math.floor(Math.fround(Math.fround(factor) * n));
+      if (size === wanted) continue;
       refuse(
         'exportOnnx',
         'module',
-        `upsample by ${factor} makes ${step.outputs[0].shapes[run][axis + 2]} of ${shape[axis + 2]}, and ${size} in the float32 of a file`,
+        `upsample by ${factor} makes ${wanted} of ${n}, and ${size} in the float32 of a file`,
         'give size instead of scaleFactor',
       );
     }
