@@ -9,6 +9,7 @@ import { addApply } from './commands/apply.js';
 import { addBench } from './commands/bench.js';
 import { addExplain } from './commands/explain.js';
 import { addProject } from './commands/project.js';
+import { addRun } from './commands/run.js';
 import { addShape } from './commands/shape.js';
 import { addSolve } from './commands/solve.js';
 import { addTrain } from './commands/train.js';
@@ -51,6 +52,7 @@ addSolve(program);
 addExplain(program);
 addBench(program);
 addVerify(program);
+addRun(program);
 addTrain(program);
 addApply(program);
 
