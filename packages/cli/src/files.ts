@@ -26,6 +26,8 @@ function pathFailure(error: unknown, path: string, doing: string): Failure {
     EPERM: 'permission denied',
     EROFS: 'the file system is read-only',
     ENOSPC: 'no space left on the device',
+    EDQUOT: 'the quota of the disk is used up',
+    EFBIG: 'the file would be longer than the system allows',
     EISDIR: 'it is a folder',
     ENAMETOOLONG: 'the name is too long',
     ELOOP: 'its links go round in a circle',

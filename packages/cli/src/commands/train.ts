@@ -375,15 +375,14 @@ async function readData(
   shown: (done: number, of: number) => Promise<void>,
 ): Promise<TrainingData> {
   const { train: training, held } = holdBack(source.names.length, HELD);
-  const least = job.options.task === 'upscale' ? 4 * job.options.scale : 2 ** 6;
-  const views = await loadExamples(source, held, Math.min(least, job.least));
+  const views = await loadExamples(source, held, job.reject);
   const shelves = await Shelves.open(source, training, job, { batch, seed: job.options.seed, memory });
   const used = await shelves.fill(shown);
   const seen = views.examples.map(({ example }) => job.view(job.prepare(example)));
   // Of a single picture nothing can be held back.
   const alone = seen.length === 0;
   if (alone) {
-    const again = await loadExamples(source, training.slice(0, 1), job.least);
+    const again = await loadExamples(source, training.slice(0, 1), job.reject);
     seen.push(...again.examples.map(({ example }) => job.view(job.prepare(example))));
   }
   return { shelves, views: seen, alone, used, heldSkipped: views.skipped };

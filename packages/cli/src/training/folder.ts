@@ -161,13 +161,13 @@ const AT_A_TIME = 4;
 /**
  * Loads examples in the order of `indices`, several at a time.
  *
- * @param least shortest side that can be used
+ * @param reject says why an example cannot be used, or nothing
  * @param onLoaded told after each
  */
 export async function loadExamples(
   source: Source,
   indices: readonly number[],
-  least: number,
+  reject: (example: Example) => string | undefined,
   onLoaded: (done: number) => Promise<void> | void = () => {},
 ): Promise<Loaded> {
   const found: (Example | Skipped)[] = new Array(indices.length);
@@ -177,13 +177,10 @@ export async function loadExamples(
       const at = next++;
       const name = source.names[indices[at]];
       found[at] = await source.load(indices[at]).then(
-        (example) =>
-          Math.min(example.width, example.height) < least
-            ? {
-                name,
-                reason: `${example.width} × ${example.height} is smaller than a crop of ${least} × ${least}`,
-              }
-            : example,
+        (example) => {
+          const reason = reject(example);
+          return reason === undefined ? example : { name, reason };
+        },
         (error: unknown) => {
           if (!(error instanceof Failure)) throw error;
           return { name, reason: error.message.replace(/^.*?(?=\b(is|claims|cannot|its)\b)/, '') };

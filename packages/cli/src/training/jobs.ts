@@ -67,6 +67,8 @@ export interface Job {
   readonly least: number;
   /** Bytes held per pixel of a picture. */
   readonly bytesPerPixel: number;
+  /** Why an example cannot be trained on, or nothing. */
+  reject(example: Example): string | undefined;
   prepare(example: Example): Prepared;
   sample(prepared: Prepared, random: RandomStream): Sample;
   loss(model: AnyPictureModel, batch: readonly Tensor[]): Tensor;
@@ -132,6 +134,12 @@ function middleOf(picture: Pixels, side: number, multiple: number) {
   return { left, top, width, height, pixels: cropPixels(picture, left, top, width, height) };
 }
 
+/** Says of pictures that no patch of this side can be cut from that they are too small. */
+export const tooSmall = (side: number) => (example: Example) =>
+  Math.min(example.width, example.height) < side
+    ? `${example.width} × ${example.height} pixels are fewer than a patch of ${side} × ${side}`
+    : undefined;
+
 const difference = (model: AnyPictureModel, [input, target]: readonly Tensor[]) =>
   l1Loss(model.forward(input), target);
 
@@ -142,6 +150,7 @@ function upscaleJob(options: JobOptions): Job {
     make: () => upscaler({ scale, channels, blocks: depth, seed }),
     least: patch * scale,
     bytesPerPixel: 3 + (3 * DEGRADATIONS.length) / scale ** 2,
+    reject: tooSmall(patch * scale),
     prepare: (example) => {
       const truth = cutTo(example, scale);
       return { name: example.name, truth, inputs: DEGRADATIONS.map((how) => scaleDown(truth, scale, how)) };
@@ -180,6 +189,7 @@ function denoiseJob(options: JobOptions): Job {
     make: () => denoiser({ channels, blocks: depth, seed }),
     least: patch,
     bytesPerPixel: 3,
+    reject: tooSmall(patch),
     prepare: asIs,
     sample: (prepared, random) => {
       const target = ownPatch(prepared, patch, random, true);
@@ -205,6 +215,7 @@ function autoencodeJob(options: JobOptions): Job {
     make: () => autoencoder({ channels, levels: depth, code, down, seed }),
     least: patch,
     bytesPerPixel: 3,
+    reject: tooSmall(patch),
     prepare: asIs,
     sample: (prepared, random) => {
       const target = ownPatch(prepared, patch, random, true);
@@ -225,6 +236,11 @@ function segmentJob(options: JobOptions): Job {
     make: () => segmenter({ classes, channels, levels: depth, seed }),
     least: patch,
     bytesPerPixel: 4,
+    reject: (example) => {
+      const wrong = example.mask?.find((value) => value !== UNKNOWN_CLASS && value >= classes);
+      if (wrong !== undefined) return `its mask has the class ${wrong}, there are ${classes}, from 0`;
+      return tooSmall(patch)(example);
+    },
     prepare: (example) => ({ ...asIs(example), mask: example.mask ?? new Uint8Array() }),
     sample: ({ truth, mask = new Uint8Array() }, random) => {
       const left = integer(random, truth.width - patch + 1);

@@ -110,7 +110,7 @@ export class Shelves {
 
   #load(shelf: number, onLoaded?: (done: number) => Promise<void> | void): Promise<readonly Prepared[]> {
     if (this.#shelves.length === 1 && this.#kept !== undefined) return this.#kept;
-    const loaded = loadExamples(this.#source, this.#shelves[shelf], this.#job.least, onLoaded).then(
+    const loaded = loadExamples(this.#source, this.#shelves[shelf], this.#job.reject, onLoaded).then(
       ({ examples, skipped }) => {
         for (const entry of skipped) this.#skipped.set(entry.name, entry);
         return examples.map(({ example }) => this.#job.prepare(example));

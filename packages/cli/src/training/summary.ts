@@ -109,6 +109,7 @@ export function report(options: CommonOptions, { spec, ended, files, data, confi
       `${paint.bold(scoreName(task))} on ${data.alone ? 'the picture that it was trained on, for there is no other' : `${plural(verdict.each.length, 'picture')} held back`}`,
       table([head, ...rows, total], 'lrrr'),
       '',
+      ...warnings(spec, ended),
       ...Object.values(files).map((file) => `${paint.green('wrote')} ${file}`),
       wrap(
         ended.reason === 'stopped'
@@ -125,4 +126,17 @@ function noteSkipped(skipped: readonly Skipped[]): void {
   say(`${paint.yellow('note:')} ${plural(skipped.length, 'picture')} could not be used:`);
   for (const { name, reason } of skipped.slice(0, 5)) say(`  ${name}: ${reason}`);
   if (skipped.length > 5) say(`  … and ${skipped.length - 5} more`);
+}
+
+/** What is not as it should be. */
+function warnings({ job }: Spec, { verdict, first }: Ended): string[] {
+  const reference = verdict.baseline ?? first.score;
+  if (verdict.score > reference) return [];
+  const than = verdict.baseline === undefined ? 'before the training' : baselineName(job.task);
+  return [
+    wrap(
+      `note: on what was held back the model is no better than ${than}: train longer, on more pictures of the kind, or with a smaller --lr`,
+    ),
+    '',
+  ];
 }
