@@ -1,7 +1,7 @@
 /**
  * dynamic: which axes of the inputs stay open, and the inputs that a module is run on to see what depends on them. In the
  * first run every open axis has its usual length; in each further one another axis has another: a batch two more, anything
- * else twice its length, since networks that halve and double want multiples. A last run, which may fail, has odd lengths.
+ * else twice its length, since networks that halve and double want multiples. A last run, which may fail, has lengths that are no multiples.
  */
 import { checkName, refuse, show } from '../../errors.js';
 import { type Shape, sizeOf } from '../../shape.js';
@@ -67,8 +67,12 @@ export interface Probes {
   readonly extra: readonly Shape[] | undefined;
 }
 
-/** Shapes to run a module on so that every open axis shows. */
-export function probesOf(shapes: readonly Shape[], open: readonly ReadonlyMap<number, string>[]): Probes {
+/** Shapes to run a module on so that every open axis shows; all but batches of multiples of `multiple`. */
+export function probesOf(
+  shapes: readonly Shape[],
+  open: readonly ReadonlyMap<number, string>[],
+  multiple: number,
+): Probes {
   const names = [...new Set(open.flatMap((axes) => [...axes.values()]))];
   const isBatch = new Set(open.flatMap((axes) => (axes.has(0) ? [axes.get(0)] : [])));
   const resized = (length: (name: string, n: number) => number) =>
@@ -78,6 +82,12 @@ export function probesOf(shapes: readonly Shape[], open: readonly ReadonlyMap<nu
         return name === undefined ? n : length(name, n);
       }),
     );
+  for (const [i, shape] of shapes.entries()) {
+    for (const [axis, name] of open[i]) {
+      if (isBatch.has(name) || shape[axis] % multiple === 0) continue;
+      refuse(OP, 'multiple', `axis ${axis} of the example is ${shape[axis]}, no multiple of ${multiple}`);
+    }
+  }
   // A batch of one is repeated where others are not: never only one.
   const usual = (name: string, n: number) => (isBatch.has(name) ? n + 1 : n);
   const changed = (which: string) =>
@@ -85,7 +95,7 @@ export function probesOf(shapes: readonly Shape[], open: readonly ReadonlyMap<nu
   if (names.length === 0) return { runs: [shapes, shapes], extra: undefined };
   return {
     runs: [resized(usual), ...names.map(changed)],
-    extra: resized((name, n) => (isBatch.has(name) ? n + 4 : n + 1)),
+    extra: resized((name, n) => (isBatch.has(name) ? n + 4 : n + multiple)),
   };
 }
 

@@ -178,6 +178,12 @@ describe('the file', () => {
     expect(module.weight.shape).toEqual([2, 3, 3, 3]);
   });
 
+  it('leaves out what would be done to lengths that never come', () => {
+    const module = new Fn((y) => (y.shape[2] % 2 === 0 ? d.relu(y) : d.abs(y)));
+    expect(opsOf(module, x, { dynamic: 'size', multiple: 2 })).toEqual(['Relu']);
+    expect(() => opsOf(module, x, { dynamic: 'size' })).toThrow('relu becomes abs');
+  });
+
   it('writes float64 as float64', async () => {
     const module = new nn.Conv2d(1, 1, { kernelSize: 2, dtype: 'float64', seed: 1 });
     const input = d.randn([1, 1, 3, 3], { seed: 1, dtype: 'float64' });
@@ -205,6 +211,8 @@ describe('refusals', () => {
     ["exportOnnx: unknown option 'dynamics' — did you mean 'dynamic'?", () => Reflect.apply(exportOnnx, undefined, [new nn.ReLU(), x, { dynamics: 'batch' }])],
     ['exportOnnx: opset must be 17 to 22, got 11', () => graphOf(new nn.ReLU(), x, { opset: 11 })],
     ["exportOnnx: dynamic must be one of 'batch', 'size', got \"bach\" — did you mean 'batch'?", () => Reflect.apply(graphOf, undefined, [new nn.ReLU(), x, { dynamic: 'bach' }])],
+    ['exportOnnx: multiple must be an integer ≥ 1, got 0', () => graphOf(new nn.ReLU(), x, { multiple: 0 })],
+    ['exportOnnx: axis 3 of the example is 6, no multiple of 4', () => graphOf(new nn.ReLU(), x, { dynamic: 'size', multiple: 4 })],
     ["exportOnnx: dynamic must be one of 'input', got \"inptu\" — did you mean 'input'?", () => graphOf(new nn.ReLU(), x, { dynamic: { inptu: { 0: 'N' } } })],
     ["exportOnnx: dynamic['input'] must name axes 0 to 3, got \"4\"", () => graphOf(new nn.ReLU(), x, { dynamic: { input: { 4: 'N' } } })],
     ['exportOnnx: inputNames must be 1 different names, got ["a", "b"]', () => graphOf(new nn.ReLU(), x, { inputNames: ['a', 'b'] })],

@@ -36,6 +36,11 @@ export interface ExportOnnxOptions {
    * shape.
    */
   readonly dynamic?: DynamicOption | undefined;
+  /**
+   * Open axes other than the batch will only ever be multiples of this: what the module would do to other lengths is left
+   * out. Default 1.
+   */
+  readonly multiple?: number | undefined;
   /** Version of the operator set, 17 to 22. Default 17. */
   readonly opset?: number | undefined;
   /** Name of the graph. Default: the name of the module's class. */
@@ -44,7 +49,7 @@ export interface ExportOnnxOptions {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-const OPTIONS = ['inputNames', 'outputNames', 'dynamic', 'opset', 'name', 'metadata'] as const;
+const OPTIONS = ['inputNames', 'outputNames', 'dynamic', 'multiple', 'opset', 'name', 'metadata'] as const;
 
 function readNames(
   argument: string,
@@ -121,10 +126,12 @@ function observe(
   subject: Subject,
   examples: readonly Tensor[],
   open: readonly ReadonlyMap<number, string>[],
+  multiple: number,
 ): { runs: Run[]; shapes: (readonly Shape[])[] } {
   const probes = probesOf(
     examples.map(({ shape }) => shape),
     open,
+    multiple,
   );
   const shapes = [...probes.runs];
   const runOn = (all: readonly Shape[], run: number) =>
@@ -206,7 +213,7 @@ function declared(value: Value, name: string, open: ReadonlyMap<string, readonly
  *
  * @param module any module: of layers, and of operations between them
  * @param exampleInput an input of the shape that the file is for, or several where `forward` takes several
- * @param options inputNames, outputNames, dynamic, opset (17), name, metadata
+ * @param options inputNames, outputNames, dynamic, multiple (1), opset (17), name, metadata
  * @returns the bytes of the file
  * @throws DeconvError that names an operation that cannot be exported, a value that does not come from operations, an axis
  *   that cannot stay open
@@ -230,8 +237,10 @@ export function exportOnnx(
 ): Uint8Array {
   if (!(module instanceof Module)) refuse(OP, 'module', `module must be a module, got ${show(module)}`);
   checkOptions(OP, options, OPTIONS);
-  const { opset = 17, metadata = {} } = options;
+  const { opset = 17, metadata = {}, multiple = 1 } = options;
   if (IR_VERSIONS[opset] === undefined) refuse(OP, 'opset', `opset must be 17 to 22, got ${show(opset)}`);
+  if (!(Number.isInteger(multiple) && multiple >= 1))
+    refuse(OP, 'multiple', `multiple must be an integer ≥ 1, got ${show(multiple)}`);
   const examples = readInputs(exampleInput);
   const inputNames = readNames('inputNames', options.inputNames, numbered('input', examples.length));
   const open = readDynamic(
@@ -241,7 +250,7 @@ export function exportOnnx(
   );
 
   const subject = new Subject(module);
-  const { runs, shapes } = observe(subject, examples, open);
+  const { runs, shapes } = observe(subject, examples, open, multiple);
   const program = programOf(
     runs,
     examples.map(({ dtype }, i) => ({ dtype, shapes: shapes.map((all) => all[i]) })),

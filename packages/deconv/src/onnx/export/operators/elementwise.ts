@@ -99,6 +99,7 @@ const BINARY = {
   pow: 'Pow',
   maximum: 'Max',
   minimum: 'Min',
+  prelu: 'PRelu',
 } as const;
 const COMPARISONS = { equal: 'Equal', greater: 'Greater', greaterEqual: 'GreaterOrEqual' } as const;
 
@@ -109,6 +110,14 @@ function binary(w: Writer, step: Step<'binary'>): void {
     const truth = w.one(COMPARISONS[fn], w.inputs(step));
     w.raw.set(output, truth);
     w.bind(output, () => w.one('Cast', [truth], { to: TYPE_CODES[output.dtype] }));
+    return;
+  }
+  if (fn === 'prelu' && !sameShape(step.inputs[0].shapes[0], output.shapes[0])) {
+    // PRelu broadcasts the weight alone: max(x, 0) + weight·min(x, 0).
+    const [x, weight] = w.inputs(step);
+    const zero = w.scalar(0, output.dtype);
+    const below = w.one('Mul', [w.one('Min', [x, zero]), weight]);
+    w.bind(output, w.one('Add', [w.one('Max', [x, zero]), below]));
     return;
   }
   w.bind(output, (fn === 'add' && linear(w, step)) || w.one(BINARY[fn], w.inputs(step)));
