@@ -120,6 +120,7 @@ export const DIFFERENTIABLE: Readonly<Record<string, readonly Example[]>> = {
   erf: pointwise(deconv.erf),
   relu: pointwise(deconv.relu),
   leakyRelu: pointwise((x) => deconv.leakyRelu(x, 0.2)),
+  prelu: [[deconv.prelu, normal([2, 3, 2], 5), normal([3, 1], 6)]],
   elu: pointwise((x) => deconv.elu(x, 0.7)),
   selu: pointwise(deconv.selu),
   sigmoid: pointwise(deconv.sigmoid),

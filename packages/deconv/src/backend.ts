@@ -41,9 +41,10 @@ export interface UnaryFunction {
   readonly reference: readonly ((x: number, parameters: readonly number[]) => number)[];
 }
 
-/** Elementwise functions of two arguments; comparisons give 1 or 0. */
+/** Elementwise functions of two arguments; comparisons give 1 or 0; `prelu` is a where it is above 0, else a·b. */
 export type BinaryName =
-  | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'equal' | 'greater' | 'greaterEqual'; // biome-ignore format: a word list
+  | 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'equal' | 'greater' | 'greaterEqual'
+  | 'prelu'; // biome-ignore format: a word list
 
 /** Reductions over whole axes. */
 export type ReduceName = 'sum' | 'max' | 'min';

@@ -75,6 +75,7 @@ export {
   neg,
   type Operand,
   pow,
+  prelu,
   reciprocal,
   relu,
   selu,

@@ -9,12 +9,11 @@ import {
   clamp,
   elu,
   gelu,
-  greater,
   hardSigmoid,
   hardSwish,
   leakyRelu,
   mish,
-  mul,
+  prelu,
   relu,
   selu,
   sigmoid,
@@ -22,7 +21,6 @@ import {
   softplus,
   softsign,
   tanh,
-  where,
 } from '../ops/elementwise.js';
 import { asFloat } from '../ops/input.js';
 import { reshape } from '../ops/layout.js';
@@ -216,6 +214,6 @@ export class PReLU extends Layer {
     }
     const weight =
       size > 1 ? reshape(this.weight, [size, ...input.shape.slice(2).map(() => 1)]) : this.weight;
-    return where(greater(input, 0), input, mul(input, weight));
+    return prelu(input, weight);
   }
 }

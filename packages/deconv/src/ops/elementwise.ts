@@ -147,7 +147,9 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   if (p.dtype !== q.dtype) refuse(op, 'b', `a is ${p.dtype} but b is ${q.dtype}`, 'cast one of them');
   const shape = broadcastShapes(op, broadcastShapes(op, c.shape, p.shape), q.shape);
   return scoped(() => {
-    const [ce, pe, qe] = [expand(c.detach(), shape), expand(p, shape), expand(q, shape)];
+    // The kernels want one number type; the values of a condition are only looked at for being 0.
+    const choice = p.dtype === 'float32' && c.dtype !== 'float32' ? cast(c, 'float32') : c;
+    const [ce, pe, qe] = [expand(choice.detach(), shape), expand(p, shape), expand(q, shape)];
     const vjp = (g: Tensor) => [
       pe.requiresGrad ? where(ce, g, 0) : null,
       qe.requiresGrad ? where(ce, 0, g) : null,
@@ -255,6 +257,23 @@ export function relu(x: Tensor): Tensor {
 /** x for x > 0, else slope·x. */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return unary('leakyRelu', functions.leakyRelu, x, [slope]);
+}
+
+/**
+ * x for x > 0, else weight·x, the weight a tensor that can be learned (He et al. 2015, arXiv:1502.01852); broadcast, so
+ * one weight per channel of (N, C, H, W) has the shape (C, 1, 1). d/dx = weight and d/dweight = x where x ≤ 0.
+ *
+ * @example
+ * ```ts
+ * import { prelu, tensor } from 'deconv';
+ * console.log(prelu(tensor([-4, 4]), tensor([0.25])).toArray()); // [ -1, 4 ]
+ * ```
+ */
+export function prelu(x: Tensor, weight: Tensor): Tensor {
+  return binary('prelu', asFloat('prelu', 'x', x), asFloat('prelu', 'weight', weight), (g, p, w) => [
+    () => where(greater(p, 0), g, mul(g, w)),
+    () => mul(g, mul(p, greaterEqual(0, p))),
+  ]);
 }
 
 /** x for x > 0, else alpha·(eˣ − 1). */

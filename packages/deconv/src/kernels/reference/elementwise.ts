@@ -21,6 +21,7 @@ const BINARY: Readonly<Record<BinaryName, (a: number, b: number) => number>> = {
   equal: (a, b) => Number(a === b),
   greater: (a, b) => Number(a > b),
   greaterEqual: (a, b) => Number(a >= b),
+  prelu: (a, b) => (a > 0 ? a : a * b),
 };
 
 /** Strides that repeat the axes along which `from` is broadcast to `to`. */

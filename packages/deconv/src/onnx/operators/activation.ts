@@ -3,7 +3,6 @@
  * integers, which some activations take, go element by element.
  */
 import {
-  add,
   clamp,
   elu,
   gelu,
@@ -15,6 +14,7 @@ import {
   minimum,
   mish,
   mul,
+  prelu,
   relu,
   selu,
   sigmoid,
@@ -28,7 +28,7 @@ import { broadcastShapes, sameShape, showShape } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import type { NodeContext, Operator, Planned } from '../node.js';
 import { isFloat } from '../types.js';
-import { chain, mapElements, peek } from '../values.js';
+import { chain, mapElements } from '../values.js';
 
 /** An operator of one floating-point input, with numbers for attributes. */
 function simple(
@@ -113,37 +113,10 @@ function planPRelu(node: NodeContext): Planned {
   if (!sameShape(broadcastShapes(node.label, shape, slopes), shape))
     node.refuse('inputs', `the slope ${showShape(slopes)} must broadcast to the input ${showShape(shape)}`);
   const outputs = [{ type, shape }];
-  const constant = node.constant(1);
-  const known = constant === undefined ? undefined : peek(constant);
-  if (!isFloat(type)) {
-    return {
-      outputs,
-      run: ([x, slope]) => [where(greater(x, -1), x, mul(x, slope))],
-    };
-  }
-  if (known?.length === 1) return { outputs, run: ([x]) => [leakyRelu(x, known[0])] };
-  // With no slope above 1 it is the larger of x and slope·x: one pass less.
-  if (known?.every((value) => value <= 1)) {
-    return {
-      outputs,
-      run: ([x, slope]) => [chain(mul(x, slope), (v) => maximum(x, v))],
-    };
-  }
-  return {
-    outputs,
-    run: ([x, slope]) => {
-      const negative = chain(
-        x,
-        (v) => minimum(v, 0),
-        (v) => mul(v, slope),
-      );
-      const positive = relu(x);
-      const output = add(positive, negative);
-      positive.dispose();
-      negative.dispose();
-      return [output];
-    },
-  };
+  const run = isFloat(type)
+    ? (x: Tensor, slope: Tensor) => prelu(x, slope)
+    : (x: Tensor, slope: Tensor) => where(greater(x, -1), x, mul(x, slope));
+  return { outputs, run: ([x, slope]) => [run(x, slope)] };
 }
 
 function planGelu(node: NodeContext): Planned {

@@ -33,6 +33,7 @@ const BINARY: Readonly<Partial<Record<BinaryName, string>>> = {
   equal: 'a==b ? 1 : 0',
   greater: 'a>b ? 1 : 0',
   greaterEqual: 'a>=b ? 1 : 0',
+  prelu: 'a>0 ? a : a*b',
 };
 
 /** (a, b) → f(a, b), broadcast; but powers are left to the reference, whose loop costs little beside them. */
