@@ -18,6 +18,7 @@ const floors = [
   ['autograd'],
   ['ops'],
   ['checks'],
+  ['tiling'],
   ['io', 'optim'],
   ['nn'],
   ['onnx', 'vis'],

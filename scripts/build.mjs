@@ -21,6 +21,7 @@ const CHUNKS = {
   engine: '(kernels/.+|operations\\.ts|functions\\.ts|backends\\.ts)',
   autograd: 'autograd\\.ts',
   ops: '(ops/.+|checks\\.ts)',
+  tiling: 'tiling/',
   io: 'io/',
   optim: 'optim/',
   nn: 'nn/',

@@ -59,6 +59,17 @@ export function currentBackend(): Backend {
   return current;
 }
 
+/** Runs `body` on another engine. */
+export function underBackend<T>(backend: Backend, body: () => T): T {
+  const before = current;
+  current = backend;
+  try {
+    return body();
+  } finally {
+    current = before;
+  }
+}
+
 /**
  * Chooses the engine, its threads and its vectors. Only for choosing: everything works without having called it.
  * Tensors made before stay usable.

@@ -1,5 +1,17 @@
 /** nn: what training needs beside the operations: layers, containers, initialisers, losses. */
 export {
+  type Box,
+  type Network,
+  planTiles,
+  type RunTiledOptions,
+  runTiled,
+  streamTiles,
+  type TileOptions,
+  type TilePlan,
+  type TileProgress,
+  type TileStream,
+} from '../tiling/index.js';
+export {
   ELU,
   GELU,
   HardSigmoid,

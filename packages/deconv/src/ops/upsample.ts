@@ -36,29 +36,62 @@ export interface UpsampleOptions {
   readonly alignCorners?: boolean | undefined;
 }
 
-function nearestMap(n: number, out: number, factor: number | undefined): AxisMap {
-  // One division at the end, so that whole positions stay whole: 49 · (1 / 49) is less than 1 in floating point.
-  const place = (o: number) => Math.floor(factor === undefined ? (o * n) / out : o / factor);
-  const index = Int32Array.from({ length: out }, (_, o) => Math.min(n - 1, place(o)));
+/** A whole position and the part of the way to the next, 0 ≤ rest < 1. */
+interface Place {
+  readonly left: number;
+  readonly rest: number;
+}
+
+/** a / b: divided at the very end, so that what is whole stays whole, and the same rests come back bit for bit. */
+function placeAt(a: number, b: number): Place {
+  const left = Math.floor(a / b);
+  return { left, rest: (a - left * b) / b };
+}
+
+/** Denominators that a factor may have to be taken for a fraction, as 1.7 is for 17/10. */
+const MOST_PARTS = 1000;
+
+/** out / n as a fraction of whole numbers; of an odd factor itself, over 1. */
+function fractionOf(factor: number): readonly [number, number] {
+  for (let q = 1; q <= MOST_PARTS; q++) {
+    const p = Math.round(factor * q);
+    if (p / q === factor) return [p, q];
+  }
+  return [factor, 1];
+}
+
+function nearestMap(n: number, out: number, [p, q]: readonly [number, number]): AxisMap {
+  const index = Int32Array.from({ length: out }, (_, o) => Math.min(n - 1, Math.floor((o * q) / p)));
   return { inLength: n, outLength: out, taps: 1, index, weight: new Float64Array(out).fill(1) };
 }
 
-/** Where output o lies in the input. With one output pixel there is no second corner to align: it shows the first input. */
-function placeOf(o: number, n: number, out: number, scale: number, alignCorners: boolean): number {
-  if (!alignCorners) return (o + 0.5) * scale - 0.5;
-  return out > 1 ? (o * (n - 1)) / (out - 1) : 0;
+/** Where output o lies in the input, for out / n = p / q. With one output pixel there is no second corner to align: it shows the first input. */
+function placeOf(
+  o: number,
+  n: number,
+  out: number,
+  [p, q]: readonly [number, number],
+  alignCorners: boolean,
+): Place {
+  if (!alignCorners) return placeAt((2 * o + 1) * q - p, 2 * p);
+  return out > 1 ? placeAt(o * (n - 1), out - 1) : { left: 0, rest: 0 };
 }
 
-function linearMap(n: number, out: number, scale: number, alignCorners: boolean): AxisMap {
+function linearMap(
+  n: number,
+  out: number,
+  factor: readonly [number, number],
+  alignCorners: boolean,
+): AxisMap {
   const index = new Int32Array(2 * out);
   const weight = new Float64Array(2 * out);
   for (let o = 0; o < out; o++) {
-    const exact = Math.max(0, placeOf(o, n, out, scale, alignCorners));
-    const left = Math.min(n - 1, Math.floor(exact));
-    index[2 * o] = left;
+    const place = placeOf(o, n, out, factor, alignCorners);
+    const { left, rest } = place.left < 0 ? { left: 0, rest: 0 } : place;
+    index[2 * o] = Math.min(n - 1, left);
     index[2 * o + 1] = Math.min(n - 1, left + 1);
-    weight[2 * o + 1] = exact - left;
-    weight[2 * o] = 1 - weight[2 * o + 1];
+    weight[2 * o + 1] = rest;
+    weight[2 * o] = 1 - rest;
   }
   return { inLength: n, outLength: out, taps: 2, index, weight };
 }
@@ -69,15 +102,14 @@ function cubicWeight(d: number): number {
   return d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : a * (((d - 5) * d + 8) * d - 4);
 }
 
-function cubicMap(n: number, out: number, scale: number, alignCorners: boolean): AxisMap {
+function cubicMap(n: number, out: number, factor: readonly [number, number], alignCorners: boolean): AxisMap {
   const index = new Int32Array(4 * out);
   const weight = new Float64Array(4 * out);
   for (let o = 0; o < out; o++) {
-    const exact = placeOf(o, n, out, scale, alignCorners);
-    const first = Math.floor(exact) - 1;
+    const { left, rest } = placeOf(o, n, out, factor, alignCorners);
     for (let t = 0; t < 4; t++) {
-      index[4 * o + t] = Math.min(n - 1, Math.max(0, first + t));
-      weight[4 * o + t] = cubicWeight(Math.abs(exact - first - t));
+      index[4 * o + t] = Math.min(n - 1, Math.max(0, left - 1 + t));
+      weight[4 * o + t] = cubicWeight(Math.abs(rest + 1 - t));
     }
   }
   return { inLength: n, outLength: out, taps: 4, index, weight };
@@ -151,15 +183,16 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
   }
   if (space.some((length) => length < 1))
     refuse(op, 'x', `x has an empty spatial axis, shape ${showShape(input.shape)}`);
-  const mapOf = (n: number, out: number, scale: number, factor: number | undefined) => {
-    if (mode === 'nearest') return nearestMap(n, out, factor);
-    return (mode.endsWith('cubic') ? cubicMap : linearMap)(n, out, scale, alignCorners);
-  };
   const resizeAxis = (output: Tensor, n: number, axis: number): Tensor => {
+    const out = size[axis];
     // The stated factor, not the rounded one, says where pixels lie.
-    const scale = factors === undefined ? n / size[axis] : 1 / factors[axis];
-    if (n === size[axis] && scale === 1) return output;
-    return mapAxis(op, output, axis + 2, mapOf(n, size[axis], scale, factors?.[axis]));
+    const factor = factors === undefined ? ([out, n] as const) : fractionOf(factors[axis]);
+    if (n === out && factor[0] === factor[1]) return output;
+    const map =
+      mode === 'nearest'
+        ? nearestMap(n, out, factor)
+        : (mode.endsWith('cubic') ? cubicMap : linearMap)(n, out, factor, alignCorners);
+    return mapAxis(op, output, axis + 2, map);
   };
   return scoped(() => {
     const output = space.reduce(resizeAxis, input.share());

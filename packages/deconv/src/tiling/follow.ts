@@ -1,0 +1,501 @@
+/**
+ * follow: reads off a dry run what a network does to the axes of its picture. Every operation of the contract says how it
+ * moves along a track ({@link Track}); networks are made of these alone, so no layer needs to be known, and any function
+ * of tensors can be followed.
+ *
+ * Refuses operations that see the whole axis at once: sums over it (global pooling, normalisation by the picture itself),
+ * softmax and matrix products along it; constants that vary along it; and what looks at values.
+ */
+import type { ConvAttributes, OpName, OpTable } from '../backend.js';
+import type { WindowGeometry } from '../geometry/window.js';
+import { type Shape, sameShape, sizeOf, stridesOf } from '../shape.js';
+import type { DType, Storage, Tensor } from '../tensor.js';
+import { type AxisGraph, type AxisNode, refuseTiling } from './axis-graph.js';
+import { DryStorage } from './dry.js';
+import { axisAround, axisLike, type Track, throughView } from './layout.js';
+
+/** Where the axes lie in a value; one track per axis that is followed. */
+interface State {
+  readonly tracks: readonly Track[];
+  /** Of positions of maxima: what was pooled, where its axes lay, and how. */
+  readonly pooled?: {
+    readonly from: Storage;
+    readonly tracks: readonly Track[];
+    readonly window: WindowGeometry;
+  };
+}
+
+/** An output of a network. */
+export interface FollowedOutput {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** For each followed axis: the axis of the output along which it lies, and its node. */
+  readonly axes: readonly number[];
+  readonly nodes: readonly number[];
+}
+
+/** What a network does to the axes of its picture. */
+export interface Followed {
+  readonly graphs: readonly AxisGraph[];
+  readonly outputs: readonly FollowedOutput[];
+}
+
+type Name = OpName;
+
+/** A window's numbers: 1, 1, 0 and first where left out. */
+interface Reach {
+  readonly step?: number;
+  readonly over?: number;
+  readonly first?: number;
+  readonly last?: number;
+}
+
+/** How operations are called in messages. */
+const SPOKEN: Partial<Readonly<Record<Name, string>>> = {
+  'conv.forward': 'a convolution',
+  'conv.inputGrad': 'a transposed convolution',
+  reduce: 'a sum, mean or extremum',
+  argMax: 'argMax',
+  'strided.read': 'a slice, permutation or repetition',
+  'strided.write': 'a padding',
+  concat: 'concat',
+  'axis.map': 'a resampling or padding',
+  matmul: 'a matrix product',
+  softmax: 'a softmax',
+  'channel.affine': 'a normalisation',
+  'channel.dot': 'a normalisation',
+  'pool.argMax': 'a pooling',
+  'pool.average': 'a pooling',
+  'plane.scatter': 'an unpooling',
+};
+
+/** Elements of a constant that may be looked through to see whether they are all the same. */
+const MOST_LOOKED_AT = 2 ** 26;
+
+/** Watches a dry run. */
+export class Follower {
+  readonly #graphs: AxisNode[][];
+  readonly #states = new WeakMap<Storage, State>();
+  #label = '';
+
+  /** @param count axes that are followed */
+  constructor(count: number) {
+    this.#graphs = Array.from({ length: count }, () => []);
+  }
+
+  get graphs(): readonly AxisGraph[] {
+    return this.#graphs;
+  }
+
+  /** Says along which axes of an input the picture lies. Inputs of one picture have the same sizes there. */
+  begin(input: Tensor, axes: readonly number[]): void {
+    const own = stridesOf(input.shape);
+    const tracks = this.#graphs.map((graph, a): Track => {
+      const length = input.shape[axes[a]];
+      if (graph.length === 0) graph.push({ kind: 'input', size: length, label: 'the input' });
+      else if (graph[0].size !== length)
+        refuseTiling('the network', `takes pictures of different sizes, ${graph[0].size} and ${length}`);
+      return { node: 0, stride: own[axes[a]], length };
+    });
+    this.#states.set(input.storage, { tracks });
+  }
+
+  /** Where the axes lie in an output of the network. */
+  end(output: Tensor, name = 'the output'): FollowedOutput {
+    this.#label = name;
+    const state = this.#states.get(output.storage);
+    if (state === undefined) return refuseTiling(name, 'does not depend on the picture');
+    if (state.pooled !== undefined)
+      return refuseTiling(name, 'is a place in the picture, which is another one in a part');
+    const laid = this.#graphs.map((_, a) => this.#lay(a, state.tracks[a], output.shape));
+    return {
+      shape: output.shape,
+      dtype: output.dtype,
+      axes: laid.map(({ axis }) => axis),
+      nodes: laid.map(({ track }) => track.node),
+    };
+  }
+
+  /** Values that are made of others position by position, in a way that the engine does not see. */
+  alike(inputs: readonly Tensor[], output: Tensor, label: string): void {
+    this.#label = label;
+    this.#states.set(output.storage, this.#pointwise(inputs, output.shape));
+  }
+
+  /** To be told of every operation. */
+  note<K extends Name>(name: K, inputs: readonly Tensor[], output: Tensor, attributes: OpTable[K]): void {
+    this.#label = SPOKEN[name] ?? name;
+    const rule = this.#rules[name] as Rule<K> | undefined;
+    if (rule === undefined) this.#refuse('is not known here');
+    else this.#states.set(output.storage, rule(inputs, output.shape, attributes));
+    if (name === 'pool.argMax' && output.storage instanceof DryStorage) output.storage.positions = true;
+  }
+
+  #refuse(why: string, hint?: string): never {
+    return refuseTiling(this.#label, why, hint);
+  }
+
+  #add(a: number, node: AxisNode): number {
+    return this.#graphs[a].push(node) - 1;
+  }
+
+  /** A window over a track, as the node of another. */
+  #window(
+    a: number,
+    source: number,
+    size: number,
+    { step = 1, over = 1, first = 0, last = first }: Reach,
+  ): number {
+    if (size < 2) this.#refuse('leaves less than two rows or columns of a part');
+    if (step === 1 && over === 1 && first === 0 && last === 0 && size === this.#graphs[a][source].size)
+      return source;
+    return this.#add(a, { kind: 'window', source, size, step, over, first, last, label: this.#label });
+  }
+
+  /** The same places in finer or coarser steps. */
+  #restep(a: number, track: Track, stride: number): Track {
+    if (track.stride === stride) return track;
+    const length = (track.length * track.stride) / stride;
+    const [over, step] = [track.stride / stride, stride / track.stride];
+    const node =
+      over > 1
+        ? this.#window(a, track.node, length, { over })
+        : this.#window(a, track.node, length, { step, last: step - 1 });
+    return { node, stride, length };
+  }
+
+  /** Lays a track over an axis of a shape. */
+  #lay(a: number, track: Track, shape: Shape): { readonly track: Track; readonly axis: number } {
+    const axis = axisLike(track, shape);
+    if (axis < 0) this.#refuse('meets an axis of the picture cut up, or joined with another');
+    return { axis, track: this.#restep(a, track, stridesOf(shape)[axis]) };
+  }
+
+  /** The axis of a shape in which a track lies. */
+  #around(track: Track, shape: Shape): number {
+    const axis = axisAround(track, shape);
+    return axis >= 0 ? axis : this.#refuse('meets an axis of the picture cut up, or joined with another');
+  }
+
+  #stateOf(x: Tensor): State | undefined {
+    return this.#states.get(x.storage);
+  }
+
+  #tracksOf(x: Tensor): readonly Track[] {
+    const state =
+      this.#stateOf(x) ?? this.#refuse('takes its first argument from elsewhere than the picture');
+    if (state.pooled !== undefined) this.#refuse('computes with positions of maxima');
+    return state.tracks;
+  }
+
+  /** True for constants of one value all over. */
+  #uniform(x: Tensor): boolean {
+    if (x.size <= 1) return true;
+    if (x.storage instanceof DryStorage || x.size > MOST_LOOKED_AT) return false;
+    const { data } = x;
+    return data.every((value) => value === data[0]);
+  }
+
+  #refuseVarying(): never {
+    return this.#refuse(
+      'meets a constant that varies over the picture',
+      'such as a mask or an encoding of positions',
+    );
+  }
+
+  /** Refuses arguments that come from the picture where only parameters are meant. */
+  #parameters(inputs: readonly Tensor[]): void {
+    if (this.#graphs.length > 0 && inputs.some((x) => x.storage instanceof DryStorage))
+      this.#refuse('has parameters that are made from the picture');
+  }
+
+  /** One node out of several of the same positions. */
+  #join(a: number, tracks: readonly Track[]): Track {
+    const stride = Math.min(...tracks.map((track) => track.stride));
+    const laid = tracks.map((track) => {
+      if (track.stride % stride !== 0 || track.stride * track.length !== tracks[0].stride * tracks[0].length)
+        this.#refuse('joins values in which the picture lies in different ways');
+      return this.#restep(a, track, stride);
+    });
+    const sources = [...new Set(laid.map(({ node }) => node))];
+    const [{ length }] = laid;
+    const label = this.#label;
+    const node =
+      sources.length === 1 ? sources[0] : this.#add(a, { kind: 'join', sources, size: length, label });
+    return { node, stride, length };
+  }
+
+  /** Positions stay: arguments broadcast to a shape, as NumPy does. */
+  #pointwise(inputs: readonly Tensor[], shape: Shape): State {
+    const own = stridesOf(shape);
+    const tracks = this.#graphs.map((_, a) => {
+      let along = -1;
+      const found = inputs.flatMap((x): Track[] => {
+        const state = this.#stateOf(x);
+        if (state === undefined) return [];
+        if (state.pooled !== undefined) this.#refuse('computes with positions of maxima');
+        const track = state.tracks[a];
+        if (x.size === sizeOf(shape)) return [track];
+        const axis = this.#around(track, x.shape);
+        const there = axis + shape.length - x.shape.length;
+        along = there;
+        return [{ ...track, stride: (track.stride / stridesOf(x.shape)[axis]) * own[there] }];
+      });
+      if (found.length === 0) this.#refuse('is made of nothing from the picture');
+      const track = this.#join(a, found);
+      if (along < 0) along = axisAround(track, shape);
+      for (const x of inputs) {
+        if (this.#stateOf(x) !== undefined || x.size <= 1) continue;
+        const there = along < 0 ? x.size : (x.shape[along - shape.length + x.rank] ?? 1);
+        if (there > 1 && !this.#uniform(x)) this.#refuseVarying();
+      }
+      return track;
+    });
+    return { tracks };
+  }
+
+  #slide([x]: readonly Tensor[], from: Shape, to: Shape, reach: (space: number) => Reach): State {
+    const own = stridesOf(to);
+    const tracks = this.#tracksOf(x).map((given, a): Track => {
+      const { axis, track } = this.#lay(a, given, from);
+      if (axis < 2) this.#refuse('meets the picture among its channels');
+      const node = this.#window(a, track.node, to[axis], reach(axis - 2));
+      return { node, stride: own[axis], length: to[axis] };
+    });
+    return { tracks };
+  }
+
+  #pool(inputs: readonly Tensor[], w: WindowGeometry, channels: number): State {
+    return this.#slide(
+      inputs,
+      [w.batch, w.channels, ...w.inputSize],
+      [w.batch, channels, ...w.outputSize],
+      (s) => ({
+        step: w.stride[s],
+        first: -w.padding[s],
+        last: w.dilation[s] * (w.kernelSize[s] - 1) - w.padding[s],
+      }),
+    );
+  }
+
+  readonly #rules: { readonly [K in Name]?: Rule<K> } = {
+    'conv.forward': (inputs, _, { geometry: g }: ConvAttributes) => {
+      this.#parameters(inputs.slice(1));
+      const [from, to] = [
+        [g.batch, g.xChannels, ...g.xSize],
+        [g.batch, g.yChannels, ...g.ySize],
+      ];
+      return this.#slide(inputs, from, to, (s) => ({
+        step: g.stride[s],
+        first: -g.padBefore[s],
+        last: g.dilation[s] * (g.kernelSize[s] - 1) - g.padBefore[s],
+      }));
+    },
+    'conv.inputGrad': (inputs, _, { geometry: g }: ConvAttributes) => {
+      this.#parameters(inputs.slice(1));
+      const [from, to] = [
+        [g.batch, g.yChannels, ...g.ySize],
+        [g.batch, g.xChannels, ...g.xSize],
+      ];
+      return this.#slide(inputs, from, to, (s) =>
+        transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]),
+      );
+    },
+    unary: (inputs, shape) => this.#pointwise(inputs, shape),
+    cast: (inputs, shape) => this.#pointwise(inputs, shape),
+    binary: (inputs, shape) => this.#pointwise(inputs, shape),
+    select: (inputs, shape) => this.#pointwise(inputs, shape),
+    reduce: ([x], _, { shape, axes }) => this.#collapse(x, shape, axes),
+    argMax: ([x], _, { shape, axis }) => this.#collapse(x, shape, [axis]),
+    'strided.read': ([x], _, view) => ({
+      tracks: this.#tracksOf(x).map((track, a) => {
+        const seen = throughView(track, view);
+        if (typeof seen === 'string') return this.#refuse(seen);
+        return { ...seen, node: this.#window(a, track.node, seen.length, seen) };
+      }),
+    }),
+    'strided.write': ([x], shape, view) => {
+      if (view.mode !== 'set' && this.#graphs.length > 0) this.#refuse('adds up parts of the picture');
+      const own = stridesOf(shape);
+      return {
+        tracks: this.#tracksOf(x).map((given, a): Track => {
+          const { axis, track } = this.#lay(a, given, view.shape);
+          const by = view.strides[axis];
+          const over = by / own[axis];
+          if (!(by > 0 && Number.isInteger(over)))
+            this.#refuse('moves values across the axes of the picture');
+          const before = Math.floor(view.offset / own[axis]) % shape[axis];
+          const node = this.#window(a, track.node, shape[axis], { over, first: -before });
+          return { node, stride: own[axis], length: shape[axis] };
+        }),
+      };
+    },
+    concat: (inputs, shape) => {
+      const along = shape.findIndex((n, axis) => inputs.some((x) => x.shape[axis] !== n));
+      const own = stridesOf(shape);
+      const followed = inputs.filter((x) => this.#stateOf(x) !== undefined);
+      const tracks = this.#graphs.map((_, a) => {
+        const there = followed.map((x): Track => {
+          const track = this.#tracksOf(x)[a];
+          const axis = this.#around(track, x.shape);
+          if (axis === along) this.#refuse('joins pictures along their own axes');
+          return { ...track, stride: (track.stride / stridesOf(x.shape)[axis]) * own[axis] };
+        });
+        return this.#join(a, there);
+      });
+      if (tracks.length > 0 && inputs.some((x) => this.#stateOf(x) === undefined && !this.#uniform(x)))
+        this.#refuseVarying();
+      return { tracks };
+    },
+    'axis.map': ([x], _, { outer, inner, map, transposed: back }) => ({
+      tracks: this.#tracksOf(x).map((track, a): Track => {
+        const { inLength, outLength, taps, index, weight } = map;
+        if (back) this.#refuse('runs backwards');
+        if (track.stride * track.length <= inner) return track;
+        if (track.stride >= inner * inLength)
+          return { ...track, stride: (track.stride / inLength) * outLength };
+        const { axis, track: laid } = this.#lay(a, track, [outer, inLength, inner]);
+        if (axis !== 1 || outLength < 2) this.#refuse('mixes the axes of the picture');
+        const label = this.#label;
+        const node = this.#add(a, {
+          kind: 'table',
+          source: laid.node,
+          size: outLength,
+          taps,
+          index,
+          weight,
+          label,
+        });
+        return { node, stride: inner, length: outLength };
+      }),
+    }),
+    matmul: (inputs, _, { batch, m, n, k, transposeA, transposeB }) => {
+      const [left, right] = inputs.map((x) => this.#stateOf(x));
+      if (left !== undefined && right !== undefined && this.#graphs.length > 0)
+        this.#refuse('multiplies two values that both come from the picture, as attention does');
+      const [rows, at] = left === undefined ? [n, 1] : [m, n];
+      const tracks = this.#graphs.map((_, a): Track => {
+        const track = this.#tracksOf(inputs[left === undefined ? 1 : 0])[a];
+        // The operand as (batch, …): its rows or columns that the result keeps, and those that are summed over.
+        const keptLast = left === undefined ? !transposeB : transposeA;
+        const shape = keptLast ? [batch, k, rows] : [batch, rows, k];
+        const axis = this.#around(track, shape);
+        const own = stridesOf(shape)[axis];
+        if (axis === 0) return { ...track, stride: (track.stride / own) * m * n };
+        if (axis !== (keptLast ? 2 : 1)) this.#refuse('sums over the picture');
+        return { ...track, stride: (track.stride / own) * at };
+      });
+      const constant = inputs[left === undefined ? 0 : 1];
+      // With a batch of its own the constant is another one for each part of the picture.
+      if (batch > 1 && tracks.some((track) => track.stride >= m * n) && !this.#uniform(constant))
+        this.#refuseVarying();
+      return { tracks };
+    },
+    softmax: ([x], _, { outer, length, inner }) => ({
+      tracks: this.#tracksOf(x).map((track) => {
+        if (this.#around(track, [outer, length, inner]) === 1)
+          this.#refuse('goes over a whole axis of the picture');
+        return track;
+      }),
+    }),
+    'channel.affine': (inputs, _, { outer, channels, inner }) => {
+      const seen: Shape = [outer, channels, inner];
+      const tracks = this.#graphs.map((_, a): Track => {
+        const found = inputs.flatMap((x, i): Track[] => {
+          const track = this.#stateOf(x)?.tracks[a];
+          if (track === undefined) return [];
+          // Values are seen as (outer, channels, inner), the numbers beside them one per channel.
+          const values = i === 0 || i === 4;
+          return [values ? track : { ...track, stride: track.stride * inner }];
+        });
+        const track = this.#join(a, found);
+        const perChannel = inputs.filter((_, i) => i !== 0 && i !== 4);
+        if (this.#around(track, seen) === 1) {
+          if (perChannel.some((x) => this.#stateOf(x) === undefined && !this.#uniform(x)))
+            this.#refuseVarying();
+        } else if (perChannel.some((x) => this.#stateOf(x) !== undefined)) {
+          this.#refuse('goes by the whole picture');
+        }
+        return track;
+      });
+      return { tracks };
+    },
+    'channel.dot': (inputs, _, { outer, channels, inner }) => ({
+      tracks: this.#graphs.map((_, a): Track => {
+        const found = inputs.flatMap((x, i): Track[] => {
+          const track = this.#stateOf(x)?.tracks[a];
+          return track === undefined
+            ? []
+            : [i % 2 === 0 ? track : { ...track, stride: track.stride * inner }];
+        });
+        const track = this.#join(a, found);
+        if (this.#around(track, [outer, channels, inner]) !== 1) this.#refuseWhole();
+        return { ...track, stride: track.stride / inner };
+      }),
+    }),
+    'pool.argMax': (inputs, _, window) => ({
+      ...this.#pool(inputs, window, window.channels),
+      pooled: { from: inputs[0].storage, tracks: this.#tracksOf(inputs[0]), window },
+    }),
+    'pool.average': (inputs, _, { window }) => this.#pool(inputs, window, window.channels),
+    unfold: (inputs, _, window) => this.#pool(inputs, window, window.channels * sizeOf(window.kernelSize)),
+    fold: (inputs, _, w) =>
+      this.#slide(
+        inputs,
+        [w.batch, w.channels * sizeOf(w.kernelSize), ...w.outputSize],
+        [w.batch, w.channels, ...w.inputSize],
+        (s) => transposed(w.kernelSize[s], w.stride[s], w.dilation[s], w.padding[s]),
+      ),
+    'plane.gather': ([x, positions]) => {
+      const state = this.#stateOf(positions);
+      if (state?.pooled?.from !== x.storage)
+        this.#refuse('takes values from places that another value decides');
+      return { tracks: state?.tracks ?? [] };
+    },
+    'plane.scatter': ([y, positions], shape) => {
+      const state = this.#stateOf(positions);
+      const pooled = state?.pooled;
+      if (pooled === undefined) return this.#refuse('puts values to places that another value decides');
+      const { window: w } = pooled;
+      if (!sameShape(shape, [w.batch, w.channels, ...w.inputSize]))
+        this.#refuse('unpools to another size than was pooled', 'give it the size of what was pooled');
+      const own = stridesOf(shape);
+      const small: Shape = [w.batch, w.channels, ...w.outputSize];
+      const tracks = this.#tracksOf(y).map((track, a): Track => {
+        const both = this.#join(a, [track, (state as State).tracks[a]]);
+        const { axis, track: laid } = this.#lay(a, both, small);
+        const s = axis - 2;
+        const back = transposed(w.kernelSize[s], w.stride[s], w.dilation[s], w.padding[s]);
+        const node = this.#window(a, laid.node, shape[axis], back);
+        return { node, stride: own[axis], length: shape[axis] };
+      });
+      return { tracks };
+    },
+  };
+
+  #refuseWhole(): never {
+    return this.#refuse(
+      'takes the whole picture together, or all its rows or columns',
+      'global pooling, and normalisation by what the picture itself has (a batch normalisation is made to go by its running statistics by model.eval())',
+    );
+  }
+
+  /** Axes of a shape made one position each. */
+  #collapse(x: Tensor, shape: Shape, axes: readonly number[]): State {
+    const own = stridesOf(shape);
+    const kept = stridesOf(shape.map((n, axis) => (axes.includes(axis) ? 1 : n)));
+    const tracks = this.#tracksOf(x).map((track): Track => {
+      const axis = this.#around(track, shape);
+      if (axes.includes(axis)) this.#refuseWhole();
+      return { ...track, stride: (track.stride / own[axis]) * kept[axis] };
+    });
+    return { tracks };
+  }
+}
+
+type Rule<K extends Name> = (inputs: readonly Tensor[], shape: Shape, attributes: OpTable[K]) => State;
+
+/** Output o of a transposed window is reached by inputs ⌈(o + p − d(k−1)) / s⌉ … ⌊(o + p) / s⌋. */
+function transposed(k: number, s: number, d: number, p: number): Reach {
+  return { over: s, first: p - d * (k - 1) + s - 1, last: p };
+}
