@@ -17,7 +17,7 @@ export const STANDARD = '-';
 export const MAX_BYTES = 512 * 2 ** 20;
 
 /** What went wrong with a path, in words. */
-function pathFailure(error: unknown, path: string, doing: string): Failure {
+export function pathFailure(error: unknown, path: string, doing: string): Failure {
   const code = (error as NodeJS.ErrnoException).code;
   const reasons: Record<string, string> = {
     ENOENT: doing === 'read' ? 'there is no such file' : 'its folder cannot be made',

@@ -4,9 +4,10 @@
  * before anything is decoded. Whatever the file holds (CMYK, 16 bits, grey, a palette, transparency, several frames, a
  * camera held sideways) comes out as upright 8-bit RGB, transparency on white, the first frame.
  */
+import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
-import { readBytes, STANDARD } from './files.js';
+import { pathFailure, readBytes, STANDARD } from './files.js';
 import { exitCodes, Failure, grouped, misuse } from './terminal.js';
 
 /** The most pixels a picture may claim to have where it is decoded row by row. */
@@ -72,9 +73,26 @@ function decoderWords(error: unknown): string {
   return words ? ` (${words})` : '';
 }
 
-/** Opens a picture and checks what its header claims; nothing is decoded yet. */
-async function openPicture(bytes: Uint8Array, name: string) {
-  const format = sniff(bytes) ?? refuseFormat(bytes, name);
+/** The first bytes of a file. */
+async function headOf(path: string): Promise<Uint8Array> {
+  const file = await open(path, 'r').catch((error: unknown) => {
+    throw pathFailure(error, path, 'read');
+  });
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(4096), 0, 4096, 0);
+    if (bytesRead === 0) throw new Failure(`${path} is empty (0 bytes)`);
+    return buffer.subarray(0, bytesRead);
+  } catch (error) {
+    throw error instanceof Failure ? error : pathFailure(error, path, 'read');
+  } finally {
+    await file.close();
+  }
+}
+
+/** Opens a picture, given as bytes or as the path of a file, and checks what its header claims; nothing is decoded yet. */
+async function openPicture(bytes: Uint8Array | string, name: string) {
+  const head = typeof bytes === 'string' ? await headOf(bytes) : bytes;
+  const format = sniff(head) ?? refuseFormat(head, name);
   const broken = (error: unknown) =>
     new Failure(`${name} is a broken or truncated ${format.toUpperCase()} picture${decoderWords(error)}`);
   // Our own limit follows, with a message that says so; sharp's would come first.
@@ -154,8 +172,12 @@ export interface Resizing {
 
 const fits = { stretch: 'fill', crop: 'cover', pad: 'contain' } as const;
 
-/** The pixels of a file's bytes, upright, brought to a size if one is given. A picture that has it is left as it is. */
-export async function loadPixels(bytes: Uint8Array, name: string, resizing?: Resizing): Promise<Picture> {
+/** The pixels of a file, or of its bytes, upright, brought to a size if one is given. A picture that has it is left as it is. */
+export async function loadPixels(
+  bytes: Uint8Array | string,
+  name: string,
+  resizing?: Resizing,
+): Promise<Picture> {
   const opened = await openPicture(bytes, name);
   opened.image.autoOrient();
   if (resizing !== undefined) {

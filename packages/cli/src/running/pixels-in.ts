@@ -10,7 +10,7 @@
 import { type Tensor, tensor } from 'deconv';
 import type { OnnxValue } from 'deconv/onnx';
 import { loadPixels, type Resizing } from '../pictures.js';
-import { Failure, misuse, sizes } from '../terminal.js';
+import { misuse, plural, sizes } from '../terminal.js';
 
 /** How channels are ordered. */
 export type Order = 'rgb' | 'bgr' | 'grey';
@@ -102,12 +102,9 @@ export function planPictures(value: OnnxValue, options: PictureOptions): Picture
   const channels = order === 'grey' ? 1 : 3;
   if (declared !== undefined && channels !== declared)
     misuse(`--channels ${order} gives ${channels}, input '${name}' has ${declared}: ${shapeOf(value)}`);
+  const has = declared === undefined ? '' : `the network has ${plural(declared, 'channel')}`;
   const whyOrder =
-    options.channels !== undefined
-      ? 'stated'
-      : declared === undefined
-        ? 'by default'
-        : `${declared} channels; by default`;
+    options.channels !== undefined ? 'stated' : declared === 1 ? has : `by default${has && `; ${has}`}`;
 
   const bytes = value.dtype === 'uint8';
   if (bytes) {
@@ -142,8 +139,8 @@ export function planPictures(value: OnnxValue, options: PictureOptions): Picture
       fit
     ];
     const chosen = [
-      options.size ? 'size stated' : 'size of the network',
-      options.fit ? 'fit stated' : 'fit by default',
+      options.size ? 'size stated' : 'the size of the network',
+      options.fit ? 'fit stated' : 'cutting by default',
     ];
     say(`${how} ${sizes([size.width, size.height])}, ${resample}`, chosen.join(', '));
   }
@@ -251,7 +248,3 @@ export function readSize(text: string): [number, number] {
     misuse(`a size is written as 640x480, width first, of at most 64 million pixels, got '${text}'`);
   return [Number(width), Number(height)];
 }
-
-/** A failure of one file, with what went wrong. */
-export const fileFailure = (name: string, what: string, hint?: string): Failure =>
-  new Failure(`${name}: ${what}`, 1, hint);

@@ -42,6 +42,8 @@ export interface RunOptions extends CommonOptions, EngineOptions, PictureOptions
 export interface Done {
   readonly item: Item;
   readonly picture: { readonly width: number; readonly height: number } | undefined;
+  /** Shape of the first array that went in. */
+  readonly shape: readonly number[];
   readonly outputs: readonly (Statistics & { readonly name: string; readonly shape: readonly number[] })[];
   readonly guesses: readonly Guesses[];
   readonly files: Written['files'];
@@ -123,10 +125,10 @@ const number = (value: number) => (Number.isFinite(value) ? String(Number(value.
 
 /** One line per file that was written, or per output where none was. */
 function rowsOf(
-  { item, picture, files, outputs, milliseconds }: Done,
+  { item, picture, shape: given, files, outputs, milliseconds }: Done,
   paint: ReturnType<typeof paintFor>,
 ): string[][] {
-  const from = [item.name, picture === undefined ? '' : sizes([picture.width, picture.height])];
+  const from = [item.name, sizes(picture === undefined ? given : [picture.width, picture.height])];
   const took = paint.dim(duration(milliseconds));
   const whole = [...new Map(files.map((file) => [file.file, file])).values()];
   if (whole.length > 0) {

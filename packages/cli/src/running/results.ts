@@ -71,30 +71,72 @@ export interface PixelsOut {
   readonly layout: Layout;
 }
 
-/** Pixels of the picture number `index`, channels last, red first; and how many values were cut. */
+/** A part of a picture, rows before columns. */
+export interface Box {
+  readonly start: readonly number[];
+  readonly size: readonly number[];
+}
+
+/** What values came to on their way to pixels. */
+export class Tally {
+  min = Number.POSITIVE_INFINITY;
+  max = Number.NEGATIVE_INFINITY;
+  /** Values that no pixel can hold, that are no numbers or infinite, and all. */
+  cut = 0;
+  wrong = 0;
+  all = 0;
+  #sum = 0;
+
+  add(value: number): void {
+    this.all++;
+    if (!Number.isFinite(value)) this.wrong++;
+    else {
+      if (value < this.min) this.min = value;
+      if (value > this.max) this.max = value;
+      this.#sum += value;
+    }
+  }
+
+  get mean(): number {
+    return this.#sum / (this.all - this.wrong);
+  }
+
+  /** Share of the values that were cut. */
+  get share(): number {
+    return this.all === 0 ? 0 : this.cut / this.all;
+  }
+}
+
+/** Pixels of the picture number `index`, or of a part of it: channels last, red first. */
 export function pixelsOf(
   values: ArrayLike<number | bigint>,
-  shape: PictureShape,
+  { channels, height, width, layout }: PictureShape,
   index: number,
   [from, to]: Range,
   order: Order,
-) {
-  const { channels, height, width, layout } = shape;
+  tally: Tally,
+  { start, size }: Box = { start: [0, 0], size: [height, width] },
+): Uint8Array {
   const plane = width * height;
-  const data = new Uint8ClampedArray(plane * channels);
+  const [rows, columns] = size;
+  const data = new Uint8ClampedArray(rows * columns * channels);
   const scale = 255 / (to - from || 1);
   const [step, next] = layout === 'nchw' ? [1, plane] : [channels, 1];
-  let cut = 0;
   for (let c = 0; c < channels; c++) {
     // Of BGR, the first and the third change places; transparency stays.
-    const into = order === 'bgr' && channels >= 3 && c < 3 ? 2 - c : c;
-    for (let i = 0, at = index * plane * channels + c * next; i < plane; i++, at += step) {
-      const pixel = (Number(values[at]) - from) * scale;
-      if (!(pixel > -0.5 && pixel < 255.5)) cut++;
-      data[i * channels + into] = pixel;
+    let into = order === 'bgr' && channels >= 3 && c < 3 ? 2 - c : c;
+    for (let row = 0; row < rows; row++) {
+      let at = index * plane * channels + c * next + ((start[0] + row) * width + start[1]) * step;
+      for (let column = 0; column < columns; column++, at += step, into += channels) {
+        const value = Number(values[at]);
+        const pixel = (value - from) * scale;
+        tally.add(value);
+        if (!(pixel > -0.5 && pixel < 255.5)) tally.cut++;
+        data[into] = pixel;
+      }
     }
   }
-  return { data: new Uint8Array(data.buffer), cut };
+  return new Uint8Array(data.buffer);
 }
 
 /** What was written of a run. */
@@ -138,7 +180,7 @@ export async function writeOutputs(
     return { files: entries.map(([output]) => ({ output, file })), cut: 0 };
   }
   const files: { output: string; file: string; size?: number[] }[] = [];
-  let [cut, all] = [0, 0];
+  const tally = new Tally();
   for (const [output, y] of entries) {
     const target = targets.of(run, output, format);
     if (format === 'npy') {
@@ -158,14 +200,12 @@ export async function writeOutputs(
     const { min, max } = said === 'each' ? statisticsOf(values) : { min: said[0], max: said[1] };
     const { width, height, channels } = shape;
     for (let n = 0; n < shape.count; n++) {
-      const pixels = pixelsOf(values, shape, n, [min, max], out.order);
+      const pixels = pixelsOf(values, shape, n, [min, max], out.order, tally);
       const file = shape.count === 1 ? target : numbered(target, n + 1);
-      const image = sharp(pixels.data, { raw: { width, height, channels } });
+      const image = sharp(pixels, { raw: { width, height, channels } });
       await writeBytes(file, await encoderFor(file)(image));
       files.push({ output, file, size: [width, height] });
-      cut += pixels.cut;
-      all += pixels.data.length;
     }
   }
-  return { files, cut: all === 0 ? 0 : cut / all };
+  return { files, cut: tally.share };
 }

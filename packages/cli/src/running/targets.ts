@@ -116,7 +116,7 @@ async function checkAll(
     for (const [run, item] of items.entries()) {
       for (const name of kind === 'npz' ? outputs.slice(0, 1) : outputs) {
         const target = of(run, name, kind);
-        const id = `${item.name}: ${name}`;
+        const id = outputs.length === 1 ? item.name : `${name} of ${item.name}`;
         const before = taken.get(target);
         if (before !== undefined) {
           misuse(

@@ -1,6 +1,6 @@
 /**
- * png-stream: PNG files written row by row, so that a picture need never be in memory as a whole: RGB, or class numbers with
- * a palette. Each row gets the filter whose bytes are smallest (the heuristic of the PNG specification, ISO/IEC 15948,
+ * png-stream: PNG files written row by row, so that a picture need never be in memory as a whole: grey, RGB, RGBA, or class
+ * numbers with a palette. Each row gets the filter whose bytes are smallest (the heuristic of the PNG specification, ISO/IEC 15948,
  * 12.8), and goes through one deflate stream.
  */
 import { once } from 'node:events';
@@ -10,9 +10,15 @@ import { constants, crc32, createDeflate } from 'node:zlib';
 export interface PngHeader {
   readonly width: number;
   readonly height: number;
-  /** Colours of the classes; without it pixels are RGB. */
+  /** Bytes per pixel: grey, RGB (the default), RGBA. */
+  readonly channels?: 1 | 3 | 4;
+  /** Colours of classes: pixels are their numbers, one byte each. */
   readonly palette?: readonly (readonly number[])[];
 }
+
+/** Kinds of pixels, as files number them. */
+const KINDS = { 1: 0, 3: 2, 4: 6 } as const;
+const PALETTE = 3;
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 
@@ -58,14 +64,14 @@ function filtered(row: Uint8Array, above: Uint8Array, bytes: number, kinds: read
 
 /** Writes a PNG; rows are handed to the returned functions, whole rows at a time, from the top. */
 export async function startPng(
-  { width, height, palette }: PngHeader,
+  { width, height, channels = 3, palette }: PngHeader,
   write: (part: Uint8Array) => Promise<void>,
 ): Promise<{ rows(data: Uint8Array): Promise<void>; end(): Promise<void> }> {
-  const bytes = palette === undefined ? 3 : 1;
+  const bytes = palette === undefined ? channels : 1;
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
-  header.set([8, palette === undefined ? 2 : 3, 0, 0, 0], 8);
+  header.set([8, palette === undefined ? KINDS[channels] : PALETTE, 0, 0, 0], 8);
   await write(Buffer.concat([SIGNATURE, chunk('IHDR', header)]));
   if (palette !== undefined) await write(chunk('PLTE', Uint8Array.from(palette.flat())));
   const strategy = palette === undefined ? constants.Z_FILTERED : constants.Z_DEFAULT_STRATEGY;
