@@ -31,7 +31,7 @@ import {
 import { inMiB, readBytesOption } from '../training/folder.js';
 import { classColours } from '../training/index-png.js';
 import { startPng } from '../using/png-stream.js';
-import { tilingOf, useModel } from '../using/tiles.js';
+import { planParts, useModel } from '../using/tiles.js';
 
 interface ApplyOptions extends CommonOptions, EngineOptions {
   readonly model: string;
@@ -233,19 +233,18 @@ async function applyTo(
     );
   }
   // A band of the result is made beside the work on it, and packed.
-  const tiling = tilingOf(model, picture.width, picture.height, room / 2);
+  const plan = planParts(model, picture.width, picture.height, room / 2);
+  const parts = plan.tiles.length;
   let done = 0;
-  const bands = () =>
-    useModel(model, picture, tiling, () =>
-      at(++done / tiling.count, `${name}: part ${done} of ${tiling.count}`),
-    );
-  await write(model, target, width, height, streamed, bands());
+  await write(model, target, width, height, streamed, (onBand) =>
+    useModel(model, picture, plan, onBand, () => at(++done / parts, `${name}: part ${done} of ${parts}`)),
+  );
   return {
     picture: picture.name,
     output: target,
     input: [picture.width, picture.height],
     size: [width, height],
-    parts: tiling.count,
+    parts,
     milliseconds: Math.round(performance.now() - began),
   };
 }
@@ -262,14 +261,14 @@ async function write(
   width: number,
   height: number,
   streamed: boolean,
-  bands: AsyncIterable<Uint8Array>,
+  run: (onBand: (band: Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   if (streamed) {
     const palette =
       model.task === 'segment' ? { palette: classColours(Number(model.options['classes'])) } : {};
     await writeParts(target, async (part) => {
       const png = await startPng({ width, height, ...palette }, part);
-      for await (const band of bands) await png.rows(band);
+      await run(png.rows);
       await png.end();
     });
     return;
@@ -283,10 +282,10 @@ async function write(
   }
   const data = new Uint8Array(width * height * 3);
   let filled = 0;
-  for await (const band of bands) {
+  await run(async (band) => {
     data.set(band, filled);
     filled += band.length;
-  }
+  });
   await writeBytes(target, await encoderFor(target)(sharp(data, { raw: { width, height, channels: 3 } })));
 }
 

@@ -1,11 +1,11 @@
-/** Parts: that they give what the whole gives, for every kind of model, and keep within the memory. */
+/** Parts: that they give what the whole gives, for every kind of model within the memory. */
 import { autoencoder, denoiser, init, type PictureModel, segmenter, upscaler } from 'deconv/nn';
-import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { Pixels } from '../pictures.js';
+import { fromTensor, toTensor } from '../planes.js';
 import { startPng } from './png-stream.js';
-import { tilingOf, useModel } from './tiles.js';
+import { planParts, useModel } from './tiles.js';
 
 const noise = (width: number, height: number): Pixels => ({
   width,
@@ -27,51 +27,42 @@ const models = [
   shaken(segmenter({ classes: 4, channels: 4, levels: 2 })),
 ];
 
-async function bandsOf(model: (typeof models)[number], picture: Pixels, rows: number, columns: number) {
-  const around = Math.ceil(model.reach / model.multiple) * model.multiple;
+async function resultOf(model: (typeof models)[number], picture: Pixels, memory: number) {
   const bands: Uint8Array[] = [];
   let parts = 0;
-  const cut = { rows, columns, around, count: 0 };
-  for await (const band of useModel(model, picture, cut, async () => void parts++)) bands.push(band);
+  const plan = planParts(model, picture.width, picture.height, memory);
+  expect(plan.bytes).toBeLessThanOrEqual(memory);
+  await useModel(
+    model,
+    picture,
+    plan,
+    async (band) => void bands.push(band),
+    async () => void parts++,
+  );
+  expect(parts).toBe(plan.tiles.length);
   return { bytes: Buffer.concat(bands), parts };
 }
 
 describe('useModel', () => {
   it.each(models)('gives in parts what $type gives for the whole', async (model) => {
-    const picture = noise(53, 47);
-    const { multiple } = model;
-    const whole = await bandsOf(model, picture, 47, 53);
+    const [width, height] = model.task === 'segment' ? [301, 213] : [93, 71];
+    const picture = noise(width, height);
+    const whole = await resultOf(model, picture, 2 ** 30);
     expect(whole.parts).toBe(1);
-    for (const [rows, columns] of [
-      [multiple, 53],
-      [16, 16],
-      [4 * multiple, 12],
-    ]) {
-      const cut = await bandsOf(model, picture, rows, columns);
-      expect(cut.parts).toBe(Math.ceil(47 / rows) * Math.ceil(53 / columns));
-      expect(cut.bytes.equals(whole.bytes), `${rows} × ${columns}`).toBe(true);
+    const expected = model.apply(toTensor(picture));
+    const bytes =
+      model.task === 'segment' ? Uint8Array.from(expected.data, Number) : fromTensor(expected, 255).data;
+    expect(whole.bytes.equals(bytes)).toBe(true);
+    const { bytes: all } = planParts(model, width, height, 2 ** 30);
+    for (const share of [2, 3]) {
+      const cut = await resultOf(model, picture, all / share);
+      expect(cut.parts).toBeGreaterThan(1);
+      expect(cut.bytes.equals(whole.bytes), `a ${share}th of the memory`).toBe(true);
     }
   });
-});
 
-describe('tilingOf', () => {
-  it('covers the picture with parts at multiples that fit, and knows how many', () => {
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...models),
-        fc.integer({ min: 1, max: 9000 }),
-        fc.integer({ min: 1, max: 9000 }),
-        fc.integer({ min: 2 ** 20, max: 2 ** 30 }),
-        (model, width, height, memory) => {
-          const { rows, columns, around, count } = tilingOf(model, width, height, memory);
-          expect(around).toBeGreaterThanOrEqual(model.reach);
-          expect(around % model.multiple).toBe(0);
-          expect(rows % model.multiple === 0 || rows === height).toBe(true);
-          expect(columns % model.multiple === 0 || columns === width).toBe(true);
-          expect(count).toBe(Math.ceil(height / rows) * Math.ceil(width / columns));
-        },
-      ),
-    );
+  it('says so when no part is small enough', () => {
+    expect(() => planParts(models[0], 5000, 5000, 1000)).toThrow('no part of the picture is small enough');
   });
 });
 
