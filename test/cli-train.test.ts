@@ -302,7 +302,7 @@ describe('what will not do', () => {
 
   it('pictures that are all too small', async () => {
     const args = ['train', 'upscale', 'photos', '-o', 'm.safetensors', '--steps', '2'];
-    await failing(args, 1, 'no picture can be used: 0.png: 40 × 32 pixels are fewer than a patch of 64 × 64');
+    await failing(args, 1, 'no picture can be used: 0.png: 40 × 32 pixels are fewer than a patch of 48 × 48');
   });
 
   it('a loss that is not finite: it stops, says where, and keeps what was good', async () => {

@@ -71,7 +71,7 @@ interface TrainOptions extends CommonOptions, EngineOptions {
 
 /** What the bare command takes. */
 const DEFAULTS = {
-  upscale: { patch: 32, batch: 8, lr: 2e-3, channels: 32, depth: 4 },
+  upscale: { patch: 24, batch: 8, lr: 2e-3, channels: 32, depth: 4 },
   denoise: { patch: 64, batch: 8, lr: 2e-3, channels: 48, depth: 4 },
   autoencode: { patch: 64, batch: 8, lr: 2e-3, channels: 32, depth: 3 },
   segment: { patch: 96, batch: 8, lr: 2e-3, channels: 16, depth: 3 },
@@ -132,7 +132,7 @@ export function addTrain(program: Command): void {
       'residual blocks, or levels that halve the picture (default: 4, or 3)',
       wholeNumber,
     )
-    .option('--patch <n>', 'side of the patches that go in (default: 32; segment 96, others 64)', wholeNumber)
+    .option('--patch <n>', 'side of the patches that go in (default: upscale 24, segment 96, others 64)', wholeNumber)
     .option('--batch <n>', 'patches per step (default: 8)', wholeNumber)
     .option('--lr <x>', 'learning rate to begin with (default: 0.002)', positive)
     .option('--seed <n>', 'where random numbers start (default: 1)', wholeNumber)
