@@ -217,7 +217,7 @@ describe('pictures that come out', () => {
   it('come in bands from tiles', async () => {
     const [width, height] = [5, 4];
     const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7) % 256);
-    const box = (start: number[], size: number[]) => ({ start, size });
+    const box = (start: number[], size: number[]) => ({ start: [0, 0, ...start], size: [1, 3, ...size] });
     // Each tile reads a row and a column more than it gives, where there is one.
     const tiles = [0, 2].flatMap((top) =>
       [0, 3].map((left) => {

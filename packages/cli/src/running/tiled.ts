@@ -4,7 +4,15 @@
  * cut out, normalised, run, and put into bands of rows, which are handed on as they are whole.
  */
 import type { Tensor } from 'deconv';
-import { levelsOf, type Order, type PicturePlan, pixelTensor, type Range, reorder } from './pixels-in.js';
+import {
+  type Layout,
+  levelsOf,
+  type Order,
+  type PicturePlan,
+  pixelTensor,
+  type Range,
+  reorder,
+} from './pixels-in.js';
 import { type Box, type PictureShape, pictureShape, pixelsOf, type Tally } from './results.js';
 
 /** A picture as bytes, channels last, in the order of its file: red first. */
@@ -14,7 +22,7 @@ export interface Bytes {
   readonly data: Uint8Array;
 }
 
-/** As much of the library's plan as is used. */
+/** As much of the library's plan as is used; boxes have all axes of their tensors. */
 export interface Tiles {
   readonly tiles: readonly {
     readonly input: Box;
@@ -22,8 +30,14 @@ export interface Tiles {
   }[];
 }
 
+/** Rows and columns of a box of four axes. */
+function spaceOf({ start, size }: Box, layout: Layout): Box {
+  const [rows, columns] = layout === 'nchw' ? [2, 3] : [1, 2];
+  return { start: [start[rows], start[columns]], size: [size[rows], size[columns]] };
+}
+
 /** A rectangle of bytes with three channels. */
-function crop({ width, data }: Bytes, top: number, left: number, rows: number, columns: number): Uint8Array {
+function crop({ width, data }: Bytes, { start: [top, left], size: [rows, columns] }: Box): Uint8Array {
   const out = new Uint8Array(rows * columns * 3);
   for (let y = 0; y < rows; y++) {
     const from = ((top + y) * width + left) * 3;
@@ -52,16 +66,21 @@ export async function* bandsOf(tiled: Tiled, tally: Tally): AsyncGenerator<Uint8
   const { picture, plan, tiles, shape, order } = tiled;
   const { width, channels } = shape;
   const levels = levelsOf(plan);
-  let [band, top, bottom, done]: [Uint8Array | undefined, number, number, number] = [undefined, 0, 0, 0];
+  let band: Uint8Array | undefined;
+  let [top, done] = [0, 0];
   for (const { input, outputs } of tiles.tiles) {
-    const [{ keep, place }] = outputs;
+    const [read, keep, place] = [
+      spaceOf(input, plan.layout),
+      spaceOf(outputs[0].keep, shape.layout),
+      spaceOf(outputs[0].place, shape.layout),
+    ];
     if (band === undefined || place.start[0] !== top) {
       if (band !== undefined) yield band;
-      [top, bottom] = [place.start[0], place.start[0] + place.size[0]];
-      band = new Uint8Array((bottom - top) * width * channels);
+      top = place.start[0];
+      band = new Uint8Array(place.size[0] * width * channels);
     }
-    const [rows, columns] = input.size;
-    const bytes = reorder(crop(picture, input.start[0], input.start[1], rows, columns), plan.order);
+    const [rows, columns] = read.size;
+    const bytes = reorder(crop(picture, read), plan.order);
     const x = pixelTensor(bytes, columns, rows, plan, levels);
     const y = await tiled.run(x);
     x.dispose();
