@@ -25,6 +25,7 @@ import {
 import { Runner } from '../running/runner.js';
 import { FORMATS, planTargets } from '../running/targets.js';
 import { exitCodes, Failure, grouped, misuse, print, printJson, say, wholeNumber } from '../terminal.js';
+import { readBytesOption } from '../training/folder.js';
 
 /** Adds `deconv run` to the program. */
 export function addRun(program: Command): void {
@@ -88,6 +89,12 @@ export function addRun(program: Command): void {
       'values that become black and white in pictures; each: the least and the most',
       (text) => (text === 'each' ? text : readRange(text)),
     )
+    .option(
+      '--tile <n>',
+      'pixels by which tiles advance, or auto: as large as memory allows (default: auto for large pictures)',
+      (text) => (text === 'auto' ? text : wholeNumber(text)),
+    )
+    .option('--max-memory <size>', 'for a picture and the work on it, about (default: 512M)', readBytesOption)
     .option('--top <n>', 'print the likeliest classes', wholeNumber)
     .option('--labels <file>', 'their names: one to a line, or JSON');
   withEngineOptions(command)
@@ -173,19 +180,19 @@ async function run(path: string, options: RunOptions): Promise<void> {
 
   const configuration = await startEngine(options);
   const runner = new Runner(model, options, wanted, targets, labels);
-  const progress = startProgress(items.length, options);
+  const progress = startProgress(1000, options);
   const done: Done[] = [];
   const refused: Refused[] = [];
   const began = performance.now();
   try {
     for (const [index, item] of items.entries()) {
       const failed = refused.length === 0 ? '' : `, ${grouped(refused.length)} failed`;
-      await progress.at(
-        index / items.length,
-        `${grouped(index)} of ${grouped(items.length)}${failed}  ${item.name}`,
-      );
+      const count = items.length === 1 ? '' : `${grouped(index + 1)} of ${grouped(items.length)}${failed}  `;
+      await progress.at(index / items.length, `${count}${item.name}`);
       try {
-        done.push(await runner.do(item, index));
+        const at = (share: number, label: string) =>
+          progress.at((index + share) / items.length, `${count}${item.name}: ${label}`);
+        done.push(await runner.do(item, index, at));
       } catch (error) {
         refused.push(refusalOf(item, error));
       }

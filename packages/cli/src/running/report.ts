@@ -34,6 +34,8 @@ export interface RunOptions extends CommonOptions, EngineOptions, PictureOptions
   readonly outputs?: readonly string[];
   readonly tap?: readonly string[];
   readonly outputRange?: Range | 'each';
+  readonly tile?: 'auto' | number;
+  readonly maxMemory?: number;
   readonly top?: number;
   readonly labels?: string;
 }
@@ -49,6 +51,8 @@ export interface Done {
   readonly files: Written['files'];
   /** Share of values that no pixel could hold. */
   readonly cut: number;
+  /** In how many parts, where it was cut. */
+  readonly tiles?: number;
   readonly milliseconds: number;
 }
 
@@ -125,11 +129,11 @@ const number = (value: number) => (Number.isFinite(value) ? String(Number(value.
 
 /** One line per file that was written, or per output where none was. */
 function rowsOf(
-  { item, picture, shape: given, files, outputs, milliseconds }: Done,
+  { item, picture, shape: given, files, outputs, tiles = 1, milliseconds }: Done,
   paint: ReturnType<typeof paintFor>,
 ): string[][] {
   const from = [item.name, sizes(picture === undefined ? given : [picture.width, picture.height])];
-  const took = paint.dim(duration(milliseconds));
+  const took = paint.dim(`${duration(milliseconds)}${tiles > 1 ? `, ${plural(tiles, 'tile')}` : ''}`);
   const whole = [...new Map(files.map((file) => [file.file, file])).values()];
   if (whole.length > 0) {
     return whole.map(({ file, size, output }, i) => {
@@ -239,6 +243,7 @@ export function factsOf(report: RunReport): object {
               })),
             })),
           }),
+      tiles: one.tiles ?? 1,
       milliseconds: Number(one.milliseconds.toFixed(3)),
     })),
     failed: refused.map(({ item, reason, hint }) => ({ input: item.name, reason, hint: hint ?? null })),

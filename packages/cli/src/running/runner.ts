@@ -2,8 +2,14 @@
  * runner: one run after another, each from its files to its results. What the first picture decides (how pixels go in) and
  * the first result (what its values mean as pixels) holds for all.
  */
-import type { Tensor } from 'deconv';
+import { DeconvError, type Tensor } from 'deconv';
+import type { TilePlan } from 'deconv/nn';
 import type { OnnxModel, OnnxValue } from 'deconv/onnx';
+import { STANDARD } from '../files.js';
+import { claimedPixels, loadPixels, type Pixels } from '../pictures.js';
+import { exitCodes, Failure } from '../terminal.js';
+import { inMiB } from '../training/folder.js';
+import { isStreamed, writeBands } from '../using/bands.js';
 import { loadItem } from './inputs.js';
 import type { Item } from './items.js';
 import { classesOf, guessesOf } from './labels.js';
@@ -15,9 +21,16 @@ import {
   type Statistics,
   statisticsOf,
   suitingFormat,
+  Tally,
   writeOutputs,
 } from './results.js';
 import type { Targets } from './targets.js';
+import { bandsOf } from './tiled.js';
+
+/** Pictures of more pixels go through in tiles, if they can. */
+const LARGE = 2 ** 21;
+/** Bytes for the pixels and the work on them. */
+const DEFAULT_MEMORY = 2 ** 29;
 
 /** Runs from input to output, one after another; what is decided by the first of them holds for all. */
 export class Runner {
@@ -47,12 +60,22 @@ export class Runner {
     return plan;
   };
 
-  /** One run, to its files. */
-  async do(item: Item, index: number): Promise<Done> {
+  /**
+   * One run, to its files.
+   *
+   * @param at told how far it is
+   */
+  async do(item: Item, index: number, at: (share: number, label: string) => Promise<void>): Promise<Done> {
+    const streamed = await this.#stream(item, index, at);
+    if (streamed !== undefined) return streamed;
     const loaded = await loadItem(item, this.model.inputs, this.planOf);
     for (const note of loaded.notes) this.notes.add(note);
     const began = performance.now();
-    const outputs = await this.model.run(loaded.tensors, { outputs: this.wanted });
+    const { tile, maxMemory } = this.options;
+    const outputs = await this.model.run(loaded.tensors, {
+      outputs: this.wanted,
+      ...(tile === undefined && maxMemory === undefined ? {} : { tile, maxMemory }),
+    });
     const values = Object.entries(outputs).map(([name, y]) => [name, y, y.data] as const);
     const milliseconds = performance.now() - began;
     try {
@@ -76,6 +99,108 @@ export class Runner {
     } finally {
       for (const x of [...Object.values(loaded.tensors), ...Object.values(outputs)]) x.dispose();
     }
+  }
+
+  /**
+   * One picture into one picture, tile by tile, as bytes: where --tile or --max-memory says so, or it is large. Undefined
+   * where that cannot be, and the run must have everything at once.
+   */
+  async #stream(
+    item: Item,
+    index: number,
+    at: (share: number, label: string) => Promise<void>,
+  ): Promise<Done | undefined> {
+    const { targets, model, options, wanted } = this;
+    const [path] = item.files.values();
+    const [value] = model.inputs;
+    const one = item.files.size === 1 && model.inputs.length === 1 && wanted.length === 1;
+    if (!one || targets === undefined || options.top !== undefined || path === STANDARD) return undefined;
+    const format = targets.format ?? 'png';
+    if (format === 'npy' || format === 'npz' || options.outputRange === 'each') return undefined;
+    const pixels = await claimedPixels(path);
+    if (pixels === undefined) return undefined;
+    const stated = options.tile !== undefined || options.maxMemory !== undefined;
+    const plan = this.planOf(value);
+    const largest = plan.size === undefined ? pixels : plan.size.width * plan.size.height;
+    if (!stated && largest < LARGE) return undefined;
+
+    const began = performance.now();
+    await at(0, 'reading');
+    const resizing = plan.size && { ...plan.size, fit: plan.fit, kernel: plan.resample };
+    const picture = await loadPixels(path, item.name, resizing);
+    const target = targets.of(index, wanted[0], format);
+    const tiles = this.#tilesFor(picture, plan, isStreamed(target), stated);
+    const whole = tiles?.outputs[0];
+    const shape = whole && pictureShape(whole.shape, plan.layout);
+    if (tiles === undefined || shape === undefined || shape.count !== 1) return undefined;
+
+    const tally = new Tally();
+    const bands = bandsOf(
+      {
+        picture,
+        plan,
+        tiles,
+        shape,
+        order: plan.order,
+        run: async (x) => (await model.run({ [value.name]: x }, { outputs: wanted }))[wanted[0]],
+        rangeOf: (first) => this.#rangeOf(wanted[0], first, plan),
+        onTile: (done, of) => at(done / of, `tile ${done} of ${of}`),
+      },
+      tally,
+    );
+    await writeBands(target, shape, bands);
+    const { min, max, mean, wrong, share } = tally;
+    return {
+      item,
+      picture: picture.source,
+      shape: [],
+      outputs: [{ name: wanted[0], shape: whole?.shape ?? [], min, max, mean, wrong }],
+      guesses: [],
+      files: [{ output: wanted[0], file: target, size: [shape.width, shape.height] }],
+      cut: share,
+      tiles: tiles.tiles.length,
+      milliseconds: performance.now() - began,
+    };
+  }
+
+  /** How a picture is cut; undefined where it cannot be and need not. */
+  #tilesFor(picture: Pixels, plan: PicturePlan, streamed: boolean, stated: boolean): TilePlan | undefined {
+    const { width, height } = picture;
+    const { tile, maxMemory = DEFAULT_MEMORY } = this.options;
+    const channels = plan.order === 'grey' ? 1 : 3;
+    const shape = plan.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
+    // The pixels are there all the time, of files that are not streamed those of the result as well; the rest is for a tile.
+    const held = 3 * width * height * (streamed ? 1 : 3);
+    const room = maxMemory - held;
+    if (room < maxMemory / 4) {
+      throw new Failure(
+        `${inMiB(held)} for the pixels leave too little of --max-memory ${inMiB(maxMemory)}`,
+        exitCodes.failed,
+        streamed ? 'raise --max-memory' : 'raise --max-memory, or write a .png',
+      );
+    }
+    try {
+      const planner = this.model as OnnxModel & {
+        planTiles?(shapes: object, options: object): TilePlan;
+      };
+      return planner.planTiles?.(
+        { [plan.input]: shape },
+        { outputs: this.wanted, maxMemory: room, ...(tile === undefined ? {} : { tile }) },
+      );
+    } catch (error) {
+      if (stated || !(error instanceof DeconvError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** Which values of an output are black and white; decided by the first that comes. */
+  #rangeOf(name: string, first: Tensor, plan: PicturePlan): Range {
+    let chosen = this.ranges.get(name);
+    if (chosen === undefined) {
+      chosen = this.#rangeFor(first, statisticsOf(first.data), plan);
+      this.ranges.set(name, chosen);
+    }
+    return chosen.range === 'each' ? [0, 1] : chosen.range;
   }
 
   async #write(
