@@ -132,7 +132,11 @@ export function addTrain(program: Command): void {
       'residual blocks, or levels that halve the picture (default: 4, or 3)',
       wholeNumber,
     )
-    .option('--patch <n>', 'side of the patches that go in (default: upscale 24, segment 96, others 64)', wholeNumber)
+    .option(
+      '--patch <n>',
+      'side of the patches that go in (default: upscale 24, segment 96, others 64)',
+      wholeNumber,
+    )
     .option('--batch <n>', 'patches per step (default: 8)', wholeNumber)
     .option('--lr <x>', 'learning rate to begin with (default: 0.002)', positive)
     .option('--seed <n>', 'where random numbers start (default: 1)', wholeNumber)
@@ -341,11 +345,11 @@ async function run(task: Task, folder: string | undefined, options: TrainOptions
       notes,
       onStep: ({ step, total, loss, verdict, samplesPerSecond, left }) => {
         const parts = [
-          `step ${grouped(step)}/${grouped(total)}`,
+          `${grouped(step)}/${grouped(total)}`,
           `loss ${loss.toPrecision(3)}`,
           ...(verdict === undefined ? [] : [scoreInWords(task, verdict)]),
-          `${grouped(Math.round(samplesPerSecond))} patches/s`,
-          stop.aborted ? 'stopping' : `${longDuration(left)} left`,
+          `${grouped(Math.round(samplesPerSecond))}/s`,
+          stop.aborted ? 'stopping' : `${longDuration(1000 * Math.ceil(left / 1000))} left`,
         ];
         return progress.at(Math.min(1, step / total), parts.join('  '));
       },

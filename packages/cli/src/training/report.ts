@@ -108,7 +108,7 @@ function differenceOf(a: Pixels, b: Pixels): Pixels {
 /** "8 min 12 s" */
 export function longDuration(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000);
-  if (seconds < 60) return duration(milliseconds);
+  if (seconds < 60) return Number.isInteger(milliseconds / 1000) ? `${seconds} s` : duration(milliseconds);
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`;
 }
