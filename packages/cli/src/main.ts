@@ -7,7 +7,10 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addApply } from './commands/apply.js';
 import { addBench } from './commands/bench.js';
+import { addConvert } from './commands/convert.js';
 import { addExplain } from './commands/explain.js';
+import { addInspect } from './commands/inspect.js';
+import { addLint } from './commands/lint.js';
 import { addProject } from './commands/project.js';
 import { addRun } from './commands/run.js';
 import { addShape } from './commands/shape.js';
@@ -55,6 +58,9 @@ addVerify(program);
 addRun(program);
 addTrain(program);
 addApply(program);
+addInspect(program);
+addLint(program);
+addConvert(program);
 
 // Options of the program hold for its commands, which were added after them.
 for (const command of program.commands)

@@ -14,7 +14,7 @@ export const exitCodeHelp = `
 Exit codes:
   0    done
   1    the job failed: a file cannot be read or written, or is no picture; nothing was found;
-       verify found a difference
+       verify found a difference, lint --strict a risk
   2    wrong usage: an unknown command or option, or a value that cannot work
   130  stopped by Ctrl-C`;
 

@@ -64,6 +64,7 @@ describe('replaceOnnxWeights', () => {
   it('changes these weights and nothing else', async () => {
     const file = exportOnnx(net(), x);
     expect(replaceOnnxWeights(file, {})).toEqual(file);
+    expect(replaceOnnxWeights(file, net().stateDict())).toEqual(file);
     const other = net();
     other.loadStateDict(
       Object.fromEntries(Object.entries(other.stateDict()).map(([k, v]) => [k, ones(v.shape)])),

@@ -141,7 +141,8 @@ function bytesOf(op: string, source: unknown): Uint8Array {
 /** Field numbers: of the graph in a model, of initializers in a graph, of what says where a tensor's values are. */
 const GRAPH = 7;
 const INITIALIZER = 5;
-const VALUE_FIELDS = new Set([2, 4, 5, 7, 9, 10, 11, 13, 14]);
+const VALUE_FIELDS = new Set([4, 5, 7, 10, 11, 13, 14]);
+const RAW_DATA = 9;
 
 /** A message copied field by field, but for what `change` makes anew from a field's number and bytes. */
 function rewritten(
@@ -165,19 +166,21 @@ function rewritten(
   return writer.finish();
 }
 
-/** TensorProto with other values, as float32 or float64 in raw_data. */
-function tensorWith(source: Uint8Array, { data, dtype }: Tensor): Uint8Array {
+/** TensorProto with other values of its type, in raw_data. */
+function tensorWith(source: Uint8Array, { data }: Tensor): Uint8Array {
   const [reader, writer] = [new BinaryReader(source), new BinaryWriter()];
+  const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  let written = false;
   while (reader.pos < reader.len) {
     const start = reader.pos;
     const [field, wire] = reader.tag();
     reader.skip(wire);
-    if (!VALUE_FIELDS.has(field)) writer.raw(source.subarray(start, reader.pos));
+    // In its place, so that the same values make the same bytes.
+    if (field === RAW_DATA) writer.tag(RAW_DATA, WireType.LengthDelimited).bytes(raw);
+    else if (!VALUE_FIELDS.has(field)) writer.raw(source.subarray(start, reader.pos));
+    written ||= field === RAW_DATA;
   }
-  writer.tag(2, WireType.Varint).int32(dtype === 'float64' ? 11 : 1);
-  writer
-    .tag(9, WireType.LengthDelimited)
-    .bytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  if (!written) writer.tag(RAW_DATA, WireType.LengthDelimited).bytes(raw);
   return writer.finish();
 }
 
