@@ -202,8 +202,10 @@ function overview(runs) {
   ].join('\n');
 }
 
-/** @param {Results[]} runs */
-function document(runs) {
+/** @param {any[]} all results of the suites, and of networks */
+function document(all) {
+  const networks = all.filter((results) => 'networks' in results);
+  const runs = all.filter((results) => 'suites' in results);
   const sections = runs.map((results) =>
     [
       `### ${results.engine.replace(/ \(.*/, '')}`,
@@ -212,7 +214,38 @@ function document(runs) {
       ...results.suites.map(showSuite),
     ].join('\n'),
   );
-  return [overview(runs), ...sections].join('\n');
+  return [overview(runs), ...networks.map(showNetworks), ...sections].join('\n');
+}
+
+/**
+ * Whole networks, from `npm run bench:models` or `bench:train`: one row per network and contender.
+ *
+ * @typedef {{ ms: number, peak: number, loaded?: number, first?: number }} NetworkEntry
+ * @typedef {{ title: string, entries: Record<string, NetworkEntry> }} Network
+ * @param {{ engine: string, wide?: boolean, machine: Results['machine'], networks: Network[] }} results
+ */
+function showNetworks({ engine, wide, machine, networks }) {
+  const mebibytes = (/** @type {number} */ bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  const training = networks.every(({ entries }) => entries[OURS].loaded === undefined);
+  const columns = training ? ['step, ms'] : ['run, ms', 'load, ms', 'first result, ms'];
+  const rows = networks.flatMap(({ title, entries }) =>
+    Object.entries(entries).map(([name, { ms, loaded = 0, first = 0, peak }], i) => [
+      i === 0 ? title : '',
+      name,
+      ...(training ? [ms] : [ms, loaded, first]).map(digits),
+      mebibytes(peak),
+      name === OURS ? '' : `${digits(ms / entries[OURS].ms)}×`,
+    ]),
+  );
+  const vectors = wide === false ? ', without 256-bit vectors' : '';
+  return [
+    `### ${training ? 'Training steps' : 'Whole networks'}, ${engine}${vectors}`,
+    '',
+    `${machine.cpu}, ${machine.cores} cores; load ${machine.load} when it began; ${machine.date}. Each contender in a process of its own.`,
+    '',
+    table([['', '', ...columns, 'peak memory', 'deconv is']].concat(rows)),
+    '',
+  ].join('\n');
 }
 
 const BEGIN = '<!-- figures: node bench/report.mjs --into docs/speed.md FILES -->';
