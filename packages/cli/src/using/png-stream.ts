@@ -85,18 +85,26 @@ export async function startPng(
   let above: Uint8Array = new Uint8Array(width * bytes);
   // Differences of class numbers mean nothing.
   const kinds = palette === undefined ? [1, 2, 4] : [0];
+  // One band is packed while the next is made: packing has a thread of its own, and gets large pieces to be busy with.
+  let packing: Promise<unknown> = Promise.resolve();
   return {
     rows: async (data) => {
       const stride = width * bytes;
-      for (let from = 0; from < data.length; from += stride) {
-        const row = data.subarray(from, from + stride);
-        if (!deflate.write(filtered(row, above, bytes, kinds))) await once(deflate, 'drain');
+      const count = data.length / stride;
+      const band = new Uint8Array(count * (stride + 1));
+      for (let y = 0; y < count; y++) {
+        const row = data.subarray(y * stride, (y + 1) * stride);
+        band.set(filtered(row, above, bytes, kinds), y * (stride + 1));
         above = row;
       }
       above = above.slice();
+      await packing;
       await written;
+      packing = deflate.write(band) ? Promise.resolve() : once(deflate, 'drain');
+      packing.catch(() => undefined);
     },
     end: async () => {
+      await packing;
       deflate.end();
       await once(deflate, 'end');
       await written;
