@@ -8,17 +8,15 @@ import { basename, dirname, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { DeconvError } from 'deconv';
 import { type AnyPictureModel, loadModel } from 'deconv/nn';
-import sharp from 'sharp';
 import { type EngineOptions, engineInWords, startEngine, withEngineOptions } from '../engine.js';
-import { checkTarget, readBytes, STANDARD, writeBytes, writeParts } from '../files.js';
-import { encoderFor, loadPicture, MAX_PIXELS, type Picture } from '../pictures.js';
+import { checkTarget, readBytes, STANDARD } from '../files.js';
+import { encoderFor, loadPicture, type Picture } from '../pictures.js';
 import { startProgress } from '../progress.js';
 import {
   type CommonOptions,
   duration,
   exitCodes,
   Failure,
-  grouped,
   misuse,
   paintFor,
   plural,
@@ -30,7 +28,7 @@ import {
 } from '../terminal.js';
 import { inMiB, readBytesOption } from '../training/folder.js';
 import { classColours } from '../training/index-png.js';
-import { startPng } from '../using/png-stream.js';
+import { isStreamed, writeBands } from '../using/bands.js';
 import { planParts, useModel } from '../using/tiles.js';
 
 interface ApplyOptions extends CommonOptions, EngineOptions {
@@ -223,7 +221,7 @@ async function applyTo(
   await at(0, `${name}: reading`);
   const picture = await loadPicture(path);
   const [width, height] = [picture.width * model.scale, picture.height * model.scale];
-  const streamed = target === STANDARD || extname(target).toLowerCase() === '.png';
+  const streamed = isStreamed(target);
   const room = memory - held(picture, model, streamed);
   if (room < memory / 4) {
     throw new Failure(
@@ -236,7 +234,8 @@ async function applyTo(
   const plan = planParts(model, picture.width, picture.height, room / 2);
   const parts = plan.tiles.length;
   let done = 0;
-  await write(model, target, width, height, streamed, (onBand) =>
+  const palette = model.task === 'segment' ? { palette: classColours(Number(model.options['classes'])) } : {};
+  await writeBands(target, { width, height, ...palette }, (onBand) =>
     useModel(model, picture, plan, onBand, () => at(++done / parts, `${name}: part ${done} of ${parts}`)),
   );
   return {
@@ -253,40 +252,6 @@ async function applyTo(
 function held({ width, height }: Picture, { scale }: AnyPictureModel, streamed: boolean): number {
   const pixels = width * height;
   return 3 * pixels + (streamed ? 0 : 2 * 3 * pixels * scale ** 2);
-}
-
-async function write(
-  model: AnyPictureModel,
-  target: string,
-  width: number,
-  height: number,
-  streamed: boolean,
-  run: (onBand: (band: Uint8Array) => Promise<void>) => Promise<void>,
-): Promise<void> {
-  if (streamed) {
-    const palette =
-      model.task === 'segment' ? { palette: classColours(Number(model.options['classes'])) } : {};
-    await writeParts(target, async (part) => {
-      const png = await startPng({ width, height, ...palette }, part);
-      await run(png.rows);
-      await png.end();
-    });
-    return;
-  }
-  if (width * height > MAX_PIXELS) {
-    throw new Failure(
-      `${grouped(width)} × ${grouped(height)} pixels are more than the ${grouped(MAX_PIXELS)} that such a file is written with`,
-      exitCodes.failed,
-      'write a .png',
-    );
-  }
-  const data = new Uint8Array(width * height * 3);
-  let filled = 0;
-  await run(async (band) => {
-    data.set(band, filled);
-    filled += band.length;
-  });
-  await writeBytes(target, await encoderFor(target)(sharp(data, { raw: { width, height, channels: 3 } })));
 }
 
 function summary(

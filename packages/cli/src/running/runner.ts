@@ -148,7 +148,9 @@ export class Runner {
       },
       tally,
     );
-    await writeBands(target, shape, bands);
+    await writeBands(target, shape, async (onBand) => {
+      for await (const band of bands) await onBand(band);
+    });
     const { min, max, mean, wrong, share } = tally;
     return {
       item,

@@ -13,17 +13,20 @@ import { type PngHeader, startPng } from './png-stream.js';
 export const isStreamed = (target: string): boolean =>
   target === STANDARD || extname(target).toLowerCase() === '.png';
 
-/** Writes a picture; each band holds whole rows of bytes, channels last. Class numbers with a palette become PNG alone. */
+/**
+ * Writes a picture. `make` hands over its bands: whole rows of bytes, channels last. Class numbers with a palette become PNG
+ * alone.
+ */
 export async function writeBands(
   target: string,
   header: PngHeader,
-  bands: AsyncIterable<Uint8Array>,
+  make: (onBand: (band: Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const { width, height, channels = 3 } = header;
   if (isStreamed(target)) {
     await writeParts(target, async (part) => {
       const png = await startPng(header, part);
-      for await (const band of bands) await png.rows(band);
+      await make(png.rows);
       await png.end();
     });
     return;
@@ -37,9 +40,9 @@ export async function writeBands(
   }
   const data = new Uint8Array(width * height * channels);
   let filled = 0;
-  for await (const band of bands) {
+  await make(async (band) => {
     data.set(band, filled);
     filled += band.length;
-  }
+  });
   await writeBytes(target, await encoderFor(target)(sharp(data, { raw: { width, height, channels } })));
 }
