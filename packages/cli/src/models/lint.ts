@@ -5,6 +5,7 @@
  */
 import type { Tensor } from 'deconv';
 import type { OnnxContents, OnnxNode } from 'deconv/onnx';
+import { plural } from '../terminal.js';
 import { type PhaseGain, ratioOf, shuffledGains, transposedGains } from './gains.js';
 
 /** What was found about one layer. */
@@ -168,7 +169,7 @@ function lintConvTranspose(graph: Graph, node: OnnxNode, threshold: number): Lin
   const even = phases.every(({ taps }) => taps === phases[0].taps);
   const [flat, noise] = [ratioOf(phases.map((p) => p.flat)), ratioOf(phases.map((p) => p.noise))];
   const words = judge(phases, even, threshold, {
-    what: `${phases[0].taps} taps in every phase`,
+    what: `${plural(phases[0].taps, 'tap')} in every phase`,
     advice: adviceFor(kernelSize, stride),
   });
   const finding = shared === undefined ? words.finding : `${words.finding}; divided by its coverage`;

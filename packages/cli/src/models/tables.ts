@@ -39,12 +39,9 @@ const USUAL = 64;
 /** `input=1x3x224x224` → name and shape. */
 export function readShapeOption(text: string, so: Record<string, number[]> = {}): Record<string, number[]> {
   const at = text.lastIndexOf('=');
-  const shape = text
-    .slice(at + 1)
-    .split('x')
-    .map(Number);
-  if (!shape.every((n) => Number.isInteger(n) && n >= 0) || text.slice(at + 1) === '')
-    misuse(`--shape ${text} must be like 1x3x224x224, or input=1x3x224x224`);
+  const lengths = text.slice(at + 1);
+  if (!/^\d+(x\d+)*$/.test(lengths)) misuse(`--shape ${text} must be like 1x3x224x224, or input=1x3x224x224`);
+  const shape = lengths.split('x').map(Number);
   return { ...so, [at < 0 ? '' : text.slice(0, at)]: shape };
 }
 
