@@ -103,14 +103,16 @@ export function addRun(program: Command): void {
     .addHelpText(
       'after',
       `
-Pictures are JPEG, PNG, WebP, AVIF, GIF or TIFF; transparency is laid on white. What the options leave open is chosen
-and printed. Without --format, a folder gets pictures where pictures went in and come out, else .npy, or .npz for
-several outputs. A file that fails does not stop the others; the exit code is then 1.
+Pictures are JPEG, PNG, WebP, AVIF, GIF or TIFF; transparency is laid on white.
+What the options leave open is chosen and printed. Without --format, a folder
+gets pictures where pictures went in and come out, else .npy, or .npz for
+several outputs. A file that fails does not stop the others; the exit code is
+then 1.
 
 Examples:
   $ deconv run upscaler.onnx --input "photos/*.jpg" --output large/
-  $ deconv run resnet50.onnx -i cat.jpg --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --top 5 --labels names.txt
-  $ deconv run generator.onnx -i z=latent.npy -o "faces/{name}-{index}.png" --output-range -1..1`,
+  $ deconv run net.onnx -i cat.jpg --mean 0.5 --std 0.5 --top 5 --labels names.txt
+  $ deconv run gan.onnx -i z=latent.npy -o "{name}-face.png" --output-range -1..1`,
     )
     .action(run);
 }

@@ -18,6 +18,7 @@ import {
   say,
   sizes,
   table,
+  terminalWidth,
   wrap,
 } from '../terminal.js';
 import type { Item } from './items.js';
@@ -127,12 +128,19 @@ function describeModel(
 
 const number = (value: number) => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : '–');
 
+/** The end of a name that is too long for its column; only where a terminal would break the line. */
+function shortened(name: string): string {
+  const room = Math.max(16, Math.floor((terminalWidth() - 44) / 2));
+  const letters = [...name];
+  return process.stdout.isTTY && letters.length > room ? `…${letters.slice(1 - room).join('')}` : name;
+}
+
 /** One line per file that was written, or per output where none was. */
 function rowsOf(
   { item, picture, shape: given, files, outputs, tiles = 1, milliseconds }: Done,
   paint: ReturnType<typeof paintFor>,
 ): string[][] {
-  const from = [item.name, sizes(picture === undefined ? given : [picture.width, picture.height])];
+  const from = [shortened(item.name), sizes(picture === undefined ? given : [picture.width, picture.height])];
   const took = paint.dim(`${duration(milliseconds)}${tiles > 1 ? `, ${plural(tiles, 'tile')}` : ''}`);
   const whole = [...new Map(files.map((file) => [file.file, file])).values()];
   if (whole.length > 0) {
@@ -147,7 +155,7 @@ function rowsOf(
       return [
         ...(i === 0 ? from : ['', '']),
         '→',
-        file === STANDARD ? 'stdout' : file,
+        file === STANDARD ? 'stdout' : shortened(file),
         what,
         i === 0 ? took : '',
       ];
