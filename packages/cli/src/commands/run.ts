@@ -111,8 +111,8 @@ then 1.
 
 Examples:
   $ deconv run upscaler.onnx --input "photos/*.jpg" --output large/
-  $ deconv run net.onnx -i cat.jpg --mean 0.5 --std 0.5 --top 5 --labels names.txt
-  $ deconv run gan.onnx -i z=latent.npy -o "{name}-face.png" --output-range -1..1`,
+  $ deconv run net.onnx -i cat.jpg --mean 0.5 --std 0.5 --top 5 --labels n.txt
+  $ deconv run gan.onnx -i z=z.npy -o "{name}-face.png" --output-range -1..1`,
     )
     .action(run);
 }
