@@ -3,7 +3,7 @@
  * convolution, ReLU and max pooling, which remembers where each maximum was (the *switches*); one activation is kept
  * and sent back through unpooling with the switches, ReLU and the transposed convolution with the *same* weight.
  *
- * Run it: `npm run build`, then `node examples/deconvnet.ts` (Node ≥ 22.18 reads TypeScript).
+ * Run it: `npm run example -- deconvnet`
  */
 import { conv2d, convTranspose2d, maxPool2d, maxUnpool2d, relu, tensor, toDisplay } from 'deconv';
 

@@ -3,7 +3,7 @@
  * 4, which gives 55 × 55 maps. On the way back every value of a map weights its kernel, lays it onto the image, and
  * where kernels overlap their contributions are averaged.
  *
- * Run it: `npm run build`, then `node examples/projection.ts` (Node ≥ 22.18 reads TypeScript).
+ * Run it: `npm run example -- projection`
  */
 import { conv2d, convTranspose2d, coverage, ones, tensor } from 'deconv';
 import { dctBank } from 'deconv/vis';

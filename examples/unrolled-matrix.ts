@@ -3,7 +3,7 @@
  * as the 4 × 9 matrix that takes a 3 × 3 image to a 2 × 2 one; transposed, it takes 2 × 2 back to 3 × 3. The shape comes
  * back; the values do not.
  *
- * Run it: `npm run build`, then `node examples/unrolled-matrix.ts` (Node ≥ 22.18 reads TypeScript).
+ * Run it: `npm run example -- unrolled-matrix`
  */
 import {
   conv2d,

@@ -16,7 +16,20 @@ const names = readdirSync(folder).filter((name) => name.endsWith('.ts'));
 
 describe('examples', () => {
   it('are all tried here, and short', () => {
-    expect(names.sort()).toEqual(['deconvnet.ts', 'learn-kernel.ts', 'projection.ts', 'unrolled-matrix.ts']);
+    expect(names.sort()).toEqual([
+      'autoencoder.ts',
+      'dcgan.ts',
+      'deconvnet.ts',
+      'fcn-segmentation.ts',
+      'learn-kernel.ts',
+      'projection.ts',
+      'super-resolution.ts',
+      'unet.ts',
+      'unrolled-matrix.ts',
+      'vae.ts',
+    ]);
+    const listed = readFileSync(new URL('README.md', folder), 'utf8');
+    for (const name of names) expect(listed).toContain(`(${name})`);
     for (const name of names) {
       const lines = readFileSync(new URL(name, folder), 'utf8').split('\n').length;
       expect(lines, name).toBeLessThanOrEqual(100);
@@ -52,7 +65,52 @@ describe('examples', () => {
     const { error, bias } = await import('../examples/learn-kernel.js');
     expect(error).toBeLessThan(1e-3);
     expect(bias.item()).toBeCloseTo(0.3, 3);
-    expect(printed).toContain('step 60: loss');
+    expect(printed).toContain('step 40: loss');
+    expect(printed).toContain('within 1e-3');
+  });
+
+  // Trained networks: the bounds leave room for other last bits (wide or plain vectors), which grow as training goes on.
+
+  it('autoencoder: pooling switches bring edges back', async () => {
+    const { without, withSwitches } = await import('../examples/autoencoder.js');
+    expect(without.output.shape).toEqual([32, 3, 32, 32]);
+    expect(withSwitches.psnr).toBeGreaterThan(19);
+    expect(withSwitches.psnr).toBeGreaterThan(without.psnr + 1);
+  });
+
+  it('super-resolution: better than bicubic', async () => {
+    const { before, scores } = await import('../examples/super-resolution.js');
+    expect(before).toBeCloseTo(30.583, 2);
+    expect(scores.at(-1)).toBeGreaterThan(before + 0.4);
+    expect(printed).toContain('bicubic');
+  });
+
+  it('DCGAN: what is drawn comes near to what is real, in all its kinds', async () => {
+    const { first, last } = await import('../examples/dcgan.js');
+    expect(last.toReal).toBeLessThan(first.toReal / 2);
+    expect(last.toDrawn).toBeLessThan(first.toDrawn / 1.8);
+  });
+
+  it('FCN: classes of pixels', async () => {
+    const { scores } = await import('../examples/fcn-segmentation.js');
+    // To say ground everywhere would be a quarter.
+    expect(scores.at(-1)).toBeGreaterThan(0.42);
+    expect(printed).toContain('what it says');
+  });
+
+  it('VAE: the bound falls, and the codes say something', async () => {
+    const { bounds, kls, drawn } = await import('../examples/vae.js');
+    expect(bounds.at(-1)).toBeLessThan(75);
+    expect(bounds.at(-1)).toBeLessThan(bounds[0] / 1.5);
+    expect(kls.at(-1)).toBeGreaterThan(4);
+    expect(drawn.shape).toEqual([6, 1, 16, 16]);
+    expect(drawn.data.every((value) => value >= 0 && value <= 1)).toBe(true);
+  });
+
+  it('U-Net: learns a mask, and is the same once saved and loaded', async () => {
+    const { scores, same } = await import('../examples/unet.js');
+    expect(scores.at(-1)).toBeGreaterThan(0.55);
+    expect(same).toBe(true);
   });
 
   it('deconvnet: a projection lies within what its activation saw, and shows the feature', async () => {
