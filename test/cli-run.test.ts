@@ -183,9 +183,7 @@ describe('deconv run with pictures', () => {
       expect(got).toHaveLength(expected.length);
       for (const [i, value] of expected.entries()) expect(got[i]).toBeCloseTo(value, 5);
     };
-    close(await at5('same.onnx'), [30 / 255, 40 / 255, 200 / 255]);
     close(await at5('nhwc.onnx', '--channels', 'bgr'), [200 / 255, 40 / 255, 30 / 255]);
-    close(await at5('same.onnx', '--range', '-1..1'), [60 / 255 - 1, 80 / 255 - 1, 400 / 255 - 1]);
     close(await at5('same.onnx', '--mean', '0.485,0.456,0.406', '--std', '0.229,0.224,0.225'), [
       (30 / 255 - 0.485) / 0.229,
       (40 / 255 - 0.456) / 0.224,
