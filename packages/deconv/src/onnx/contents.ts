@@ -93,7 +93,7 @@ function declarationOf({ name, dataType = 0, shape, kind }: ValueRecord): OnnxDe
  * import { readOnnx } from 'deconv/onnx';
  * const { nodes, initializers } = await readOnnx('test/fixtures/onnx/dcgan/model.onnx');
  * console.log(nodes[0].op, nodes[0].attributes['strides']); // ConvTranspose [ 1, 1 ]
- * console.log(initializers[nodes[0].inputs[1]].shape); // [ 32, 128, 4, 4 ]
+ * console.log(initializers[nodes[0].inputs[1]].shape); // [ 32, 64, 4, 4 ]
  * ```
  */
 export async function readOnnx(
