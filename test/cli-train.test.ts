@@ -350,7 +350,7 @@ describe('what will not do', () => {
     await failing(
       ['train', 'segment', 'photos', ...out, '--patch', '60'],
       2,
-      '--patch must be a multiple of 8',
+      '--patch must be a multiple of 16',
     );
     await failing(['train', 'upscale', 'photos', ...out, '--steps', '3', '--minutes', '2'], 2, 'give one of');
     await failing(['train', 'upscale', 'photos', ...out, '--synthetic'], 2, 'photos is not needed');

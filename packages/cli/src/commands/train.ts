@@ -74,7 +74,7 @@ const DEFAULTS = {
   upscale: { patch: 24, batch: 8, lr: 2e-3, channels: 32, depth: 4 },
   denoise: { patch: 64, batch: 8, lr: 2e-3, channels: 48, depth: 4 },
   autoencode: { patch: 64, batch: 8, lr: 2e-3, channels: 32, depth: 3 },
-  segment: { patch: 96, batch: 8, lr: 2e-3, channels: 16, depth: 3 },
+  segment: { patch: 96, batch: 8, lr: 2e-3, channels: 24, depth: 3 },
 } as const;
 const MINUTES = 8;
 const DRAWN = { count: 600, size: 96 } as const;
@@ -126,7 +126,7 @@ export function addTrain(program: Command): void {
       wholeNumber,
     )
     .option('--synthetic', 'train on drawn figures; no folder is needed')
-    .option('--channels <n>', 'feature maps (default: 32; denoise 48, segment 16)', wholeNumber)
+    .option('--channels <n>', 'feature maps (default: 32; denoise 48, segment 24)', wholeNumber)
     .option(
       '--depth <n>',
       'residual blocks, or levels that halve the picture (default: 4, or 3)',
@@ -195,7 +195,9 @@ function readJob(task: Task, options: TrainOptions): JobOptions {
     down: options.down ?? 'stride',
     seed: options.seed ?? 1,
   };
-  const multiple = task === 'denoise' ? 2 : task === 'upscale' ? 1 : 2 ** job.depth;
+  const multiple = { upscale: 1, denoise: 2, autoencode: 2 ** job.depth, segment: 2 ** (job.depth + 1) }[
+    task
+  ];
   if (job.patch % multiple !== 0 || job.patch < 8)
     misuse(`--patch must be a multiple of ${multiple} and at least 8, got ${job.patch}`);
   if (job.patch * job.scale > 1024)

@@ -1,8 +1,9 @@
 /**
- * segmenter: a class for each pixel. A small U-Net (Ronneberger et al. 2015, arXiv:1505.04597): each level on the way down is
- * two convolutions and a pooling, each on the way up a transposed convolution that doubles height and width, laid beside
- * what the same level saw on the way down, and two convolutions. The transposed convolutions start as bilinear
- * interpolation of each channel (Long et al. 2015, arXiv:1411.4038).
+ * segmenter: a class for each pixel. A small U-Net (Ronneberger et al. 2015, arXiv:1505.04597) on half the height and width,
+ * where a convolution of stride 2 brings the picture: each level on the way down is two convolutions and a pooling, each on
+ * the way up a transposed convolution that doubles height and width, laid beside what the same level saw on the way down, and
+ * two convolutions. One more transposed convolution brings the scores to the size of the picture, as in FCN (Long et al.
+ * 2015, arXiv:1411.4038); all of them start as bilinear interpolation of each channel.
  */
 import { checkOptions, refuse } from '../../errors.js';
 import { concat } from '../../ops/layout.js';
@@ -20,9 +21,9 @@ import { conv, grow, normalised, PictureModel, readChannels, readRepeats } from 
 export interface SegmenterOptions extends SeedOption {
   /** How many classes there are, background included, 2 … 256. Required. */
   readonly classes: number;
-  /** Feature maps of the first level; each further one has twice as many. Default 16. */
+  /** Feature maps of the first level; each further one has twice as many. Default 24. */
   readonly channels?: number | undefined;
-  /** How often height and width are halved, 1 … 6. Default 3. */
+  /** How often half the height and width are halved again, 1 … 5. Default 3. */
   readonly levels?: number | undefined;
 }
 
@@ -34,11 +35,13 @@ export class Segmenter extends PictureModel {
   readonly reach: number;
   /** How many classes it tells apart. */
   readonly classes: number;
+  readonly stem: Conv2d;
   readonly down: readonly Sequential[];
   readonly pool = new MaxPool2d({ kernelSize: 2 });
   readonly up: readonly ConvTranspose2d[];
   readonly merge: readonly Sequential[];
   readonly head: Conv2d;
+  readonly last: ConvTranspose2d;
 
   /** @internal */
   constructor(options: SegmenterOptions) {
@@ -46,11 +49,11 @@ export class Segmenter extends PictureModel {
     if (options?.classes === undefined)
       refuse(OP, 'classes', 'classes is required', 'background is one of them');
     const classes = readRepeats(OP, 'classes', options.classes, 2);
-    const channels = readChannels(OP, options.channels ?? 16);
-    const levels = readRepeats(OP, 'levels', options.levels ?? 3, 1, 6);
+    const channels = readChannels(OP, options.channels ?? 24);
+    const levels = readRepeats(OP, 'levels', options.levels ?? 3, 1, 5);
     super('Segmenter', 'segment', { classes, channels, levels }, options);
     this.classes = classes;
-    this.multiple = 2 ** levels;
+    this.multiple = 2 ** (levels + 1);
     const width = (level: number) => readChannels(OP, channels * 2 ** level);
     const twice = (level: number) =>
       new Sequential(
@@ -59,21 +62,24 @@ export class Segmenter extends PictureModel {
         conv(width(level), this.seed()),
         new ReLU(),
       );
+    this.stem = conv(channels, this.seed(), { kernelSize: 4, stride: 2, activation: 'relu' });
     this.down = Array.from({ length: levels + 1 }, (_, level) => twice(level));
     // The deepest first, as they are called.
     const upwards = Array.from({ length: levels }, (_, i) => levels - 1 - i);
     this.up = upwards.map((level) => grow(width(level), 2, this.seed()));
     this.merge = upwards.map(twice);
     this.head = conv(classes, this.seed(), { kernelSize: 1, padding: 0 });
-    // Pixels of a level are 2^level wide; two convolutions down and two up see 4 of them, growing 2 of the next.
-    const steps = Array.from({ length: levels }, (_, level) => 4 * 2 ** level + 2 * 2 ** (level + 1));
-    this.reach = steps.reduce((a, b) => a + b, 0) + 2 * this.multiple;
+    this.last = grow(classes, 2, this.seed());
+    // Pixels of a level are 2^(level + 1) wide: two convolutions down and two up see 4 of them, growing 2 of the next; the
+    // deepest sees 2, stem and last layer 2 pixels each.
+    const steps = Array.from({ length: levels }, (_, level) => 2 ** (level + 1) * (4 + 2 * 2));
+    this.reach = steps.reduce((a, b) => a + b, 0) + 2 * this.multiple + 4;
   }
 
   protected override initialise(): void {
     this.rectify();
-    for (const layer of this.up) {
-      // From twice as many channels: each keeps its own, the others add nothing yet.
+    for (const layer of [...this.up, this.last]) {
+      // Where there are twice as many channels as go on, the others add nothing yet.
       init.bilinear(layer.weight);
       if (layer.bias !== undefined) init.zeros(layer.bias);
     }
@@ -82,13 +88,13 @@ export class Segmenter extends PictureModel {
   protected override compute(x: Tensor): Tensor {
     return scoped(() => {
       const { down, up, merge, pool } = this;
-      const seen = [down[0].forward(normalised(x))];
+      const seen = [down[0].forward(this.stem.forward(normalised(x)))];
       for (const level of down.slice(1)) seen.push(level.forward(pool.forward(seen[seen.length - 1])));
       let h = seen.pop() as Tensor;
       for (const [i, layer] of up.entries()) {
         h = merge[i].forward(concat([seen[seen.length - 1 - i], layer.forward(h)], 1));
       }
-      return this.head.forward(h);
+      return this.last.forward(this.head.forward(h));
     });
   }
 
@@ -100,7 +106,7 @@ export class Segmenter extends PictureModel {
 /**
  * A network that gives each pixel of RGB pictures of any size a class.
  *
- * @param options `{ classes, channels = 16, levels = 3, seed }`
+ * @param options `{ classes, channels = 24, levels = 3, seed }`
  * @returns a module: (N, 3, H, W) in 0 … 1 → scores (N, classes, H, W), for `crossEntropy`; `apply` gives the classes
  * @throws DeconvError for options out of range, unknown ones
  * @example
