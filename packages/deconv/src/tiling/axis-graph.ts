@@ -57,6 +57,8 @@ export interface TableNode extends Common {
 export interface JoinNode extends Common {
   readonly kind: 'join';
   readonly sources: readonly number[];
+  /** Constants beside them, each one number all over. */
+  readonly numbers?: readonly number[];
 }
 
 export type AxisNode = InputNode | WindowNode | TableNode | JoinNode;
@@ -68,6 +70,29 @@ export type AxisGraph = readonly AxisNode[];
 export interface Ratio {
   readonly output: number;
   readonly input: number;
+}
+
+const sourcesOf = (node: AxisNode): readonly number[] =>
+  node.kind === 'input' ? [] : node.kind === 'join' ? node.sources : [node.source];
+
+/** The nodes that some of them depend on, and the new numbers of these. */
+export function pruned(
+  graph: AxisGraph,
+  wanted: readonly number[],
+): { readonly graph: AxisGraph; readonly wanted: readonly number[] } {
+  const open = new Set([0, ...wanted]);
+  for (let at = graph.length - 1; at > 0; at--)
+    if (open.has(at)) for (const source of sourcesOf(graph[at])) open.add(source);
+  const places = new Map([...open].sort((a, b) => a - b).map((at, place) => [at, place]));
+  const place = (at: number) => places.get(at) as number;
+  const kept = [...places.keys()].map((at): AxisNode => {
+    const node = graph[at];
+    if (node.kind === 'input') return node;
+    return node.kind === 'join'
+      ? { ...node, sources: node.sources.map(place) }
+      : { ...node, source: place(node.source) };
+  });
+  return { graph: kept, wanted: wanted.map(place) };
 }
 
 const EMPTY: Interval = { from: 0, to: -1 };
@@ -90,6 +115,9 @@ function ratio(output: number, input: number): Ratio {
 export function refuseTiling(label: string, why: string, hint?: string): never {
   return refuse('tiling', 'network', `the picture cannot be cut into tiles: ${label} ${why}`, hint);
 }
+
+/** Tables of fewer positions need not show a period. */
+const SHORT = 16;
 
 /** Longer periods of a table are no resampling by a simple factor. */
 const MOST_PERIOD = 1024;
@@ -130,6 +158,8 @@ export function ratiosOf(graph: AxisGraph): Ratio[] {
       case 'table': {
         const period =
           periodOf(node) ??
+          // Too short to tell; whether it fits, settle sees.
+          (node.size < SHORT ? ratio(node.size, graph[node.source].size) : undefined) ??
           refuseTiling(
             node.label,
             'reads positions that do not repeat: it stretches the picture to a size, or by no simple factor',
@@ -185,8 +215,7 @@ export function neededFor(graph: AxisGraph, wanted: ReadonlyMap<number, Interval
   for (let at = graph.length - 1; at > 0; at--) {
     const node = graph[at];
     if (node.kind === 'input') continue;
-    const sources = node.kind === 'join' ? node.sources : [node.source];
-    for (const source of sources) {
+    for (const source of sourcesOf(node)) {
       const read = node.kind === 'join' ? open[at] : reads(node, open[at], graph[source].size);
       open[source] = join(open[source], read);
     }
@@ -284,6 +313,14 @@ export function settle(
     const { label } = node;
     if (found === undefined)
       return refuseTiling(label, 'does something else with a part than with the whole picture');
+    // A part is shorter by whole alignments, and so must be all that is made of it.
+    const shorter = ((whole[0].size - part[0].size) * ratios[at].output) / ratios[at].input;
+    if (beside.size - node.size !== shorter) {
+      refuseTiling(
+        label,
+        `makes ${node.size} positions of a part of ${part[0].size}, and ${beside.size} of the whole ${whole[0].size}`,
+      );
+    }
     // Nothing beyond what the whole has.
     const from = Math.max(0, found.from, -found.offset);
     const to = Math.min(node.size - 1, found.to, beside.size - 1 - found.offset);
@@ -309,6 +346,7 @@ function settleNode(
     return whole.kind === 'input' ? { offset, from: 0, to: part.size - 1 } : undefined;
   if (part.kind === 'join') {
     if (whole.kind !== 'join' || whole.sources.join() !== part.sources.join()) return undefined;
+    if (whole.numbers?.join() !== part.numbers?.join()) return undefined;
     const all = part.sources.map((source) => settled[source]);
     if (all.some((one) => one.offset !== all[0].offset)) return undefined;
     return {

@@ -10,7 +10,7 @@ import type { ConvAttributes, OpName, OpTable } from '../backend.js';
 import type { WindowGeometry } from '../geometry/window.js';
 import { type Shape, sameShape, sizeOf, stridesOf } from '../shape.js';
 import type { DType, Storage, Tensor } from '../tensor.js';
-import { type AxisGraph, type AxisNode, refuseTiling } from './axis-graph.js';
+import { type AxisGraph, type AxisNode, pruned, refuseTiling } from './axis-graph.js';
 import { DryStorage } from './dry.js';
 import { axisAround, axisLike, type Track, throughView } from './layout.js';
 
@@ -38,6 +38,8 @@ export interface FollowedOutput {
 export interface Followed {
   readonly graphs: readonly AxisGraph[];
   readonly outputs: readonly FollowedOutput[];
+  /** The operations with their numbers: what must be the same for a part and for the whole. */
+  readonly calls: readonly string[];
 }
 
 type Name = OpName;
@@ -69,6 +71,9 @@ const SPOKEN: Partial<Readonly<Record<Name, string>>> = {
   'plane.scatter': 'an unpooling',
 };
 
+/** Constants of so many numbers are compared between a part and the whole. */
+const FEW = 16;
+
 /** Elements of a constant that may be looked through to see whether they are all the same. */
 const MOST_LOOKED_AT = 2 ** 26;
 
@@ -76,15 +81,12 @@ const MOST_LOOKED_AT = 2 ** 26;
 export class Follower {
   readonly #graphs: AxisNode[][];
   readonly #states = new WeakMap<Storage, State>();
+  readonly #calls: string[] = [];
   #label = '';
 
   /** @param count axes that are followed */
   constructor(count: number) {
     this.#graphs = Array.from({ length: count }, () => []);
-  }
-
-  get graphs(): readonly AxisGraph[] {
-    return this.#graphs;
   }
 
   /** Says along which axes of an input the picture lies. Inputs of one picture have the same sizes there. */
@@ -100,8 +102,23 @@ export class Follower {
     this.#states.set(input.storage, { tracks });
   }
 
-  /** Where the axes lie in an output of the network. */
-  end(output: Tensor, name = 'the output'): FollowedOutput {
+  /** What was followed: where the axes lie in the outputs of the network, and what these are made of. */
+  end(outputs: readonly Tensor[], names: readonly string[] = ['the output']): Followed {
+    const ends = outputs.map((output, i) => this.#end(output, names[i]));
+    const graphs = this.#graphs.map((graph, a) =>
+      pruned(
+        graph,
+        ends.map(({ nodes }) => nodes[a]),
+      ),
+    );
+    return {
+      calls: this.#calls,
+      graphs: graphs.map(({ graph }) => graph),
+      outputs: ends.map((end, i) => ({ ...end, nodes: graphs.map(({ wanted }) => wanted[i]) })),
+    };
+  }
+
+  #end(output: Tensor, name: string): FollowedOutput {
     this.#label = name;
     const state = this.#states.get(output.storage);
     if (state === undefined) return refuseTiling(name, 'does not depend on the picture');
@@ -119,16 +136,30 @@ export class Follower {
   /** Values that are made of others position by position, in a way that the engine does not see. */
   alike(inputs: readonly Tensor[], output: Tensor, label: string): void {
     this.#label = label;
+    this.#calls.push(label);
     this.#states.set(output.storage, this.#pointwise(inputs, output.shape));
   }
 
   /** To be told of every operation. */
   note<K extends Name>(name: K, inputs: readonly Tensor[], output: Tensor, attributes: OpTable[K]): void {
     this.#label = SPOKEN[name] ?? name;
+    this.#record(name, inputs, attributes);
     const rule = this.#rules[name] as Rule<K> | undefined;
     if (rule === undefined) this.#refuse('is not known here');
     else this.#states.set(output.storage, rule(inputs, output.shape, attributes));
     if (name === 'pool.argMax' && output.storage instanceof DryStorage) output.storage.positions = true;
+  }
+
+  /** Notes an operation and its numbers, but for weights and what goes by the size of the picture. */
+  #record(name: string, inputs: readonly Tensor[], attributes: object): void {
+    const { fn, parameters, activation } = attributes as {
+      readonly fn?: string | { readonly name: string };
+      readonly parameters?: readonly number[];
+      readonly activation?: object;
+    };
+    const numbers = inputs.map((x) => (x.storage instanceof DryStorage || x.size > FEW ? '' : x.data.join()));
+    const what = typeof fn === 'object' ? fn.name : fn;
+    this.#calls.push([name, what, parameters, JSON.stringify(activation), ...numbers].join(' '));
   }
 
   #refuse(why: string, hint?: string): never {
@@ -147,8 +178,6 @@ export class Follower {
     { step = 1, over = 1, first = 0, last = first }: Reach,
   ): number {
     if (size < 2) this.#refuse('leaves less than two rows or columns of a part');
-    if (step === 1 && over === 1 && first === 0 && last === 0 && size === this.#graphs[a][source].size)
-      return source;
     return this.#add(a, { kind: 'window', source, size, step, over, first, last, label: this.#label });
   }
 
@@ -171,6 +200,13 @@ export class Follower {
     return { axis, track: this.#restep(a, track, stridesOf(shape)[axis]) };
   }
 
+  /** Lays a track over an axis of a shape if that goes in finer steps: a view of the shape may tell these apart. */
+  #refine(a: number, track: Track, shape: Shape): Track {
+    const axis = axisLike(track, shape);
+    const stride = stridesOf(shape)[axis] ?? track.stride;
+    return stride < track.stride ? this.#restep(a, track, stride) : track;
+  }
+
   /** The axis of a shape in which a track lies. */
   #around(track: Track, shape: Shape): number {
     const axis = axisAround(track, shape);
@@ -188,12 +224,19 @@ export class Follower {
     return state.tracks;
   }
 
-  /** True for constants of one value all over. */
-  #uniform(x: Tensor): boolean {
-    if (x.size <= 1) return true;
-    if (x.storage instanceof DryStorage || x.size > MOST_LOOKED_AT) return false;
-    const { data } = x;
-    return data.every((value) => value === data[0]);
+  /** Beside a track, constants that lie along it: each must be one number all over, and the same for every part. */
+  #even(a: number, track: Track, constants: readonly Tensor[]): Track {
+    const along = constants.filter((x) => x.size > 1);
+    if (along.length === 0) return track;
+    const numbers = along.map((x) => {
+      const data = x.size > MOST_LOOKED_AT ? [0, 1] : x.data;
+      return data.every((value) => value === data[0]) ? data[0] : this.#refuseVarying();
+    });
+    const { node, length } = track;
+    return {
+      ...track,
+      node: this.#add(a, { kind: 'join', sources: [node], numbers, size: length, label: this.#label }),
+    };
   }
 
   #refuseVarying(): never {
@@ -244,12 +287,11 @@ export class Follower {
       if (found.length === 0) this.#refuse('is made of nothing from the picture');
       const track = this.#join(a, found);
       if (along < 0) along = axisAround(track, shape);
-      for (const x of inputs) {
-        if (this.#stateOf(x) !== undefined || x.size <= 1) continue;
+      const constants = inputs.filter((x) => {
         const there = along < 0 ? x.size : (x.shape[along - shape.length + x.rank] ?? 1);
-        if (there > 1 && !this.#uniform(x)) this.#refuseVarying();
-      }
-      return track;
+        return this.#stateOf(x) === undefined && there > 1;
+      });
+      return this.#even(a, track, constants);
     });
     return { tracks };
   }
@@ -308,7 +350,8 @@ export class Follower {
     reduce: ([x], _, { shape, axes }) => this.#collapse(x, shape, axes),
     argMax: ([x], _, { shape, axis }) => this.#collapse(x, shape, [axis]),
     'strided.read': ([x], _, view) => ({
-      tracks: this.#tracksOf(x).map((track, a) => {
+      tracks: this.#tracksOf(x).map((given, a) => {
+        const track = this.#refine(a, given, x.shape);
         const seen = throughView(track, view);
         if (typeof seen === 'string') return this.#refuse(seen);
         return { ...seen, node: this.#window(a, track.node, seen.length, seen) };
@@ -341,10 +384,9 @@ export class Follower {
           if (axis === along) this.#refuse('joins pictures along their own axes');
           return { ...track, stride: (track.stride / stridesOf(x.shape)[axis]) * own[axis] };
         });
-        return this.#join(a, there);
+        const constants = inputs.filter((x) => this.#stateOf(x) === undefined);
+        return this.#even(a, this.#join(a, there), constants);
       });
-      if (tracks.length > 0 && inputs.some((x) => this.#stateOf(x) === undefined && !this.#uniform(x)))
-        this.#refuseVarying();
       return { tracks };
     },
     'axis.map': ([x], _, { outer, inner, map, transposed: back }) => ({
@@ -381,14 +423,14 @@ export class Follower {
         const shape = keptLast ? [batch, k, rows] : [batch, rows, k];
         const axis = this.#around(track, shape);
         const own = stridesOf(shape)[axis];
-        if (axis === 0) return { ...track, stride: (track.stride / own) * m * n };
+        // With a batch of its own the constant is another one for each place in the batch.
+        if (axis === 0) {
+          const constant = inputs[left === undefined ? 0 : 1];
+          return this.#even(a, { ...track, stride: (track.stride / own) * m * n }, [constant]);
+        }
         if (axis !== (keptLast ? 2 : 1)) this.#refuse('sums over the picture');
         return { ...track, stride: (track.stride / own) * at };
       });
-      const constant = inputs[left === undefined ? 0 : 1];
-      // With a batch of its own the constant is another one for each part of the picture.
-      if (batch > 1 && tracks.some((track) => track.stride >= m * n) && !this.#uniform(constant))
-        this.#refuseVarying();
       return { tracks };
     },
     softmax: ([x], _, { outer, length, inner }) => ({
@@ -411,9 +453,10 @@ export class Follower {
         const track = this.#join(a, found);
         const perChannel = inputs.filter((_, i) => i !== 0 && i !== 4);
         if (this.#around(track, seen) === 1) {
-          if (perChannel.some((x) => this.#stateOf(x) === undefined && !this.#uniform(x)))
-            this.#refuseVarying();
-        } else if (perChannel.some((x) => this.#stateOf(x) !== undefined)) {
+          const constants = perChannel.filter((x) => this.#stateOf(x) === undefined);
+          return this.#even(a, track, constants);
+        }
+        if (perChannel.some((x) => this.#stateOf(x) !== undefined)) {
           this.#refuse('goes by the whole picture');
         }
         return track;

@@ -100,8 +100,11 @@ export type DryRun = (size: readonly number[], follow: readonly number[]) => Dry
 const OP = 'tiling';
 const DEFAULT_MEMORY = 2 ** 29;
 
-/** Parts are widened by so many alignments, at most, to be right where they must. */
-const WIDER = [0, 1, 2, 4] as const;
+/**
+ * Parts are widened by so many alignments to be right where they must: a network that cuts off the end of its picture does
+ * so at the end of a part too. Not by more than half a tile: then it is no matter of ends.
+ */
+const WIDER = [0, 1, 2, 4, 8, 16, 32, 64] as const;
 
 /** Options, complete. */
 export interface CheckedTileOptions {
@@ -125,6 +128,7 @@ export function readTileOptions(op: string, options: TileOptions, rank: number):
 interface Axis {
   readonly size: number;
   readonly graph: AxisGraph;
+  readonly calls: string;
   readonly ratios: readonly Ratio[];
   readonly alignment: number;
   /** Per output: its node and its length. */
@@ -142,15 +146,18 @@ interface Stretch {
   readonly outputs: readonly Interval[];
 }
 
-/** Lengths to stand for an axis while another is followed: short, and with the rests that matter. */
-function standIns(n: number): number[] {
-  const lengths = [64, 192, 960].map((multiple) => multiple + (n % multiple));
+/** Lengths to stand for an axis while another is followed: short, and with the rests that matter, as far as they are known. */
+function standIns(n: number, alignment = 1): number[] {
+  const lengths = [64, 192, 960].map((least) => {
+    const multiple = Math.ceil(least / alignment) * alignment;
+    return multiple + (n % multiple);
+  });
   return [...lengths.filter((length) => length < n), n];
 }
 
 /** A dry run with one axis at full length; the others as short as the network takes them. */
-function readAxis(dry: DryRun, size: readonly number[], axis: number): Axis {
-  const ladders = size.map((n, other) => (other === axis ? [n] : standIns(n)));
+function readAxis(dry: DryRun, size: readonly number[], axis: number, alignments: readonly number[]): Axis {
+  const ladders = size.map((n, other) => (other === axis ? [n] : standIns(n, alignments[other])));
   const steps = Math.max(...ladders.map(({ length }) => length));
   let reason: unknown;
   for (let step = 0; step < steps; step++) {
@@ -158,12 +165,13 @@ function readAxis(dry: DryRun, size: readonly number[], axis: number): Axis {
     try {
       const { followed } = dry(lengths, [axis]);
       const [graph] = followed.graphs;
+      const calls = followed.calls.join('\n');
       const ratios = ratiosOf(graph);
       const outputs = followed.outputs.map(({ shape, axes, nodes }) => ({
         node: nodes[0],
         size: shape[axes[0]],
       }));
-      return { size: size[axis], graph, ratios, alignment: alignmentOf(ratios), outputs };
+      return { size: size[axis], graph, calls, ratios, alignment: alignmentOf(ratios), outputs };
     } catch (error) {
       if (!(error instanceof DeconvError)) throw error;
       reason = error;
@@ -219,7 +227,7 @@ class Planner {
   readonly #dry: DryRun;
   readonly #picture: Picture;
   readonly size: readonly number[];
-  readonly #axes = new Map<number, Axis>();
+  readonly #axes = new Map<string, Axis>();
   readonly #runs = new Map<string, Dry>();
 
   constructor(dry: DryRun, picture: Picture) {
@@ -228,12 +236,13 @@ class Planner {
     this.size = picture.axes.map((axis) => picture.shape[axis]);
   }
 
-  /** The axis, if it can be cut; else why not is thrown. */
-  axis(at: number): Axis {
-    let axis = this.#axes.get(at);
+  /** The axis, if it can be cut; else why not is thrown. Read in view of the alignments of the others, if given. */
+  axis(at: number, alignments: readonly number[] = []): Axis {
+    const key = `${at} ${alignments}`;
+    let axis = this.#axes.get(key);
     if (axis === undefined) {
-      axis = readAxis(this.#dry, this.size, at);
-      this.#axes.set(at, axis);
+      axis = readAxis(this.#dry, this.size, at, alignments);
+      this.#axes.set(key, axis);
     }
     return axis;
   }
@@ -272,6 +281,8 @@ class Planner {
   plan(lengths: readonly number[]): TilePlan {
     let reason: unknown;
     for (const wider of WIDER) {
+      const tooWide = (at: number) => 2 * wider * this.axis(at).alignment > lengths[at];
+      if (wider > 1 && this.#cuts(lengths).some(tooWide)) break;
       try {
         return this.#checked(lengths, wider);
       } catch (error) {
@@ -286,6 +297,7 @@ class Planner {
   #checked(lengths: readonly number[], wider: number): TilePlan {
     const cuts = this.#cuts(lengths);
     const lists = this.#stretches(lengths, wider);
+    const alignments = this.size.map((_, at) => (cuts.includes(at) ? this.axis(at).alignment : 1));
     const settled = new Map<string, ReturnType<typeof settle>>();
     const tiles = product(lists).map((stretches): Tile => {
       const size = stretches.map((one) => one.size);
@@ -295,7 +307,9 @@ class Planner {
         const key = `${at} ${start} ${size}`;
         let found = settled.get(key);
         if (found === undefined) {
-          const { graph, ratios } = this.axis(at);
+          const { graph, ratios, calls } = this.axis(at, alignments);
+          if (followed.calls.join('\n') !== calls)
+            refuseTiling('the network', 'does other operations with a part than with the whole picture');
           found = settle(graph, followed.graphs[i], start, ratios);
           settled.set(key, found);
         }
@@ -326,7 +340,7 @@ class Planner {
     return {
       tiles,
       outputs: this.#outputs(runs[0].followed.outputs, cuts),
-      alignment: this.size.map((_, at) => (cuts.includes(at) ? this.axis(at).alignment : 1)),
+      alignment: alignments,
       halo: lists.map((list) => [
         Math.max(...list.map(({ from, start }) => from - start)),
         Math.max(...list.map(({ to, start, size }) => start + size - to)),

@@ -7,7 +7,7 @@ import { checkOptions, refuse, show } from '../errors.js';
 import { asFloat } from '../ops/input.js';
 import { slice } from '../ops/layout.js';
 import { type Shape, sameShape, showShape, sizeOf, stridesOf } from '../shape.js';
-import { allocate, type DType, hostTensor, Tensor, type TypedArray } from '../tensor.js';
+import { allocate, type DType, hostTensor, scoped, Tensor, type TypedArray } from '../tensor.js';
 import { runDry } from './dry.js';
 import { Follower } from './follow.js';
 import {
@@ -68,10 +68,10 @@ function dryRunOf(
         const y = network(x);
         if (!(y instanceof Tensor))
           refuse('tiling', 'network', `the network must return a tensor, got ${show(y)}`);
-        return follower.end(y);
+        return follower.end([y]);
       }),
     );
-    return { followed: { graphs: follower.graphs, outputs: [result] }, bytes };
+    return { followed: result, bytes };
   };
 }
 
@@ -174,12 +174,7 @@ export async function streamTiles(stream: TileStream): Promise<void> {
       refuse(op, 'read', `read must give a tensor of shape ${showShape(input.size)}, got ${got}`);
     }
     const [{ keep, place }] = outputs;
-    const y = noGrad(() => {
-      const whole = network(x);
-      const kept = part(whole, keep);
-      if (whole !== x) whole.dispose();
-      return kept;
-    });
+    const y = noGrad(() => scoped(() => part(network(x), keep)));
     x.dispose();
     await write(place, y);
     y.dispose();

@@ -22,33 +22,41 @@ function transpose(entries: Entries, inputs: number): Entries {
   return out;
 }
 
+/** The most terms of an output. */
+const mostOf = (entries: Entries): number => entries.reduce((n, list) => Math.max(n, list.length), 1);
+
 /** The most terms per output for which there are kernels of their own. */
 const FEW = 4;
 
-/** out (outer, outputs, inner) = the map of the (outer, inputs, inner) floats at `from`. */
+/**
+ * out (outer, outputs, inner) = the map of the (outer, inputs, inner) floats at `from`. `most` are the most terms that an
+ * output can have, undefined where some have none; they decide the kernel, not those that there happen to be, so that a part of
+ * a picture gives the same bits as the whole.
+ */
 function apply(
   ground: Ground,
   entries: Entries,
+  most: number | undefined,
   inputs: number,
   [from, out]: readonly [number, number],
   outer: number,
   inner: number,
 ): void {
   const { kernels } = ground;
-  const most = entries.reduce((n, list) => Math.max(n, list.length), 1);
-  const even = most <= FEW && entries.every((list) => list.length > 0);
+  const few = most !== undefined && most <= FEW && entries.every((list) => list.length > 0) ? most : 0;
   const starts: number[] = [];
-  const terms = entries.reduce((n, list) => n + (even ? most : list.length), 0);
+  const terms = entries.reduce((n, list) => n + (few || list.length), 0);
   const table = ground.residency.room(8 * terms + 4 * entries.length);
   const { integers, floats } = ground.engine.heap;
   let at = table / 4;
   for (const list of entries) {
     starts.push(4 * at);
     const row = [...list];
-    // Fewer terms than others have, as at the ends of an upsampling: the last is cut in halves, which loses nothing.
-    while (even && row.length < most) {
-      const [[input, weight]] = row.splice(-1);
-      row.push([input, weight / 2], [input, weight / 2]);
+    // Fewer terms than others have, as at the ends of an upsampling: the first is cut in halves, and these are summed
+    // before anything else, which loses nothing.
+    while (row.length < few) {
+      const [[input, weight]] = row.splice(0, 1);
+      row.unshift([input, weight / 2], [input, weight / 2]);
     }
     integers[at++] = row.length;
     for (const [input, weight] of row) {
@@ -56,13 +64,12 @@ function apply(
       floats[at++] = weight;
     }
   }
-  const kind = even ? most : 0;
   const outputs = entries.length;
   if (inner === 1) {
     const rows = Math.max(1, Math.floor(CALL / outputs));
     for (let r = 0; r < outer; r += rows) {
       const place = [out + 4 * r * outputs, from + 4 * r * inputs, 4 * inputs] as const;
-      kernels.call(sparseEach(kind), ...place, table, Math.min(rows, outer - r), outputs);
+      kernels.call(sparseEach(few), ...place, table, Math.min(rows, outer - r), outputs);
     }
     return;
   }
@@ -70,7 +77,7 @@ function apply(
   for (let block = 0; block < outer; block++) {
     for (let o = 0; o < outputs; o += rows) {
       const place = [out + 4 * (block * outputs + o) * inner, from + 4 * block * inputs * inner] as const;
-      kernels.call(sparseRows(kind), ...place, starts[o], Math.min(rows, outputs - o), inner);
+      kernels.call(sparseRows(few), ...place, starts[o], Math.min(rows, outputs - o), inner);
     }
   }
 }
@@ -82,10 +89,14 @@ export const axisMap: Loop<OpTable['axis.map']> = (ground, [x], { outer, inner, 
   for (let t = 0; t < outLength * taps; t++) {
     if (weight[t] !== 0) entries[Math.floor(t / taps)].push([index[t], weight[t]]);
   }
-  if (transposed) entries = transpose(entries, inLength);
+  let terms = taps;
+  if (transposed) {
+    entries = transpose(entries, inLength);
+    terms = mostOf(entries);
+  }
   const from = ground.at(x);
   const { storage, at } = ground.result(outer * inner * entries.length);
-  apply(ground, entries, transposed ? outLength : inLength, [from, at], outer, inner);
+  apply(ground, entries, terms, transposed ? outLength : inLength, [from, at], outer, inner);
   return storage;
 };
 
@@ -105,6 +116,13 @@ function windowsOf(w: WindowGeometry, axis: number, countIncludePad: boolean) {
     return list;
   });
   return { entries, counts };
+}
+
+/** The most positions that a window sees; undefined if one may lie in the padding alone, or step over the input. */
+function termsOf(w: WindowGeometry, axis: number): number | undefined {
+  const [k, pad] = [w.kernelSize[axis], w.padding[axis]];
+  const dense = w.dilation[axis] === 1 && pad < k;
+  return pad <= 0 || dense ? k : undefined;
 }
 
 /** Sums over windows one axis after the other; divided by what the windows hold before (the adjoint) or after. */
@@ -141,7 +159,8 @@ function average(
     const outer = planes * sizeOf(size.slice(0, axis));
     const inner = sizeOf(size.slice(axis + 1));
     const to = step === w.rank - 1 ? at : ground.residency.room(4 * outer * entries.length * inner);
-    apply(ground, entries, size[axis], [from, to], outer, inner);
+    const terms = adjoint ? mostOf(entries) : termsOf(w, axis);
+    apply(ground, entries, terms, size[axis], [from, to], outer, inner);
     size[axis] = entries.length;
     from = to;
   }
