@@ -7,7 +7,7 @@
  */
 import { noGrad } from '../../autograd.js';
 import { checkOptions, DeconvError, refuse, show } from '../../errors.js';
-import { type AnyModule, Module } from '../../nn/module.js';
+import type { AnyModule } from '../../nn/module.js';
 import type { Shape } from '../../shape.js';
 import { Tensor } from '../../tensor.js';
 import { type DynamicOption, probeInput, probesOf, readDynamic } from './dynamic.js';
@@ -93,6 +93,10 @@ function namedOutputs(output: unknown): [string, Tensor][] {
     );
   return Array.isArray(output) ? tensors.map(([i, tensor]) => [`output${i}`, tensor]) : tensors;
 }
+
+/** Told by what it can do: who only runs files need not load the layers. */
+const isModule = (module: Partial<AnyModule> | undefined | null): boolean =>
+  typeof module?.forward === 'function' && typeof module.namedParameters === 'function';
 
 /** Runs a module in evaluation mode, watched; its mode is afterwards what it was. */
 class Subject {
@@ -235,7 +239,7 @@ export function exportOnnx(
   exampleInput: Tensor | readonly Tensor[],
   options: ExportOnnxOptions = {},
 ): Uint8Array {
-  if (!(module instanceof Module)) refuse(OP, 'module', `module must be a module, got ${show(module)}`);
+  if (!isModule(module)) refuse(OP, 'module', `module must be a module, got ${show(module)}`);
   checkOptions(OP, options, OPTIONS);
   const { opset = 17, metadata = {}, multiple = 1 } = options;
   if (IR_VERSIONS[opset] === undefined) refuse(OP, 'opset', `opset must be 17 to 22, got ${show(opset)}`);
