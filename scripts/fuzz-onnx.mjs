@@ -50,6 +50,7 @@ function shift(from, to, until) {
     });
     let next = from;
     let running = -1;
+    let over = false;
     /** @type {string | undefined} */
     let why;
     let words = '';
@@ -59,6 +60,7 @@ function shift(from, to, until) {
       words = `${words}${data}`.slice(-2000);
     });
     worker.on('message', (/** @type {any} */ message) => {
+      if (over) return;
       clearTimeout(watch);
       if ('begin' in message) {
         running = message.begin;
@@ -77,11 +79,14 @@ function shift(from, to, until) {
       if (memory > MOST_MEMORY) {
         faults.push(`seed ${seed + end}: ${(memory / 2 ** 20).toFixed(0)} MiB of memory`);
         worker.kill('SIGKILL');
-      } else if (Date.now() > until) worker.kill('SIGKILL');
+      } else if (Date.now() > until) {
+        over = true;
+        worker.kill('SIGKILL');
+      }
     });
     worker.on('exit', (code, signal) => {
       clearTimeout(watch);
-      if (running >= 0 && Date.now() <= until + PATIENCE_MS) {
+      if (running >= 0) {
         faults.push(`seed ${seed + running}: ${why ?? `the process ended (${signal ?? code}) ${words}`}`);
         next = running + 1;
       } else if (code !== 0 && signal === null) {

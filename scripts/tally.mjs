@@ -1,7 +1,7 @@
 /**
- * tally: the last line of `.ci/run`, `N passed, N failed`, out of vitest's report and the exit codes of the two
- * commands before it: `node scripts/tally.mjs <check's> <test's>`. A failed check counts as one failure; so does a test
- * file that could not even be loaded, a skipped test, and a run that failed without saying which test it was.
+ * tally: the last line of `.ci/run`, `N passed, N failed`, out of vitest's report and the exit codes of the three
+ * commands before it: `node scripts/tally.mjs <check's> <test's> <fuzz's>`. A failed check counts as one failure, and so
+ * does a minute of damaged models that did not end well; so does a test file that could not even be loaded, a skipped test, and a run that failed without saying which test it was.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,9 +34,11 @@ export function tally(report, checkFailed, testFailed) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [check, test] = process.argv.slice(2).map((code) => code !== '0');
+  const [check, test, fuzz] = process.argv.slice(2).map((code) => code !== '0');
   const report = existsSync(join(root, reportFile)) ? readJson(reportFile) : undefined;
-  const { passed, failed } = tally(report, check, test);
+  const counted = tally(report, check, test);
+  const { passed } = counted;
+  const failed = counted.failed + (fuzz ? 1 : 0);
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed === 0 ? 0 : 1);
 }

@@ -7,7 +7,7 @@ import { add, div, mul, pow, reciprocal, sqrt, square, sub } from '../../ops/ele
 import { cast, mapAxis, reshape } from '../../ops/layout.js';
 import { groupNorm, instanceNorm } from '../../ops/norm.js';
 import { mean, sum } from '../../ops/reduce.js';
-import { showShape, sizeOf } from '../../shape.js';
+import { broadcastShapes, sameShape, showShape, sizeOf } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import type { NodeContext, Operator, Planned, Value } from '../node.js';
 import { heldAs } from '../types.js';
@@ -129,6 +129,11 @@ function planLayerNorm(node: NodeContext): Planned {
   const epsilon = node.number('epsilon', 1e-5);
   node.int('stash_type', 1);
   const axis = shape.map((_, at) => at).slice(first);
+  for (const input of node.has(2) ? [1, 2] : [1]) {
+    const own = node.shape(input);
+    if (!sameShape(broadcastShapes(node.label, shape, own), shape))
+      node.refuse('inputs', `input ${input} ${showShape(own)} must broadcast to ${showShape(shape)}`);
+  }
   const kept = shape.map((n, at) => (at < first ? n : 1));
   const type = node.float(0);
   const outputs: Value[] = [

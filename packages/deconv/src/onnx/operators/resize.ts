@@ -182,11 +182,18 @@ function apply(label: string, maps: readonly (AxisMap | undefined)[], shape: rea
   return (x: Tensor) => chain(x, ...steps);
 }
 
+/** Longest axis that is made. */
+const MOST_LENGTH = 2 ** 22;
+
 function plan(node: NodeContext, axes: readonly Axis[], m: Manner, extrapolation: number): Planned {
   const [type, shape] = [node.type(0), node.shape(0)];
   const out = axes.map(({ length }) => length);
   if (out.some((length) => length < 0) || (sizeOf(shape) === 0 && sizeOf(out) > 0))
     node.refuse('sizes', `${showShape(shape)} cannot become ${showShape(out)}`);
+  // Before a table is made for each axis.
+  const long = out.find((length, axis) => length > MOST_LENGTH && length !== shape[axis]);
+  if (long !== undefined)
+    node.refuse('sizes', `an axis of ${shape.join(' × ')} would become ${long} long, more than 2^22`);
   const outputs = [{ type, shape: out }];
   if (sizeOf(out) === 0) return { outputs, run: () => [tensorOf(type, out, [])] };
   const matrices = axes.map((axis) => {

@@ -90,15 +90,19 @@ function compute(
   return storage;
 }
 
+/** Phases of a transposed convolution, empty ones too, above which the reference's plain scattering is the better way. */
+const MOST_PHASES = 16_384;
+
 /** Runs one of the three; refuses what does not fit, before a plan is made if the arrays alone do not. */
 function convolve(
   ground: Ground,
   op: ConvName,
   inputs: readonly Storage[],
   attributes: ConvAttributes,
-): Storage {
+): Storage | undefined {
   const { geometry } = attributes;
   if (convBytes(geometry) > ground.engine.heap.capacity) refuseLarge(ground, op, geometry);
+  if (op === 'conv.inputGrad' && sizeOf(geometry.stride) > MOST_PHASES) return undefined;
   try {
     return compute(ground, op, inputs, attributes);
   } catch (error) {
