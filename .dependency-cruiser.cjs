@@ -94,7 +94,10 @@ module.exports = {
     {
       name: 'only-operations-and-backends-import-kernels',
       severity: 'error',
-      from: { path: src, pathNot: [`${src}kernels/`, place(src, 'operations', 'functions', 'updates', 'backends'), tests] },
+      from: {
+        path: src,
+        pathNot: [`${src}kernels/`, place(src, 'operations', 'functions', 'updates', 'backends'), tests],
+      },
       to: { path: `${src}kernels/` },
     },
     {
