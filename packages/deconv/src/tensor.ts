@@ -52,6 +52,8 @@ export interface Storage {
   read(): Promise<TypedArray>;
   /** Tensors and nodes that hold the values, 0 at first; counted by {@link hold} and {@link letGo}. */
   holders: number;
+  /** True where there are no values, in a run that only shows what would be computed. */
+  readonly dry?: boolean;
   /** Gives the memory back at once; nobody will ask for the values again. Absent where the garbage collector does it. */
   release?(): void;
 }

@@ -7,6 +7,7 @@ import { fromValues } from '../ops/input.js';
 import { cast } from '../ops/layout.js';
 import { type Shape, showShape, sizeOf } from '../shape.js';
 import { convert, type DType, dtypeOf, Tensor, type TypedArray } from '../tensor.js';
+import type { TileOptions, TilePlan } from '../tiling/plan.js';
 import { execute, type Signal } from './execute.js';
 import { foldConstants, fuse } from './fuse.js';
 import type { Graph, GraphValue } from './graph.js';
@@ -14,6 +15,7 @@ import { checkDims } from './initializers.js';
 import type { GraphNode, Value } from './node.js';
 import { makePlan, NeedsInputs, type Plan } from './plan.js';
 import { makeSummary, type OnnxSummary } from './summary.js';
+import { planModelTiles, runModelTiled, type TiledModel } from './tiling.js';
 import { type ElementType, heldAs, isFloat, isInteger, publicDType } from './types.js';
 import { copyOf, peek, tensorOf } from './values.js';
 import type { Dimension } from './wire.js';
@@ -44,6 +46,14 @@ export interface RunOptions {
   readonly outputs?: readonly string[] | undefined;
   /** Aborts the run between two operations. */
   readonly signal?: Signal | undefined;
+  /**
+   * Cuts large pictures into tiles, where what the network makes of a pixel depends on its neighbourhood alone; the result
+   * is the same, to the last bit. Pixels by which tiles advance, for all axes or one each, or `'auto'`: as large as
+   * maxMemory allows. Default: no tiles, unless maxMemory is given; then `'auto'`.
+   */
+  readonly tile?: TileOptions['tile'];
+  /** Bytes for the values of a tile's run. Default 2²⁹ (512 MiB). */
+  readonly maxMemory?: TileOptions['maxMemory'];
 }
 
 /** Plans that a model keeps. */
@@ -110,21 +120,30 @@ export class OnnxModel {
    * Runs the network.
    *
    * @param inputs by the model's names: tensors, `{ data, dims }`, or a typed array where the model fixes the shape
-   * @param options `outputs` names the values to return, intermediate ones too; `signal` aborts
+   * @param options `outputs` names the values to return, intermediate ones too; `signal` aborts; `tile` and `maxMemory`
+   *   run large pictures in parts
    * @returns the outputs by name: float16 as float32, booleans as uint8, 64-bit integers as int32
-   * @throws DeconvError for inputs that are missing, unknown, or of another type or shape than the model's
+   * @throws DeconvError for inputs that are missing, unknown, or of another type or shape than the model's; with tiles, for
+   *   a network that needs its picture whole, naming the node
    */
   async run(
     inputs: Readonly<Record<string, OnnxInput>>,
     options: RunOptions = {},
   ): Promise<Record<string, Tensor>> {
-    checkOptions('run', options, ['outputs', 'signal']);
+    checkOptions('run', options, ['outputs', 'signal', 'tile', 'maxMemory']);
     options.signal?.throwIfAborted();
     const wanted = this.#wanted(options.outputs);
     const given = this.#readInputs(inputs);
+    const { tile, maxMemory, signal } = options;
     try {
+      if (tile !== undefined || maxMemory !== undefined) {
+        const made = await runModelTiled(this.#tiled(wanted), given, { tile, maxMemory }, signal);
+        return Object.fromEntries(
+          made.map(({ name, type, values }) => [name, published(name, type, values)]),
+        );
+      }
       const plan = this.#plan(given, wanted);
-      const made = await execute(plan, given, options.signal);
+      const made = await execute(plan, given, signal);
       return Object.fromEntries(
         plan.outputs.map(({ name, type }, i) => [name, published(name, type, made[i])]),
       );
@@ -164,8 +183,38 @@ export class OnnxModel {
    *   as for {@link run}
    */
   summary(shapes: Readonly<Record<string, Shape | OnnxInput>> = {}): OnnxSummary {
+    const plan = this.#plan(this.#described('summary', shapes), this.#wanted(undefined));
+    return makeSummary(plan, this.#constants);
+  }
+
+  /**
+   * How a large picture is cut into tiles: what each reads, and what it gives of each output. Nothing is computed. With it a
+   * picture may be read, run ({@link run}, tile by tile) and written part by part, and need never be there as a whole.
+   *
+   * @param shapes as for {@link summary}; of inputs that are not cut with the picture, the values
+   * @param options `{ tile = 'auto', maxMemory = 2²⁹, outputs }`
+   * @throws DeconvError when the picture must be cut and cannot, naming the node that needs it whole
+   */
+  planTiles(
+    shapes: Readonly<Record<string, Shape | OnnxInput>>,
+    options: TileOptions & Pick<RunOptions, 'outputs'> = {},
+  ): TilePlan {
+    checkOptions('planTiles', options, ['tile', 'maxMemory', 'outputs']);
+    const { tile, maxMemory, outputs } = options;
+    const given = this.#described('planTiles', shapes);
+    const model = this.#tiled(this.#wanted(outputs));
+    return planModelTiles('planTiles', model, given, { tile, maxMemory }).tiles;
+  }
+
+  /** What tiling needs of the model. */
+  #tiled(wanted: readonly string[]): TiledModel {
+    return { inputs: this.#graph.inputs, plan: (values) => this.#plan(values, wanted) };
+  }
+
+  /** Inputs told by their shapes, or given. */
+  #described(op: string, shapes: Readonly<Record<string, Shape | OnnxInput>>): Map<string, Tensor | Value> {
     const given = new Map<string, Tensor | Value>();
-    for (const name of Object.keys(shapes)) this.#checkInput('summary', name);
+    for (const name of Object.keys(shapes)) this.#checkInput(op, name);
     for (const value of this.#graph.inputs) {
       const said = shapes[value.name];
       const isShape = Array.isArray(said);
@@ -176,17 +225,16 @@ export class OnnxModel {
       const shape = isShape ? (said as Shape) : value.shape;
       if (shape === undefined || !shape.every((length) => typeof length === 'number')) {
         refuse(
-          'summary',
+          op,
           value.name,
           `the model leaves the shape of '${value.name}' open: [${(shape ?? []).map(dimension).join(', ')}]`,
-          `give it: summary({ ${JSON.stringify(value.name)}: [1, 3, 224, 224] })`,
+          `give it: ${op}({ ${JSON.stringify(value.name)}: [1, 3, 224, 224] })`,
         );
       }
       checkShapes(value, shape as Shape);
       given.set(value.name, { type: value.type as ElementType, shape: shape as Shape });
     }
-    const plan = this.#plan(given, this.#wanted(undefined));
-    return makeSummary(plan, this.#constants);
+    return given;
   }
 
   #wanted(outputs: readonly string[] | undefined): string[] {

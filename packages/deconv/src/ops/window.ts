@@ -188,7 +188,8 @@ function maxUnpool(op: string, rank: number, x: Tensor, switches: Tensor, option
     }
   }
   const plane = sizeOf(space);
-  const at = indices.data.findIndex((index) => !(Number.isInteger(index) && index >= 0 && index < plane));
+  const outside = (index: number) => !(Number.isInteger(index) && index >= 0 && index < plane);
+  const at = indices.storage.dry ? -1 : indices.data.findIndex(outside);
   if (at >= 0) {
     refuse(
       op,

@@ -3,10 +3,10 @@ import {
   type AxisGraph,
   type AxisNode,
   alignmentOf,
-  neededFor,
   pruned,
   ratiosOf,
   settle,
+  spareFor,
 } from './axis-graph.js';
 
 const input = (size: number): AxisNode => ({ kind: 'input', size, label: 'the input' });
@@ -79,17 +79,28 @@ describe('ratios and alignment', () => {
   });
 });
 
-describe('what an interval needs', () => {
-  it('is what all ways to it read', () => {
+describe('what a part must have', () => {
+  const spare = (graph: AxisGraph, at: number, from: number, to: number) =>
+    spareFor(graph, ratiosOf(graph), new Map([[at, { from, to }]]));
+
+  it('is all that is read on the way', () => {
     // 10 … 13 through grow: 5 and 6 of the convolution, which read 9 … 13; beside the input itself.
-    expect(neededFor(network(32), new Map([[3, { from: 10, to: 13 }]]))).toEqual({ from: 9, to: 13 });
-    expect(neededFor(network(32), new Map([[3, { from: 0, to: 1 }]]))).toEqual({ from: 0, to: 1 });
+    expect(spare(network(32), 3, 10, 13)).toEqual({ before: 9, after: 18 });
+    expect(spare(network(32), 3, 0, 1)).toEqual({ before: 0, after: 30 });
+    expect(spare(network(32), 3, 28, 31)).toEqual({ before: 27, after: 0 });
   });
 
-  it('of a table is looked up', () => {
+  it('is looked up in tables', () => {
     const graph = [input(32), doubled(0, 32)];
-    expect(neededFor(graph, new Map([[1, { from: 10, to: 11 }]]))).toEqual({ from: 4, to: 6 });
-    expect(neededFor(graph, new Map([[1, { from: 0, to: 0 }]]))).toEqual({ from: 0, to: 1 });
+    expect(spare(graph, 1, 10, 11)).toEqual({ before: 4, after: 25 });
+    expect(spare(graph, 1, 0, 0)).toEqual({ before: 0, after: 30 });
+  });
+
+  it('is more where ends are cut off', () => {
+    // Positions 5 … 24 of 32 are left: of a part that begins at 5, the first that is left would be 10.
+    const cropped: AxisNode = { ...conv(0, 20, 1, 1, -5), label: 'a slice' };
+    expect(spare([input(32), cropped], 1, 0, 3)).toEqual({ before: 0, after: 16 });
+    expect(spare([input(32), cropped], 1, 16, 19)).toEqual({ before: 16, after: 0 });
   });
 });
 

@@ -209,18 +209,39 @@ function reads(node: WindowNode | TableNode, wanted: Interval, size: number): In
   return { from, to };
 }
 
-/** The positions of the input that the wanted positions of some values need, from all they are made of. */
-export function neededFor(graph: AxisGraph, wanted: ReadonlyMap<number, Interval>): Interval {
+/** The shortest part that can do: how much of the input may be left off before it, and after it. */
+export interface Spare {
+  readonly before: number;
+  readonly after: number;
+}
+
+/**
+ * What a part must have to give the wanted positions of some values: all that these are made of, in every value on the
+ * way. A network that cuts off an end of its picture does so with a part too, so a part may need more than is read.
+ */
+export function spareFor(
+  graph: AxisGraph,
+  ratios: readonly Ratio[],
+  wanted: ReadonlyMap<number, Interval>,
+): Spare {
   const open = graph.map((_, at) => wanted.get(at) ?? EMPTY);
-  for (let at = graph.length - 1; at > 0; at--) {
+  let [before, after] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let at = graph.length - 1; at >= 0; at--) {
     const node = graph[at];
-    if (node.kind === 'input') continue;
+    const { from, to } = open[at];
+    if (to < from) continue;
+    const { output, input } = ratios[at];
+    before = Math.min(before, Math.floor((from * input) / output));
+    after = Math.min(after, Math.floor(((node.size - 1 - to) * input) / output));
     for (const source of sourcesOf(node)) {
-      const read = node.kind === 'join' ? open[at] : reads(node, open[at], graph[source].size);
+      const read =
+        node.kind === 'window' || node.kind === 'table'
+          ? reads(node, open[at], graph[source].size)
+          : open[at];
       open[source] = join(open[source], read);
     }
   }
-  return open[0];
+  return { before, after };
 }
 
 /** What is right in a value of a part: positions of the part; and where its position 0 stands in the whole. */

@@ -8,7 +8,7 @@
 import type { Backend, Operation, OpName, OpTable } from '../backend.js';
 import { currentBackend, underBackend } from '../backends.js';
 import { type Shape, sizeOf } from '../shape.js';
-import { allocate, type DType, type Storage, Tensor, type TypedArray } from '../tensor.js';
+import { type DType, type Storage, Tensor, type TypedArray } from '../tensor.js';
 import { type Tracer, traced } from '../trace.js';
 import { refuseTiling } from './axis-graph.js';
 
@@ -35,8 +35,7 @@ export class DryStorage implements Storage {
   readonly dtype: DType;
   length = 0;
   holders = 0;
-  /** Positions of maxima: seen by unpooling, which asks whether they lie inside. */
-  positions = false;
+  readonly dry = true;
   readonly #ledger: Ledger;
 
   constructor(dtype: DType, ledger: Ledger) {
@@ -52,7 +51,6 @@ export class DryStorage implements Storage {
   }
 
   host(): TypedArray {
-    if (this.positions) return allocate(this.dtype, this.length);
     return refuseTiling('the network', 'looks at values, which are other ones in each part');
   }
 

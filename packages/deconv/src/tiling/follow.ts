@@ -11,7 +11,6 @@ import type { WindowGeometry } from '../geometry/window.js';
 import { type Shape, sameShape, sizeOf, stridesOf } from '../shape.js';
 import type { DType, Storage, Tensor } from '../tensor.js';
 import { type AxisGraph, type AxisNode, pruned, refuseTiling } from './axis-graph.js';
-import { DryStorage } from './dry.js';
 import { axisAround, axisLike, type Track, throughView } from './layout.js';
 
 /** Where the axes lie in a value; one track per axis that is followed. */
@@ -83,6 +82,8 @@ export class Follower {
   readonly #states = new WeakMap<Storage, State>();
   readonly #calls: string[] = [];
   #label = '';
+  /** What the next operations belong to, in messages; else they are called what they are. */
+  within: string | undefined;
 
   /** @param count axes that are followed */
   constructor(count: number) {
@@ -134,20 +135,19 @@ export class Follower {
   }
 
   /** Values that are made of others position by position, in a way that the engine does not see. */
-  alike(inputs: readonly Tensor[], output: Tensor, label: string): void {
-    this.#label = label;
-    this.#calls.push(label);
+  alike(inputs: readonly Tensor[], output: Tensor): void {
+    this.#label = this.within ?? 'the network';
+    this.#calls.push(this.#label);
     this.#states.set(output.storage, this.#pointwise(inputs, output.shape));
   }
 
   /** To be told of every operation. */
   note<K extends Name>(name: K, inputs: readonly Tensor[], output: Tensor, attributes: OpTable[K]): void {
-    this.#label = SPOKEN[name] ?? name;
+    this.#label = this.within ?? SPOKEN[name] ?? name;
     this.#record(name, inputs, attributes);
     const rule = this.#rules[name] as Rule<K> | undefined;
     if (rule === undefined) this.#refuse('is not known here');
     else this.#states.set(output.storage, rule(inputs, output.shape, attributes));
-    if (name === 'pool.argMax' && output.storage instanceof DryStorage) output.storage.positions = true;
   }
 
   /** Notes an operation and its numbers, but for weights and what goes by the size of the picture. */
@@ -157,7 +157,7 @@ export class Follower {
       readonly parameters?: readonly number[];
       readonly activation?: object;
     };
-    const numbers = inputs.map((x) => (x.storage instanceof DryStorage || x.size > FEW ? '' : x.data.join()));
+    const numbers = inputs.map((x) => (x.storage.dry || x.size > FEW ? '' : x.data.join()));
     const what = typeof fn === 'object' ? fn.name : fn;
     this.#calls.push([name, what, parameters, JSON.stringify(activation), ...numbers].join(' '));
   }
@@ -248,7 +248,7 @@ export class Follower {
 
   /** Refuses arguments that come from the picture where only parameters are meant. */
   #parameters(inputs: readonly Tensor[]): void {
-    if (this.#graphs.length > 0 && inputs.some((x) => x.storage instanceof DryStorage))
+    if (this.#graphs.length > 0 && inputs.some((x) => x.storage.dry))
       this.#refuse('has parameters that are made from the picture');
   }
 

@@ -20,11 +20,11 @@ import {
   type AxisGraph,
   alignmentOf,
   type Interval,
-  neededFor,
   type Ratio,
   ratiosOf,
   refuseTiling,
   settle,
+  spareFor,
 } from './axis-graph.js';
 import { bytesOf } from './dry.js';
 import type { Followed, FollowedOutput } from './follow.js';
@@ -101,10 +101,10 @@ const OP = 'tiling';
 const DEFAULT_MEMORY = 2 ** 29;
 
 /**
- * Parts are widened by so many alignments to be right where they must: a network that cuts off the end of its picture does
- * so at the end of a part too. Not by more than half a tile: then it is no matter of ends.
+ * Parts that are too short for some operation are widened by so many alignments, but not by more than half a tile: then it
+ * is no matter of ends.
  */
-const WIDER = [0, 1, 2, 4, 8, 16, 32, 64] as const;
+const WIDER = [0, 1, 2, 4, 8] as const;
 
 /** Options, complete. */
 export interface CheckedTileOptions {
@@ -200,10 +200,10 @@ function cut(axis: Axis, length: number, wider: number): Stretch[] {
       const other = wanted.get(node) ?? parts[i];
       wanted.set(node, { from: Math.min(other.from, parts[i].from), to: Math.max(other.to, parts[i].to) });
     }
-    const need = neededFor(graph, wanted);
-    const start = Math.max(0, Math.floor(need.from / alignment) - wider) * alignment;
+    const spare = spareFor(graph, ratios, wanted);
+    const start = Math.max(0, Math.floor(spare.before / alignment) - wider) * alignment;
     // It ends a multiple of the alignment before the end of the picture: so its length leaves the same rest.
-    const end = size - Math.max(0, Math.floor((size - 1 - need.to) / alignment) - wider) * alignment;
+    const end = size - Math.max(0, Math.floor(spare.after / alignment) - wider) * alignment;
     stretches.push({ from, to, start, size: end - start, outputs: parts });
   }
   return stretches;
@@ -245,6 +245,16 @@ class Planner {
       this.#axes.set(key, axis);
     }
     return axis;
+  }
+
+  /** The axis's alignment, if it can be cut. */
+  alignment(at: number): number | undefined {
+    try {
+      return this.axis(at).alignment;
+    } catch (error) {
+      if (error instanceof DeconvError) return undefined;
+      throw error;
+    }
   }
 
   #run(size: readonly number[], cuts: readonly number[]): Dry {
@@ -297,7 +307,7 @@ class Planner {
   #checked(lengths: readonly number[], wider: number): TilePlan {
     const cuts = this.#cuts(lengths);
     const lists = this.#stretches(lengths, wider);
-    const alignments = this.size.map((_, at) => (cuts.includes(at) ? this.axis(at).alignment : 1));
+    const alignments = this.size.map((_, at) => this.alignment(at) ?? 1);
     const settled = new Map<string, ReturnType<typeof settle>>();
     const tiles = product(lists).map((stretches): Tile => {
       const size = stretches.map((one) => one.size);
@@ -340,7 +350,7 @@ class Planner {
     return {
       tiles,
       outputs: this.#outputs(runs[0].followed.outputs, cuts),
-      alignment: alignments,
+      alignment: alignments.map((alignment, at) => (cuts.includes(at) ? alignment : 1)),
       halo: lists.map((list) => [
         Math.max(...list.map(({ from, start }) => from - start)),
         Math.max(...list.map(({ to, start, size }) => start + size - to)),
@@ -388,16 +398,9 @@ function planAutomatically(planner: Planner, maxMemory: number): TilePlan {
   };
   const whole = bytesOf(size);
   if (typeof whole === 'number' && whole <= maxMemory) return planner.plan(size);
-  const reasons: unknown[] = [];
-  const alignments = size.map((_, at) => {
-    try {
-      return planner.axis(at).alignment;
-    } catch (error) {
-      reasons.push(error);
-      return undefined;
-    }
-  });
-  if (reasons.length === size.length) throw reasons[0];
+  const alignments = size.map((_, at) => planner.alignment(at));
+  // Why not, as the first axis says.
+  if (alignments.every((alignment) => alignment === undefined)) planner.axis(0);
   const lengthsOf = (edge: number) =>
     alignments.map((alignment, at) =>
       alignment === undefined ? size[at] : Math.min(size[at], Math.ceil(edge / alignment) * alignment),

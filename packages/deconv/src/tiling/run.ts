@@ -133,7 +133,7 @@ export interface TileStream {
 }
 
 /** The part of a tensor that a box names. */
-const part = (x: Tensor, { start, size }: Box): Tensor =>
+export const part = (x: Tensor, { start, size }: Box): Tensor =>
   slice(x, { start, end: start.map((from, axis) => from + size[axis]) });
 
 /**

@@ -59,27 +59,52 @@ interface Manner {
   readonly excludeOutside: boolean;
 }
 
-function position(o: number, axis: Axis, coordinates: Coordinates): number {
+/** Where an output lies: ⌈position⌉ − 1, and how far beyond that, in (0, 1]. A whole position is the right end of an interval. */
+interface Place {
+  readonly left: number;
+  readonly rest: number;
+  readonly exact: number;
+}
+
+/** a / b: divided at the very end, so that what is whole stays whole, and the same rests come back bit for bit. */
+function placeAt(a: number, b: number): Place {
+  const left = Math.ceil(a / b) - 1;
+  return { left, rest: (a - left * b) / b, exact: a / b };
+}
+
+/** Denominators that a scale may have to be taken for a fraction. */
+const MOST_PARTS = 1000;
+
+/** resized / n as a fraction of whole numbers, if it is a simple one; else itself over 1. */
+function fractionOf({ n, resized, scale }: Axis): readonly [number, number] {
+  if (Number.isInteger(resized) && n > 0) return [resized, n];
+  for (let q = 2; q <= MOST_PARTS; q++) {
+    const p = Math.round(scale * q);
+    if (p / q === scale) return [p, q];
+  }
+  return [scale, 1];
+}
+
+function placeOf(o: number, axis: Axis, [p, q]: readonly [number, number], coordinates: Coordinates): Place {
   const { n, length, resized, roi } = axis;
-  // One division at the end, so that whole positions stay whole.
-  const back = (at: number) => (at * n) / resized;
   switch (coordinates) {
     case 'asymmetric':
-      return back(o);
+      return placeAt(o * q, p);
     case 'align_corners':
-      return resized === 1 ? 0 : (o * (n - 1)) / (resized - 1);
-    case 'half_pixel':
-      return back(o + 0.5) - 0.5;
+      return resized === 1 ? placeAt(0, 1) : placeAt(o * (n - 1), resized - 1);
     case 'pytorch_half_pixel':
-      return length === 1 ? 0 : back(o + 0.5) - 0.5;
+      return length === 1 ? placeAt(0, 1) : placeAt((2 * o + 1) * q - p, 2 * p);
+    case 'half_pixel':
+      return placeAt((2 * o + 1) * q - p, 2 * p);
     case 'half_pixel_symmetric':
-      return (n / 2) * (1 - length / resized) + back(o + 0.5) - 0.5;
+      if (length === resized) return placeAt((2 * o + 1) * q - p, 2 * p);
+      return placeAt((n / 2) * (1 - length / resized) + ((o + 0.5) * n) / resized - 0.5, 1);
     case 'tf_half_pixel_for_nn':
-      return back(o + 0.5);
+      return placeAt((2 * o + 1) * q, 2 * p);
     case 'tf_crop_and_resize': {
       const [from, to] = roi;
       const within = length === 1 ? ((to - from) * (n - 1)) / 2 : (o * (to - from) * (n - 1)) / (length - 1);
-      return within + from * (n - 1);
+      return placeAt(within + from * (n - 1), 1);
     }
   }
 }
@@ -115,12 +140,11 @@ function axisMatrix(axis: Axis, m: Manner): { readonly map: AxisMap; readonly ou
   const { n, length, scale } = axis;
   const rows: { index: number; weight: number }[][] = [];
   const outside: boolean[] = [];
+  const fraction = fractionOf(axis);
   for (let o = 0; o < length; o++) {
-    const p = position(o, axis, m.coordinates);
-    outside.push(m.coordinates === 'tf_crop_and_resize' && (p < 0 || p > n - 1));
-    // A whole position counts as the right end of the interval before it: r lies in (0, 1].
-    const left = Math.ceil(p) - 1;
-    const { first, weight } = weights(p - left, scale, m);
+    const { left, rest, exact } = placeOf(o, axis, fraction, m.coordinates);
+    outside.push(m.coordinates === 'tf_crop_and_resize' && (exact < 0 || exact > n - 1));
+    const { first, weight } = weights(rest, scale, m);
     const row = new Map<number, number>();
     let total = 0;
     for (const [i, w] of weight.entries()) {
