@@ -171,7 +171,8 @@ export class Runner {
     const { tile, maxMemory = DEFAULT_MEMORY } = this.options;
     const channels = plan.order === 'grey' ? 1 : 3;
     const shape = plan.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
-    // The pixels are there all the time, of files that are not streamed those of the result as well; the rest is for a tile.
+    // The pixels are there all the time, of files that are not streamed those of the result as well. Of the rest a tile gets
+    // half: its values are copied in and out, and a band of the result is packed while the next is made.
     const held = 3 * width * height * (streamed ? 1 : 3);
     const room = maxMemory - held;
     if (room < maxMemory / 4) {
@@ -182,12 +183,9 @@ export class Runner {
       );
     }
     try {
-      const planner = this.model as OnnxModel & {
-        planTiles?(shapes: object, options: object): TilePlan;
-      };
-      return planner.planTiles?.(
+      return this.model.planTiles(
         { [plan.input]: shape },
-        { outputs: this.wanted, maxMemory: room, ...(tile === undefined ? {} : { tile }) },
+        { outputs: this.wanted, maxMemory: room / 2, ...(tile === undefined ? {} : { tile }) },
       );
     } catch (error) {
       if (stated || !(error instanceof DeconvError)) throw error;
