@@ -122,8 +122,8 @@ describe('targets', () => {
     ['{name}', ['y'], "cannot tell from '{name}' what to write"],
     ['{name}-{output}.npz', ['y', 'z'], 'a .npz holds every output'],
     ['{name}.png', ['y'], 'would both be written to one.png', [item('p/one.png'), item('q/one.jpg')]],
-  ] as const)('%s for %j is refused', async (output, outputs, words, runs = items) => {
-    await expect(plan(output, [...outputs], [...runs])).rejects.toThrow(words);
+  ] as const)('%s for %j is refused', async (output, outputs, words, runs?) => {
+    await expect(plan(output, [...outputs], [...(runs ?? items)])).rejects.toThrow(words);
   });
 });
 
