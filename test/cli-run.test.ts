@@ -238,6 +238,51 @@ describe('deconv run with pictures', () => {
     expect(Math.max(...off)).toBeLessThan(0.501);
   });
 
+  it('sends them through in tiles, with the result of the whole', async () => {
+    const weight = Array.from({ length: 3 * 3 * 25 }, (_, i) => ((i * 37) % 11) / 100 - 0.04);
+    save('blur.onnx', {
+      nodes: [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['a'], attributes: { pads: [2, 2, 2, 2] } },
+        { op: 'Conv', inputs: ['a', 'w'], outputs: ['y'], attributes: { pads: [2, 2, 2, 2] } },
+      ],
+      inputs: [{ name: 'x', type: 'float32', shape: [1, 3, 'h', 'w'] }],
+      outputs: ['y'],
+      initializers: { w: { dims: [3, 3, 5, 5], values: weight } },
+    });
+    await drawPicture('p.png', 25, 12);
+    const range = ['--output-range', '-1..1', '--channels', 'bgr'];
+    await deconv('blur.onnx', '-i', 'p.png', '-o', 'whole.png', ...range);
+    const { code, stdout } = await deconv(
+      'blur.onnx',
+      '-i',
+      'p.png',
+      '-o',
+      'tiled.png',
+      '--tile',
+      '7',
+      ...range,
+    );
+    expect([code, stdout]).toEqual([0, expect.stringContaining('8 tiles')]);
+    expect(await pixels('tiled.png')).toEqual(await pixels('whole.png'));
+    expect(
+      (await deconv('blur.onnx', '-i', 'p.png', '-o', 't.webp', '--max-memory', '1M', ...range)).code,
+    ).toBe(0);
+    expect(await sharp(at('t.webp')).metadata()).toMatchObject({ format: 'webp', width: 25, height: 12 });
+
+    save('pool.onnx', {
+      nodes: [
+        { op: 'GlobalAveragePool', inputs: ['x'], outputs: ['m'], name: 'squeeze' },
+        { op: 'Mul', inputs: ['x', 'm'], outputs: ['y'] },
+      ],
+      inputs: [{ name: 'x', type: 'float32', shape: [1, 3, 'h', 'w'] }],
+      outputs: ['y'],
+    });
+    expect((await deconv('pool.onnx', '-i', 'p.png', '-o', 'm.png')).code).toBe(0);
+    const refused = await deconv('pool.onnx', '-i', 'p.png', '-o', 'n.png', '--tile', '7');
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toMatch(/p\.png: .*GlobalAveragePool node 'squeeze'/);
+  });
+
   it('names classes', async () => {
     save('mean.onnx', {
       nodes: [

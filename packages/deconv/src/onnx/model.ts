@@ -194,6 +194,16 @@ export class OnnxModel {
    * @param shapes as for {@link summary}; of inputs that are not cut with the picture, the values
    * @param options `{ tile = 'auto', maxMemory = 2²⁹, outputs }`
    * @throws DeconvError when the picture must be cut and cannot, naming the node that needs it whole
+   * @example
+   * ```ts
+   * import { rand } from 'deconv';
+   * import { Conv2d } from 'deconv/nn';
+   * import { exportOnnx, loadOnnx } from 'deconv/onnx';
+   * const layer = new Conv2d(3, 3, { kernelSize: 5, padding: 2 });
+   * const model = await loadOnnx(exportOnnx(layer, rand([1, 3, 8, 8]), { dynamic: 'size' }));
+   * const { tiles, halo } = model.planTiles({ input: [1, 3, 100, 80] }, { tile: 50 });
+   * console.log(tiles.length, halo); // 4 [ [ 2, 2 ], [ 2, 2 ] ]
+   * ```
    */
   planTiles(
     shapes: Readonly<Record<string, Shape | OnnxInput>>,

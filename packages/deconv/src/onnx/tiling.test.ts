@@ -136,7 +136,39 @@ describe('tiles of a network from a file', () => {
       expectSame((await model.run({ x }, { maxMemory })).y, y);
     await expect(model.run({ x }, { maxMemory: 500 })).rejects.toThrow(/^tiling: the smallest tile needs/);
     const whole = await loadOnnx(onnxModel(chainOf([{ op: 'GlobalAveragePool' }])));
-    expect((await whole.run({ x }, { tile: 'auto' })).y.shape).toEqual([1, 2, 1, 1]);
+    expectSame((await whole.run({ x }, { tile: 'auto' })).y, (await whole.run({ x })).y);
+    const number = await loadOnnx(onnxModel(chainOf([{ op: 'ReduceSum', attributes: { keepdims: 0 } }])));
+    expectSame((await number.run({ x }, { tile: 'auto' })).y, (await number.run({ x })).y);
+  });
+
+  it('are planned by shapes alone, so that pictures may come and go in parts', async () => {
+    const model = await loadOnnx(
+      onnxModel(
+        chainOf([{ op: 'Conv', with: ['w'], attributes: { pads: [1, 1, 1, 1] } }], {
+          w: weight([2, 2, 3, 3]),
+        }),
+      ),
+    );
+    const plan = model.planTiles({ x: [1, 2, 20, 9] }, { tile: 8, outputs: ['y'] });
+    expect(plan.outputs).toEqual([{ shape: [1, 2, 20, 9], dtype: 'float32' }]);
+    expect([plan.tiles.length, plan.halo]).toEqual([6, [[1, 1], [1, 1]]]); // biome-ignore format: short
+    const places = plan.tiles.map(({ outputs: [{ place }] }) => place.size.reduce((a, b) => a * b));
+    expect(places.reduce((a, b) => a + b)).toBe(2 * 20 * 9);
+    expect(() => model.planTiles({})).toThrow("planTiles: the model leaves the shape of 'x' open");
+    expect(() => model.planTiles({ x: [1, 2, 20, 9] }, { tiles: 8 } as never)).toThrow(
+      "did you mean 'tile'?",
+    );
+    const pair = await loadOnnx(
+      onnxModel({
+        nodes: [{ op: 'Mul', inputs: ['x', 'gain'], outputs: ['y'] }],
+        inputs: [picture, { name: 'gain', type: 'float32', shape: [1] }],
+        outputs: ['y'],
+      }),
+    );
+    expect(() => pair.planTiles({ x: [1, 2, 20, 9] }, { tile: 8 })).toThrow(
+      "input 'gain' is not cut with the picture: its values are needed, not its shape",
+    );
+    expect(pair.planTiles({ x: [1, 2, 20, 9], gain: tensor([2]) }, { tile: 8 }).tiles).toHaveLength(6);
   });
 
   it('are not cut after an abort', async () => {
