@@ -127,7 +127,7 @@ function blameFile<T>(op: string, body: () => T): T {
  * The model in a file that {@link saveModel} or the command `deconv train` has written.
  *
  * @param bytes the whole file
- * @returns the model: `task` says which kind, `apply(x)` uses it
+ * @returns the model, in evaluation mode: `task` says which kind, `apply(x)` uses it
  * @throws DeconvError for other files, later formats, damaged files
  */
 export function loadModel(bytes: Uint8Array | ArrayBuffer): AnyPictureModel {
@@ -157,6 +157,7 @@ export function loadModel(bytes: Uint8Array | ArrayBuffer): AnyPictureModel {
     // Layers took the input channels that the file has; whether they go together shows in a call.
     model.apply(zeros([1, 3, model.multiple, model.multiple]));
     model.notes = texts;
+    model.eval();
     return model;
   });
 }

@@ -79,7 +79,7 @@ describe('fresh models', () => {
 
 describe.each(small)('%s', (_name, make) => {
   it('takes pictures of any size', () => {
-    const model = shaken(make());
+    const model = shaken(make().eval());
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 11 }), fc.integer({ min: 1, max: 11 }), (h, w) => {
         const y = model.forward(rand([1, 3, h, w], { seed: h * w }));
@@ -93,7 +93,7 @@ describe.each(small)('%s', (_name, make) => {
   });
 
   it('sees as far as it says, and no further', () => {
-    const model = shaken(make());
+    const model = shaken(make().eval());
     const side = 2 * Math.ceil((model.reach + 2) / model.multiple) * model.multiple + model.multiple;
     const middle = Math.floor(side / 2 / model.multiple) * model.multiple;
     const x = rand([1, 3, side, side], { seed: 9 });
@@ -112,7 +112,7 @@ describe.each(small)('%s', (_name, make) => {
   });
 
   it('gives for a part with its surroundings what it gives for the whole', () => {
-    const model = shaken(make());
+    const model = shaken(make().eval());
     const { multiple, reach, scale } = model;
     const around = Math.ceil(reach / multiple) * multiple;
     const [part, at] = [2 * multiple, 2 * around];
@@ -170,6 +170,10 @@ describe.each(small)('%s', (_name, make) => {
     const model = shaken(make());
     const y = model.apply(rand([1, 3, 8, 8], { seed: 14 }));
     expect(y.requiresGrad).toBe(false);
+    // In evaluation mode, whatever mode it is in, and in that mode again afterwards.
+    expect(model.modules().every(({ training }) => training)).toBe(true);
+    expect(model.eval().apply(rand([1, 3, 8, 8], { seed: 14 })).data).toEqual(y.data);
+    expect(model.modules().some(({ training }) => training)).toBe(false);
     const most = model.task === 'segment' ? 2 : 1;
     for (const value of y.data) expect(Number(value) >= 0 && Number(value) <= most).toBe(true);
   });

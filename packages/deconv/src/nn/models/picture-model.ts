@@ -157,7 +157,13 @@ export abstract class PictureModel extends Layer {
    * @returns (N, 3, H·scale, W·scale) in 0 … 1; of a segmenter the class of each pixel, int32 (N, H, W)
    */
   apply(x: Tensor): Tensor {
-    return noGrad(() => scoped(() => this.finish(this.forward(x))));
+    const modes = this.modules().map((module) => [module, module.training] as const);
+    this.eval();
+    try {
+      return noGrad(() => scoped(() => this.finish(this.forward(x))));
+    } finally {
+      for (const [module, training] of modes) module.training = training;
+    }
   }
 
   /** From what {@link forward} gives to what is looked at. */

@@ -1,6 +1,6 @@
 /**
  * segmenter: a class for each pixel. A small U-Net (Ronneberger et al. 2015, arXiv:1505.04597) on half the height and width,
- * where a convolution of stride 2 brings the picture: each level on the way down is two convolutions and a pooling, each on
+ * where a convolution of stride 2 brings the picture: each level on the way down is two convolutions, each normalised over the batch, and a pooling, each on
  * the way up a transposed convolution that doubles height and width, laid beside what the same level saw on the way down, and
  * two convolutions. One more transposed convolution brings the scores to the size of the picture, as in FCN (Long et al.
  * 2015, arXiv:1411.4038); all of them start as bilinear interpolation of each channel.
@@ -13,6 +13,7 @@ import { ReLU } from '../activations.js';
 import { Sequential } from '../containers.js';
 import type { Conv2d, ConvTranspose2d } from '../conv.js';
 import * as init from '../init.js';
+import { BatchNorm2d } from '../norm.js';
 import type { SeedOption } from '../options.js';
 import { MaxPool2d } from '../pool.js';
 import { conv, grow, normalised, PictureModel, readChannels, readRepeats } from './picture-model.js';
@@ -55,13 +56,13 @@ export class Segmenter extends PictureModel {
     this.classes = classes;
     this.multiple = 2 ** (levels + 1);
     const width = (level: number) => readChannels(OP, channels * 2 ** level);
-    const twice = (level: number) =>
-      new Sequential(
-        conv(width(level), this.seed()),
-        new ReLU(),
-        conv(width(level), this.seed()),
-        new ReLU(),
-      );
+    // Without a bias: what is added before a normalisation is taken off by it.
+    const once = (level: number) => [
+      conv(width(level), this.seed(), { bias: false }),
+      new BatchNorm2d(width(level)),
+      new ReLU(),
+    ];
+    const twice = (level: number) => new Sequential(...once(level), ...once(level));
     this.stem = conv(channels, this.seed(), { kernelSize: 4, stride: 2, activation: 'relu' });
     this.down = Array.from({ length: levels + 1 }, (_, level) => twice(level));
     // The deepest first, as they are called.
