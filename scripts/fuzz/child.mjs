@@ -9,6 +9,9 @@ const MOST_BYTES = 40_000;
 /** Elements of an input that a damaged model asks for, above which it is only loaded. */
 const MOST_ELEMENTS = 1 << 20;
 
+/** Elements of outputs above which they are not made again tile by tile. */
+const MOST_TILED = 1 << 14;
+
 /** Uniform integers from a seed (Mulberry32). @param {number} seed */
 function integers(seed) {
   let state = Math.imul(seed, 0x9e3779b1) | 0;
@@ -28,8 +31,26 @@ const corpus = exportCases.flatMap(({ make, shapes, options }) => {
   return bytes.length <= MOST_BYTES ? [bytes] : [];
 });
 
-/** @param {Uint8Array} bytes */
-async function attempt(bytes) {
+/** In tiles a network gives the same, or says why not. @param {import('deconv/onnx').OnnxModel} model @param {Record<string, import('deconv').Tensor>} inputs @param {Record<string, import('deconv').Tensor>} whole @param {number} tile */
+async function checkTiles(model, inputs, whole, tile) {
+  /** @type {Record<string, import('deconv').Tensor>} */
+  let tiled;
+  try {
+    tiled = await model.run(inputs, { tile });
+  } catch (error) {
+    if (error instanceof DeconvError) return;
+    throw error;
+  }
+  for (const [name, { shape, data }] of Object.entries(whole)) {
+    const values = tiled[name].data;
+    if (tiled[name].shape.join() !== shape.join() || !data.every((value, i) => Object.is(value, values[i])))
+      throw new Error(`in tiles of ${tile}, '${name}' differs`);
+    tiled[name].dispose();
+  }
+}
+
+/** @param {Uint8Array} bytes @param {number} tile */
+async function attempt(bytes, tile) {
   const model = await loadOnnx(bytes);
   /** @type {Record<string, import('deconv').Tensor>} */
   const inputs = {};
@@ -39,9 +60,14 @@ async function attempt(bytes) {
     );
     const size = lengths.reduce((a, b) => a * b, 1);
     if (!(size <= MOST_ELEMENTS)) return 'loaded';
-    inputs[name] = tensor(new Float32Array(size).fill(0.5), lengths);
+    inputs[name] = tensor(
+      Float32Array.from({ length: size }, (_, i) => ((i * 37) % 101) / 101),
+      lengths,
+    );
   }
   const outputs = await model.run(inputs);
+  const elements = Object.values(outputs).reduce((sum, { size }) => sum + size, 0);
+  if (tile > 0 && elements <= MOST_TILED) await checkTiles(model, inputs, outputs, tile);
   for (const output of Object.values(outputs)) output.dispose();
   return 'ran';
 }
@@ -55,7 +81,7 @@ for (let i = from; i < to; i++) {
   let result;
   let complaint;
   try {
-    result = await attempt(mutate(one, other, integer));
+    result = await attempt(mutate(one, other, integer), Math.max(0, integer(-8, 6)));
   } catch (error) {
     result = error instanceof DeconvError ? 'refused' : 'broken';
     if (result === 'broken')

@@ -90,6 +90,12 @@ describe('what a part must have', () => {
     expect(spare(network(32), 3, 28, 31)).toEqual({ before: 27, after: 0 });
   });
 
+  it('is an end of the picture where that is seen', () => {
+    const padded: AxisNode = { ...conv(0, 48, 1, 1, 8), label: 'a padding' };
+    expect(spare([input(32), padded], 1, 4, 6)).toEqual({ before: 0, after: 41 });
+    expect(spare([input(32), padded], 1, 42, 44)).toEqual({ before: 42, after: 0 });
+  });
+
   it('is looked up in tables', () => {
     const graph = [input(32), doubled(0, 32)];
     expect(spare(graph, 1, 10, 11)).toEqual({ before: 4, after: 25 });

@@ -188,20 +188,15 @@ export function alignmentOf(ratios: readonly Ratio[]): number {
 const join = (a: Interval, b: Interval): Interval =>
   a.to < a.from ? b : b.to < b.from ? a : { from: Math.min(a.from, b.from), to: Math.max(a.to, b.to) };
 
-const within = (a: Interval, size: number): Interval => ({
-  from: Math.max(0, a.from),
-  to: Math.min(size - 1, a.to),
-});
-
-/** The positions of the node's source that an interval of the node reads. */
-function reads(node: WindowNode | TableNode, wanted: Interval, size: number): Interval {
-  if (wanted.to < wanted.from) return EMPTY;
+/** The positions that an interval of a node reads of its source, those beyond its ends too. */
+function reads(node: AxisNode, wanted: Interval): Interval {
   if (node.kind === 'window') {
     const from = floorDiv(wanted.from * node.step + node.first, node.over);
     const to = floorDiv(wanted.to * node.step + node.last, node.over);
-    return within({ from, to }, size);
+    return { from, to };
   }
-  let [from, to] = [size, -1];
+  if (node.kind !== 'table') return wanted;
+  let [from, to] = [Number.POSITIVE_INFINITY, -1];
   for (let at = wanted.from * node.taps; at < (wanted.to + 1) * node.taps; at++) {
     from = Math.min(from, node.index[at]);
     to = Math.max(to, node.index[at]);
@@ -234,11 +229,12 @@ export function spareFor(
     before = Math.min(before, Math.floor((from * input) / output));
     after = Math.min(after, Math.floor(((node.size - 1 - to) * input) / output));
     for (const source of sourcesOf(node)) {
-      const read =
-        node.kind === 'window' || node.kind === 'table'
-          ? reads(node, open[at], graph[source].size)
-          : open[at];
-      open[source] = join(open[source], read);
+      const { size } = graph[source];
+      const read = reads(node, open[at]);
+      // What sees beyond an end of the picture must have that end.
+      if (read.from < 0) before = 0;
+      if (read.to >= size) after = 0;
+      open[source] = join(open[source], { from: Math.max(0, read.from), to: Math.min(size - 1, read.to) });
     }
   }
   return { before, after };

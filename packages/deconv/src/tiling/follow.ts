@@ -157,7 +157,9 @@ export class Follower {
       readonly parameters?: readonly number[];
       readonly activation?: object;
     };
-    const numbers = inputs.map((x) => (x.storage.dry || x.size > FEW ? '' : x.data.join()));
+    // Zeros may stand for nothing, in any number.
+    const tells = (x: Tensor) => !x.storage.dry && x.size <= FEW && x.data.some((value) => value !== 0);
+    const numbers = inputs.map((x) => (tells(x) ? x.data.join() : ''));
     const what = typeof fn === 'object' ? fn.name : fn;
     this.#calls.push([name, what, parameters, JSON.stringify(activation), ...numbers].join(' '));
   }
@@ -200,11 +202,13 @@ export class Follower {
     return { axis, track: this.#restep(a, track, stridesOf(shape)[axis]) };
   }
 
-  /** Lays a track over an axis of a shape if that goes in finer steps: a view of the shape may tell these apart. */
+  /** A track in steps as fine as a shape tells apart: a view of the shape may mix them. */
   #refine(a: number, track: Track, shape: Shape): Track {
-    const axis = axisLike(track, shape);
-    const stride = stridesOf(shape)[axis] ?? track.stride;
-    return stride < track.stride ? this.#restep(a, track, stride) : track;
+    const own = stridesOf(shape);
+    const outermost = shape.findIndex((n, axis) => n * own[axis] === track.stride * track.length);
+    if (outermost < 0) return track;
+    const stride = own.slice(outermost).find((by) => track.stride % by === 0) ?? track.stride;
+    return this.#restep(a, track, stride);
   }
 
   /** The axis of a shape in which a track lies. */

@@ -201,9 +201,12 @@ function cut(axis: Axis, length: number, wider: number): Stretch[] {
       wanted.set(node, { from: Math.min(other.from, parts[i].from), to: Math.max(other.to, parts[i].to) });
     }
     const spare = spareFor(graph, ratios, wanted);
-    const start = Math.max(0, Math.floor(spare.before / alignment) - wider) * alignment;
+    const multiples = (pixels: number) => Math.max(0, Math.floor(pixels / alignment) - wider) * alignment;
     // It ends a multiple of the alignment before the end of the picture: so its length leaves the same rest.
-    const end = size - Math.max(0, Math.floor(spare.after / alignment) - wider) * alignment;
+    let [start, end] = [multiples(spare.before), size - multiples(spare.after)];
+    // What lies in padding alone needs no picture, but the network does.
+    while (end - start < 2 && end < size) end += alignment;
+    while (end - start < 2 && start > 0) start -= alignment;
     stretches.push({ from, to, start, size: end - start, outputs: parts });
   }
   return stretches;

@@ -183,17 +183,16 @@ export async function streamTiles(stream: TileStream): Promise<void> {
   onProgress?.({ done: plan.tiles.length, total: plan.tiles.length });
 }
 
-/** Lays a block of values into a larger array. */
-export function place(into: TypedArray, shape: Shape, box: Box, values: TypedArray): void {
+/** Lays a block of values into a larger array, row by row. */
+export function place(into: TypedArray, shape: Shape, { start, size }: Box, values: TypedArray): void {
   const own = stridesOf(shape);
-  const row = box.size[shape.length - 1];
-  const rows = row === 0 ? 0 : sizeOf(box.size) / row;
-  for (let r = 0; r < rows; r++) {
-    let [at, rest] = [box.start[shape.length - 1], r];
-    for (let axis = shape.length - 2; axis >= 0; axis--) {
-      const n = box.size[axis];
-      at += (box.start[axis] + (rest % n)) * own[axis];
-      rest = Math.floor(rest / n);
+  const last = shape.length - 1;
+  const row = last < 0 ? 1 : size[last];
+  for (let r = 0; r * row < values.length; r++) {
+    let [at, rest] = [last < 0 ? 0 : start[last], r];
+    for (let axis = last - 1; axis >= 0; axis--) {
+      at += (start[axis] + (rest % size[axis])) * own[axis];
+      rest = Math.floor(rest / size[axis]);
     }
     into.set(values.subarray(r * row, (r + 1) * row), at);
   }

@@ -110,6 +110,18 @@ describe('tiles put together are the whole', () => {
     await expectExact(valid, picture(1, 2, 64, 50), 10);
   });
 
+  it('where tiles of the output lie in padding alone', async () => {
+    const around: [number, number] = [40, 40];
+    const network: Network = (x) =>
+      conv2d(pad(x, [around, around]), weight(2, 2, 3, 3), { bias: randn([2]) });
+    await expectExact(network, picture(1, 2, 30, 20), 10);
+    await expectExact(
+      (x) => conv2d(network(x), weight(2, 2, 5, 5), { stride: 5 }),
+      picture(1, 2, 30, 20),
+      10,
+    );
+  });
+
   it('where the output has another rank and number type', async () => {
     await expectExact((x) => argMax(smooth(x), 1), picture(1, 2, 40, 40), 16);
   });
