@@ -324,7 +324,7 @@ describe('what will not do', () => {
     );
     expect([status, stderr.toString()]).toEqual([
       1,
-      expect.stringContaining('cannot write up.checkpoint.safetensors'),
+      expect.stringContaining('cannot write up.safetensors'),
     ]);
     expect(left()).toEqual(['photos']);
   });

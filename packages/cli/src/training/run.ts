@@ -154,8 +154,9 @@ export async function train(options: RunOptions): Promise<Ended> {
     const record: RunRecord = { version: 1, spec, plan: plan.state, elapsed: elapsed(), history };
     const metadata = { ...safetensorsMetadata(bytes), run: JSON.stringify(record) };
     const tensors = readSafetensors(bytes);
-    await writeBytes(options.checkpoint, writeSafetensors(tensors, { metadata }));
+    // Where there is a checkpoint there is a model.
     await writeBytes(options.target, bestModel(job, tensors, options.notes(step, verdict)));
+    await writeBytes(options.checkpoint, writeSafetensors(tensors, { metadata }));
   };
 
   const optimizer = new Adam(model.parameters(), { lr: spec.lr, betas: [0.9, 0.99] });
