@@ -2,6 +2,7 @@
  * cli-train: training and using models by the command line, run as a process on tiny pictures: what is written, that a
  * training that was stopped or killed goes on bit for bit, and what is said of folders, pictures and models that will not do.
  */
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -16,7 +17,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { buildCli, runCli, startCli } from './support/cli.js';
+import { buildCli, cliMain, runCli, startCli } from './support/cli.js';
 
 /** Options that make a training quick. */
 const tiny = ['--channels', '4', '--depth', '1', '--patch', '8', '--batch', '2', '--threads', '1'];
@@ -315,17 +316,12 @@ describe('what will not do', () => {
 
   it('a disk that is full', async () => {
     // A file may not be longer than 4 blocks, as on a disk with no more room.
-    const { spawnSync } = await import('node:child_process');
-    const { cliMain } = await import('./support/cli.js');
     const { status, stderr } = spawnSync(
       'sh',
       ['-c', 'ulimit -f 4; exec "$0" "$@"', process.execPath, cliMain, ...trainUp('--steps', '20')],
       { cwd },
     );
-    expect([status, stderr.toString()]).toEqual([
-      1,
-      expect.stringContaining('cannot write up.safetensors'),
-    ]);
+    expect([status, stderr.toString()]).toEqual([1, expect.stringContaining('cannot write up.safetensors')]);
     expect(left()).toEqual(['photos']);
   });
 
