@@ -4,6 +4,7 @@
  */
 import type { ConvAttributes } from '../../../backend.js';
 import { refuse } from '../../../errors.js';
+import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
 import { coveragePlane } from '../../../geometry/coverage.js';
 import { showShape, sizeOf } from '../../../shape.js';
@@ -93,6 +94,9 @@ function compute(
 /** Phases of a transposed convolution, empty ones too, above which the reference's plain scattering is the better way. */
 const MOST_PHASES = 16_384;
 
+/** Span of a kernel's taps above which the bands that plans work in, which are at least as wide, have no room. */
+const MOST_SPAN = 4096;
+
 /** Runs one of the three; refuses what does not fit, before a plan is made if the arrays alone do not. */
 function convolve(
   ground: Ground,
@@ -103,6 +107,8 @@ function convolve(
   const { geometry } = attributes;
   if (convBytes(geometry) > ground.engine.heap.capacity) refuseLarge(ground, op, geometry);
   if (op === 'conv.inputGrad' && sizeOf(geometry.stride) > MOST_PHASES) return undefined;
+  if (geometry.kernelSize.some((k, axis) => kernelExtent(k, geometry.dilation[axis]) > MOST_SPAN))
+    return undefined;
   try {
     return compute(ground, op, inputs, attributes);
   } catch (error) {
