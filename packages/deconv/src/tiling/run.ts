@@ -147,10 +147,9 @@ export const part = (x: Tensor, { start, size }: Box): Tensor =>
  * import { mul, tensor } from 'deconv';
  * import { planTiles, streamTiles } from 'deconv/nn';
  * const [source, sink] = [Uint8Array.from({ length: 64 }, (_, i) => i), new Uint8Array(64)];
- * const double = (x) => mul(x, 2);
  * await streamTiles({
- *   plan: planTiles(double, [1, 1, 64], { tile: 16 }),
- *   run: double,
+ *   plan: planTiles((x) => mul(x, 2), [1, 1, 64], { tile: 16 }),
+ *   run: (x) => mul(x, 2),
  *   read: ({ start: [, , at], size }) => tensor(Float32Array.from(source.subarray(at, at + size[2])), size),
  *   write: ({ start: [, , at] }, tile) => sink.set(tile.data, at),
  * });
