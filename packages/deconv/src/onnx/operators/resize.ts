@@ -206,8 +206,9 @@ function apply(label: string, maps: readonly (AxisMap | undefined)[], shape: rea
   return (x: Tensor) => chain(x, ...steps);
 }
 
-/** Longest axis that is made. */
+/** Longest axis that is made; and how many elements are made out of a thousandth of them, which no network means. */
 const MOST_LENGTH = 2 ** 22;
+const MOST_FROM_LITTLE = 2 ** 26;
 
 function plan(node: NodeContext, axes: readonly Axis[], m: Manner, extrapolation: number): Planned {
   const [type, shape] = [node.type(0), node.shape(0)];
@@ -218,6 +219,11 @@ function plan(node: NodeContext, axes: readonly Axis[], m: Manner, extrapolation
   const long = out.find((length, axis) => length > MOST_LENGTH && length !== shape[axis]);
   if (long !== undefined)
     node.refuse('sizes', `an axis of ${shape.join(' × ')} would become ${long} long, more than 2^22`);
+  if (sizeOf(out) > MOST_FROM_LITTLE && sizeOf(out) > 1000 * sizeOf(shape))
+    node.refuse(
+      'sizes',
+      `${showShape(shape)} to ${showShape(out)} is more than 2^26 elements out of a thousandth`,
+    );
   const outputs = [{ type, shape: out }];
   if (sizeOf(out) === 0) return { outputs, run: () => [tensorOf(type, out, [])] };
   const matrices = axes.map((axis) => {
