@@ -207,7 +207,7 @@ function apply(label: string, maps: readonly (AxisMap | undefined)[], shape: rea
 }
 
 /** Longest axis that is made; and how many elements are made out of a thousandth of them, which no network means. */
-const MOST_LENGTH = 2 ** 22;
+const MOST_LENGTH = 2 ** 19;
 const MOST_FROM_LITTLE = 2 ** 26;
 
 function plan(node: NodeContext, axes: readonly Axis[], m: Manner, extrapolation: number): Planned {
@@ -218,7 +218,7 @@ function plan(node: NodeContext, axes: readonly Axis[], m: Manner, extrapolation
   // Before a table is made for each axis.
   const long = out.find((length, axis) => length > MOST_LENGTH && length !== shape[axis]);
   if (long !== undefined)
-    node.refuse('sizes', `an axis of ${shape.join(' × ')} would become ${long} long, more than 2^22`);
+    node.refuse('sizes', `an axis of ${shape.join(' × ')} would become ${long} long, more than 2^19`);
   if (sizeOf(out) > MOST_FROM_LITTLE && sizeOf(out) > 1000 * sizeOf(shape))
     node.refuse(
       'sizes',
