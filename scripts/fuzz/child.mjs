@@ -9,6 +9,8 @@ const MOST_BYTES = 40_000;
 /** Elements of an input that a damaged model asks for, above which it is only loaded. */
 const MOST_ELEMENTS = 1 << 20;
 
+/** Elements that a damaged model makes in all, above which it is only planned: honest work, but no quick one. */
+const MOST_MADE = 1 << 24;
 /** Elements of outputs above which they are not made again tile by tile. */
 const MOST_TILED = 1 << 14;
 
@@ -65,6 +67,9 @@ async function attempt(bytes, tile) {
       lengths,
     );
   }
+  const made = model.summary(inputs).nodes.flatMap(({ shapes }) => shapes);
+  const product = (/** @type {readonly number[]} */ shape) => shape.reduce((a, b) => a * b, 1);
+  if (made.reduce((sum, shape) => sum + product(shape), 0) > MOST_MADE) return 'loaded';
   const outputs = await model.run(inputs);
   const elements = Object.values(outputs).reduce((sum, { size }) => sum + size, 0);
   if (tile > 0 && elements <= MOST_TILED) await checkTiles(model, inputs, outputs, tile);
