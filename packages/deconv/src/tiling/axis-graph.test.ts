@@ -73,6 +73,7 @@ describe('ratios and alignment', () => {
       weight: new Float64Array(64).fill(1),
     } as AxisNode;
     expect(() => ratiosOf([input(64), warped])).toThrow('a resampling reads positions that do not repeat');
+    expect(() => ratiosOf([input(64), conv(0, 0, 2, 2, 0), grow(1, 3)])).toThrow('a convolution is empty');
     expect(() => ratiosOf([input(64), conv(0, 64, 2, 2, 64), join([0, 1], 64)])).toThrow(
       'add joins values of different scales',
     );

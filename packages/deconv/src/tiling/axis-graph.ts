@@ -142,10 +142,11 @@ function periodOf({ size, taps, index, weight }: TableNode): Ratio | undefined {
   return undefined;
 }
 
-/** Each value's step against that of the input. Refuses tables without a period. */
+/** Each value's step against that of the input. Refuses tables without a period, and values without positions. */
 export function ratiosOf(graph: AxisGraph): Ratio[] {
   const ratios: Ratio[] = [];
   for (const node of graph) {
+    if (node.size === 0) refuseTiling(node.label, 'is empty');
     switch (node.kind) {
       case 'input':
         ratios.push({ output: 1, input: 1 });

@@ -441,6 +441,8 @@ function planAutomatically(planner: Planner, maxMemory: number): TilePlan {
 /** Cuts a picture into tiles for a network that can be run dry. */
 export function planPicture(dry: DryRun, picture: Picture, options: CheckedTileOptions): TilePlan {
   const planner = new Planner(dry, picture);
+  // Without pixels there is nothing to cut.
+  if (planner.size.includes(0)) return planner.plan(planner.size);
   if (options.tile === 'auto') return planAutomatically(planner, options.maxMemory);
   const lengths = options.tile.map((length, at) => {
     const size = planner.size[at];

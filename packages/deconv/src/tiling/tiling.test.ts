@@ -24,6 +24,7 @@ import {
   permute,
   randn,
   reshape,
+  sigmoid,
   softmax,
   type Tensor,
   tensor,
@@ -78,6 +79,19 @@ describe('tiles put together are the whole', () => {
     );
 
   it('for networks put together by chance', () => randomNetworks(40), 120_000);
+
+  it('for pictures without pixels', async () => {
+    for (const [height, width] of [
+      [0, 5],
+      [5, 0],
+      [0, 0],
+    ])
+      for (const tile of [1, 4, 9])
+        expectSame(
+          await runTiled(sigmoid, picture(2, 3, height, width), { tile }),
+          picture(2, 3, height, width),
+        );
+  });
 
   it('on the reference engine too', async () => {
     await configure({ backend: 'reference' });
