@@ -53,6 +53,8 @@ export const CONTROL = {
   stride: 7,
   /** Where the bases of the call begin. */
   bases: 8,
+  /** The epoch once more, written when everything else about the stage is in place: what helpers look at. */
+  go: 18,
   /** The ticket that each thread is working on, −1 between items; thread t has the t-th word from here. */
   doing: 32,
 } as const;

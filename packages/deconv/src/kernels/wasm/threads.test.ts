@@ -107,6 +107,14 @@ describe('Threads', () => {
     }
   });
 
+  it('finds its helper at work in every stage, however soon it is there', async () => {
+    const { threads: all, words, caller } = makeThreads(500);
+    await start(all, 2);
+    caller.works = false;
+    for (let stage = 0; stage < 20_000; stage++) all.run(1, false);
+    expect(words[FINISHED]).toBe(20_000);
+  });
+
   it('does what interrupted helpers are at, where that may be done twice, and waits for them before the next stage', async () => {
     const { threads: all, words, caller } = makeThreads(10_000);
     await start(all, 3);

@@ -16,17 +16,17 @@ const LOST_AFTER_MS = 10_000;
 
 /** What a helper runs. It is text because it must stand on its own: in Node, in a page, bundled or not. */
 const HELPER = `
-const serve = ({ memory, module, control, bases, thread, epoch, ready, spins }) => {
+const serve = ({ memory, module, control, bases, thread, go, ready, spins }) => {
   const { drain } = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const words = new Int32Array(memory.buffer, control, 32);
-  let seen = Atomics.load(words, epoch);
+  let seen = Atomics.load(words, go);
   Atomics.add(words, ready, 1);
   for (;;) {
     let now = seen;
-    for (let i = 0; i < spins && now === seen; i++) now = Atomics.load(words, epoch);
+    for (let i = 0; i < spins && now === seen; i++) now = Atomics.load(words, go);
     if (now === seen) {
-      Atomics.wait(words, epoch, seen);
-      now = Atomics.load(words, epoch);
+      Atomics.wait(words, go, seen);
+      now = Atomics.load(words, go);
     }
     seen = now;
     drain(control, bases, thread);
@@ -120,14 +120,14 @@ export class Threads {
     while (this.#helpers.length + 1 < count) {
       const thread = this.#helpers.length + 1;
       const { memory, module, control, bases } = this.#team;
-      const { epoch, ready } = CONTROL;
+      const { go, ready } = CONTROL;
       const setup = {
         memory,
         module,
         control,
         bases: bases + 64 * thread,
         thread,
-        epoch,
+        go,
         ready,
         spins: SPINS,
       };
@@ -182,12 +182,14 @@ export class Threads {
     const { control, bases, drain } = this.#team;
     const words = this.#current();
     const epoch = (Atomics.load(words, CONTROL.epoch) + 1) & 0xffff;
-    // This order is what makes tickets safe; see drain.
+    // This order is what makes tickets safe; see drain. A helper that looked at the epoch itself would at times be so quick
+    // as to find no tickets yet, and sit the stage out.
     Atomics.store(words, CONTROL.epoch, epoch);
     Atomics.store(words, CONTROL.count, count);
     Atomics.store(words, CONTROL.done, 0);
     Atomics.store(words, CONTROL.next, epoch << 16);
-    if (!alone && this.#helpers.length > 0) Atomics.notify(words, CONTROL.epoch);
+    Atomics.store(words, CONTROL.go, epoch);
+    if (!alone && this.#helpers.length > 0) Atomics.notify(words, CONTROL.go);
     const start = now();
     drain(control, bases, 0);
     if (Atomics.load(words, CONTROL.done) >= count) return;
