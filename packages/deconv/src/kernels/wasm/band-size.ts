@@ -1,7 +1,8 @@
 /**
  * band-size: how the output grid of a dense problem is cut into bands: small enough for a band's buffers to stay in the
- * second-level cache, or near it, and enough of them for the threads to share. Where thinner bands would leave lanes
- * empty (few and short rows), the threads share runs of output channels instead.
+ * second-level cache, or near it, and enough of them for the threads to share. Where that would take bands so thin that
+ * lanes stay empty (few and short rows), or that the weight is read again for next to nothing (few positions in all), the
+ * threads share runs of output channels instead.
  */
 import type { BandInput } from './band-input.js';
 import { roundUp } from './commands.js';
@@ -23,6 +24,8 @@ const PACK_SHARED_FROM_TILES = 64;
 const SHARED_TAPS = 2.5;
 /** Bands are cut for the threads as long as they keep this share of the lanes that they would fill uncut. */
 const THIN = 0.85;
+/** Tiles of rows below which there are no runs of channels to share. */
+const FEW_TILES = 2;
 
 /** Tiles from which B is packed, for a problem whose rows are read by so many taps each. */
 export const packFromTiles = (tapsPerRow: number): number =>
@@ -52,7 +55,7 @@ export interface Bands {
 
 /** Cuts the grid into bands. */
 export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, demand: Demand): Bands {
-  const { nr } = tile;
+  const { mr, nr } = tile;
   const { rows, allRows, depth, packFrom, least } = demand;
   const countOf = (size: readonly number[]) =>
     size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
@@ -64,12 +67,16 @@ export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, d
       (rows >= packFrom && depth * positions * 4 > PACKED_B_TARGET)
     );
   };
+  /** Cuts an axis into one part more, or as many more as make a difference, of at least `unit`; rows in whole strips. */
   const cut = (size: number[], axis: number, unit: number): boolean => {
-    if (size[axis] <= unit) return false;
-    const parts = Math.ceil(grid[axis] / size[axis]) + 1;
-    const even = roundUp(Math.ceil(grid[axis] / parts), unit);
-    size[axis] = Math.max(unit, Math.min(size[axis] - 1, even));
-    return true;
+    for (let parts = Math.ceil(grid[axis] / size[axis]) + 1; size[axis] > unit; parts++) {
+      const even = Math.ceil(grid[axis] / parts);
+      const next = Math.max(unit, axis === 2 ? roundUp(even, nr) : even);
+      if (next >= size[axis] && next > unit) continue;
+      size[axis] = next;
+      return true;
+    }
+    return false;
   };
   /** Share of the lanes that bands of this size fill. */
   const fullness = (size: readonly number[]) =>
@@ -79,7 +86,9 @@ export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, d
   while (tooLarge(whole) && (cut(whole, 0, 1) || cut(whole, 1, 1) || cut(whole, 2, 4 * nr))) {}
   const thin = [...whole];
   while (countOf(thin) < least && (cut(thin, 0, 1) || cut(thin, 1, 1) || cut(thin, 2, 4 * nr))) {}
-  if (fullness(thin) >= THIN * fullness(whole)) return { size: thin, count: countOf(thin), runs: 1 };
+  const good = fullness(thin) >= THIN * fullness(whole);
+  if (good && (countOf(thin) >= least || allRows < FEW_TILES * mr))
+    return { size: thin, count: countOf(thin), runs: 1 };
   const count = countOf(whole);
   return { size: whole, count, runs: Math.ceil(least / count) };
 }
