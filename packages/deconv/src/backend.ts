@@ -87,7 +87,7 @@ export interface OpTable {
   'conv.inputGrad': ConvAttributes;
   /** (x, y) → w */
   'conv.weightGrad': ConvAttributes;
-  /** (x) → f(x), f′(x) or f″(x) by `order`; `parameters` are those of f */
+  /** (x[, g]) → f(x), f′(x) or f″(x) by `order` [· g]; `parameters` are those of f */
   unary: { readonly fn: UnaryFunction; readonly order: number; readonly parameters: readonly number[] };
   /** (a, b) → f(a, b), both broadcast to `shape` */
   binary: { readonly fn: BinaryName; readonly aShape: Shape; readonly bShape: Shape; readonly shape: Shape };
@@ -129,6 +129,8 @@ export interface OpTable {
   'channel.affine': Channels;
   /** (x, m, y, n) → Σ (x − m)·(y − n) of each channel, m and n one number per channel */
   'channel.dot': Channels;
+  /** (x) → maximum of each window; NaN wins; −∞ where a window sees nothing */
+  'pool.max': WindowGeometry;
   /** (x) → int32 position of each window's maximum in its channel's input plane */
   'pool.argMax': WindowGeometry;
   /** (x, indices) → x[index], plane by plane */

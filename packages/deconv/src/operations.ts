@@ -37,6 +37,7 @@ import {
   poolArgMax as poolArgMaxDefinition,
   poolAverage as poolAverageDefinition,
   poolAverageGrad as poolAverageGradDefinition,
+  poolMax as poolMaxDefinition,
   unfold as unfoldDefinition,
 } from './kernels/reference/window.js';
 import {
@@ -73,6 +74,7 @@ import {
   planeGather as planeGatherLoop,
   planeScatter as planeScatterLoop,
   poolArgMax as poolArgMaxLoop,
+  poolMax as poolMaxLoop,
   unfold as unfoldLoop,
 } from './kernels/wasm/loops/window.js';
 
@@ -178,6 +180,12 @@ export const channelDot: Operation<'channel.dot'> = {
   name: 'channel.dot',
   reference: channelDotDefinition,
   wasm: channelDotLoop,
+};
+
+export const poolMax: Operation<'pool.max'> = {
+  name: 'pool.max',
+  reference: poolMaxDefinition,
+  wasm: poolMaxLoop,
 };
 
 export const poolArgMax: Operation<'pool.argMax'> = {

@@ -4,7 +4,7 @@
  * A function's derivative is the same kernel at the next order (kernels know f, f′ and f″), so its gradient is
  * g · f′(x) and can itself be differentiated once more.
  */
-import { record, run } from '../autograd.js';
+import { isGradEnabled, record, run } from '../autograd.js';
 import type { BinaryName, UnaryFunction } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import * as functions from '../functions.js';
@@ -172,8 +172,14 @@ function unary(
   if (order > 2)
     refuse(op, 'createGraph', `${op} has derivatives up to the second, order ${order} was asked for`);
   const output = run(operation.unary, [input], { fn, order, parameters }, input.shape);
-  const vjp = (g: Tensor) => [mul(g, unary(op, fn, input, parameters, order + 1))];
-  return record(op, output, [input], vjp, [input]);
+  // Of these f′(x) = f′(f(x)). Read from the output, it spares keeping the input: the output is kept by whatever follows.
+  const bySign = order === 0 && (fn.name === 'relu' || (fn.name === 'leakyRelu' && parameters[0] >= 0));
+  const vjp = (g: Tensor, y: Tensor) => {
+    const at = bySign ? y : input;
+    if (isGradEnabled() || order > 1) return [mul(g, unary(op, fn, at, parameters, order + 1))];
+    return [run(operation.unary, [at, g], { fn, order: order + 1, parameters }, input.shape)];
+  };
+  return record(op, output, [input], vjp, [bySign ? output : input]);
 }
 
 /** −x. */

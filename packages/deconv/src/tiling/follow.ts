@@ -65,6 +65,7 @@ const SPOKEN: Partial<Readonly<Record<Name, string>>> = {
   softmax: 'a softmax',
   'channel.affine': 'a normalisation',
   'channel.dot': 'a normalisation',
+  'pool.max': 'a pooling',
   'pool.argMax': 'a pooling',
   'pool.average': 'a pooling',
   'plane.scatter': 'an unpooling',
@@ -480,6 +481,7 @@ export class Follower {
         return { ...track, stride: track.stride / inner };
       }),
     }),
+    'pool.max': (inputs, _, window) => this.#pool(inputs, window, window.channels),
     'pool.argMax': (inputs, _, window) => ({
       ...this.#pool(inputs, window, window.channels),
       pooled: { from: inputs[0].storage, tracks: this.#tracksOf(inputs[0]), window },

@@ -4,10 +4,10 @@ import { type Shape, sizeOf, stridesOf } from '../../shape.js';
 
 type Values = ArrayLike<number>;
 
-/** (x) → f, f′ or f″ of each element. */
-export function unary([x]: readonly Values[], { fn, order, parameters }: OpTable['unary']): Float64Array {
+/** (x[, g]) → f, f′ or f″ of each element [· g]. */
+export function unary([x, g]: readonly Values[], { fn, order, parameters }: OpTable['unary']): Float64Array {
   const f = fn.reference[order];
-  return Float64Array.from(x, (value) => f(value, parameters));
+  return Float64Array.from(x, (value, i) => f(value, parameters) * (g?.[i] ?? 1));
 }
 
 const BINARY: Readonly<Record<BinaryName, (a: number, b: number) => number>> = {

@@ -55,6 +55,14 @@ export function poolArgMax([x]: readonly Values[], w: OpTable['pool.argMax']): F
   return out;
 }
 
+/** (x) → each window's maximum, found as {@link poolArgMax} does; −∞ where a window sees nothing. */
+export function poolMax([x]: readonly Values[], w: OpTable['pool.max']): Float64Array {
+  const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
+  return poolArgMax([x], w).map((place, i) =>
+    place < 0 ? Number.NEGATIVE_INFINITY : x[Math.floor(i / to) * from + place],
+  );
+}
+
 /** (x, indices) → x[index] per plane. */
 export function planeGather(
   [x, indices]: readonly Values[],

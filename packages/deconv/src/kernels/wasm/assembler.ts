@@ -326,7 +326,7 @@ export interface MemoryLimits {
   readonly shared: boolean;
 }
 
-/** A module: functions over one imported memory, all exported by name. */
+/** A module: functions over one imported memory, all exported by name, and the table they are in, as `table`. */
 export class ModuleBuilder {
   readonly #memory: MemoryLimits;
   readonly #functions: { name: string; parameters: readonly ValueType[]; code: number[] }[] = [];
@@ -380,10 +380,10 @@ export class ModuleBuilder {
         this.#functions.map((_, i) => unsigned(i)),
       ),
       ...section(4, [[0x70, 0, ...unsigned(this.#functions.length)]]),
-      ...section(
-        7,
-        this.#functions.map(({ name }, i) => [...text(name), 0, ...unsigned(i)]),
-      ),
+      ...section(7, [
+        ...this.#functions.map(({ name }, i) => [...text(name), 0, ...unsigned(i)]),
+        [...text('table'), 1, 0],
+      ]),
       ...section(9, [
         [
           0,

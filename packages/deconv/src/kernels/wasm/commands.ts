@@ -5,7 +5,7 @@
  */
 
 /** Integers that a command takes. */
-export const COMMAND_ARGUMENTS = 16;
+export const COMMAND_ARGUMENTS = 20;
 
 /** Words of one command in a list: the function's number, then a base and an offset for each argument. */
 export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
@@ -55,8 +55,12 @@ export const CONTROL = {
   bases: 8,
   /** The epoch once more, written when everything else about the stage is in place: what helpers look at. */
   go: 18,
+  /** Kernels on the shelf (see shelf.ts). */
+  kernels: 19,
   /** The ticket that each thread is working on, −1 between items; thread t has the t-th word from here. */
   doing: 32,
+  /** How many of the kernels on the shelf each thread has taken in, −1 until it has come up; as above. */
+  taken: 128,
 } as const;
 
 /** Numbers of the commands by name. */

@@ -3,19 +3,29 @@
  * geometry → plan → run: a plan is made once per shape, kept in linear memory, and bounded in number.
  */
 
-import { BASE, CONTROL, ITEM_WORDS, type Item, type Plan, SHARE_FROM_FLOPS } from './commands.js';
+import {
+  BASE,
+  COMMAND_WORDS,
+  CONTROL,
+  ITEM_WORDS,
+  type Item,
+  type Plan,
+  SHARE_FROM_FLOPS,
+} from './commands.js';
 import { type Block, Heap } from './heap.js';
 import { generateKernels, type Kernels, type Tile } from './microkernels.js';
-import { host, webAssembly } from './platform.js';
+import { type Command, host, tableOf, webAssembly } from './platform.js';
+import { SHELF_BYTES, Shelf } from './shelf.js';
 import { Residency } from './storage.js';
 import { Threads } from './threads.js';
 
-/** Bytes at the start of memory: zeros, then the control block, then the bases of each thread. */
+/** Bytes at the start of memory: zeros, then the control block, then the bases of each thread, then the shelf. */
 const CONTROL_AT = 1024;
 const BASES_AT = 2048;
-const RESERVED = 8192;
+const SHELF_AT = 8192;
+const RESERVED = SHELF_AT + SHELF_BYTES;
 /** The bases of a thread take 64 bytes. */
-const MOST_THREADS = (RESERVED - BASES_AT) / 64;
+const MOST_THREADS = (SHELF_AT - BASES_AT) / 64;
 /** 4 GiB less a page; some hosts want less. */
 const PAGES = [65535, 32768, 16384, 8192];
 /** Bytes of commands and tables that plans may keep. */
@@ -76,11 +86,14 @@ export class Engine {
   readonly residency: Residency;
   readonly #threads: Threads;
   readonly #wanted: number;
+  readonly #shelf: Shelf;
+  readonly #execute: Command;
   /** Plans by key, used longest ago first. */
   readonly #plans = new Map<string, Loaded>();
   #plansBytes = 0;
   #work: Block | undefined;
   #shared: Block | undefined;
+  #calls: Block | undefined;
 
   constructor({ tile, threads }: EngineOptions) {
     this.tile = tile;
@@ -92,12 +105,16 @@ export class Engine {
     this.kernels = generateKernels(tile, this.heap.limits);
     const { Module, Instance } = webAssembly();
     const module = new Module(this.kernels.bytes);
-    const { drain, item } = new Instance(module, { env: { memory: this.heap.memory } }).exports;
+    const { exports } = new Instance(module, { env: { memory: this.heap.memory } });
+    const { drain, item, execute } = exports;
+    this.#execute = execute;
+    this.#shelf = new Shelf(this.heap, tableOf(exports), CONTROL_AT, SHELF_AT);
     this.#threads = new Threads({
       memory: this.heap.memory,
       module,
       control: CONTROL_AT,
       bases: BASES_AT,
+      shelf: SHELF_AT,
       drain,
       item,
     });
@@ -188,6 +205,41 @@ export class Engine {
         this.#threads.run(Math.min(MOST_ITEMS, starts[stage + 1] - from), alone, plan.repeatable && last);
       }
     }
+  }
+
+  /** Puts a kernel where helpers find it: the number of its `command`; undefined where it cannot be shared. */
+  shelve(bytes: Uint8Array<ArrayBuffer>, command: Command): number | undefined {
+    return this.#wanted > 1 ? this.#shelf.add(bytes, command) : undefined;
+  }
+
+  /**
+   * Runs commands that are no plan's, all their arguments plain numbers. `starts` are the numbers of the commands with which
+   * parts begin, and after them the number of all; parts may run in any order, or twice at once if they are `repeatable`.
+   */
+  share(commands: Int32Array, starts: readonly number[], repeatable: boolean): void {
+    this.settle();
+    this.#threads.start(this.#wanted);
+    const count = starts.length - 1;
+    const block = this.#room(this.#calls, 4 * (commands.length + count * ITEM_WORDS));
+    this.#calls = block;
+    const words = this.heap.integers;
+    words.set(commands, block.at / 4);
+    if (!this.#threads.know(this.#shelf.count)) {
+      this.#execute(block.at, commands.length / COMMAND_WORDS, BASES_AT);
+      this.#threads.teach();
+      return;
+    }
+    const items = block.at + 4 * commands.length;
+    words.fill(0, items / 4, items / 4 + count * ITEM_WORDS);
+    for (let i = 0; i < count; i++) {
+      words[items / 4 + i * ITEM_WORDS] = starts[i];
+      words[items / 4 + i * ITEM_WORDS + 1] = starts[i + 1] - starts[i];
+    }
+    const control = CONTROL_AT / 4;
+    words[control + CONTROL.bases + BASE.zero] = 0;
+    words[control + CONTROL.commands] = block.at;
+    words[control + CONTROL.items] = items;
+    this.#threads.run(count, false, repeatable);
   }
 
   /** A block of at least so many bytes that lasts from call to call. */

@@ -1,5 +1,5 @@
 /**
- * microkernels: the inner loops, as WebAssembly made at run time. Each is a *command*: a function of sixteen integers
+ * microkernels: the inner loops, as WebAssembly made at run time. Each is a *command*: a function of twenty integers
  * (addresses, counts and byte steps) without a result. A plan is a list of commands; `execute` runs a stretch of it.
  *
  * The one that matters is `gemm<MR>`: C[MR × NR] += A[MR × K] · B[K × NR] for a whole grid of tiles. A comes in panels
@@ -45,7 +45,8 @@ export const WIDER: readonly (readonly [rows: number, strips: number])[] = [
 /** Bytes at address 0 that are always zero: what a fresh tile starts from, and the row that a missing input reads. */
 export const ZEROS = 1024;
 
-const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill('i32');
+/** The parameters of a command. */
+export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill('i32');
 
 /**
  * gemm: a, b, table, k, c, cRow, fresh; n1, a1, b1, c1; n2, a2, b2, c2.

@@ -9,15 +9,27 @@ export interface LinearMemory {
   grow(pages: number): number;
 }
 
+/** An exported function: integers in, nothing out. */
+export type Command = (...values: number[]) => void;
+
+/** A table of functions. */
+export interface Table {
+  grow(by: number): number;
+  set(at: number, command: Command): void;
+}
+
 interface WebAssemblyHost {
   Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => LinearMemory;
   Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
   Instance: new (
     module: object,
     imports: { env: { memory: LinearMemory } },
-  ) => { readonly exports: Readonly<Record<string, (...values: number[]) => void>> };
+  ) => { readonly exports: Readonly<Record<string, Command>> };
   validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 }
+
+/** The table that every module of ours exports beside its functions. */
+export const tableOf = (exports: object): Table => (exports as { table: Table }).table;
 
 /** What the global object may have. */
 interface Host {

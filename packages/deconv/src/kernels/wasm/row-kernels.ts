@@ -54,6 +54,44 @@ export const sumRows: RowKernel = {
 };
 
 /**
+ * centredDot: sums, x, xRow, y, yRow, m, n, each, rows, length.
+ * For `rows` rows of `length` floats: the float64 at `sums` += Σ (x − m)·(y − n), m and n one float per row, `each` bytes
+ * apart. Products are rounded to float32, sums are float64.
+ */
+export const centredDot: RowKernel = {
+  name: 'centredDot',
+  parameters: 10,
+  build: (f, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
+    const [at, to, left] = locals(f, 3, 'i32');
+    const [a, b, v, m4, n4] = locals(f, 5, 'v128');
+    const [total] = locals(f, 1, 'f64');
+    f.countdown(rows, 1, () => {
+      f.get(x).set(at).get(y).set(to).get(length).set(left).get(sums).access('f64.load').set(total);
+      f.get(m).access('v128.load32_splat').set(m4).get(n).access('v128.load32_splat').set(n4);
+      f.splat(0).tee(a).set(b);
+      f.countdown(left, 4, () => {
+        f.get(at).access('v128.load').get(m4).op('f32x4.sub');
+        f.get(to).access('v128.load').get(n4).op('f32x4.sub').op('f32x4.mul').tee(v);
+        f.op('f64x2.promote_low_f32x4').get(a).op('f64x2.add').set(a);
+        f.get(v).get(v).shuffle([2, 3, 2, 3]).op('f64x2.promote_low_f32x4').get(b).op('f64x2.add').set(b);
+        f.add(at, 16).add(to, 16);
+      });
+      // Both halves added; the place of the sum carries one from the vector to the scalar side.
+      f.get(a).get(b).op('f64x2.add').tee(a).get(a).get(a).shuffle([2, 3, 2, 3]).op('f64x2.add').set(a);
+      f.get(sums).get(a).storeHalf(0);
+      f.get(sums).access('f64.load').get(total).op('f64.add').set(total);
+      f.countdown(left, 1, () => {
+        f.get(at).access('f32.load').get(m).access('f32.load').op('f32.sub');
+        f.get(to).access('f32.load').get(n).access('f32.load').op('f32.sub').op('f32.mul');
+        f.op('f64.promote_f32').get(total).op('f64.add').set(total).add(at, 4).add(to, 4);
+      });
+      f.get(sums).get(total).access('f64.store').add(sums, 8);
+      f.add(x, xRow).add(y, yRow).add(m, each).add(n, each);
+    });
+  },
+};
+
+/**
  * sumColumns: sums, src, srcRow, n1, n.
  * For n1 rows of n floats: the n float64 at `sums` += the row.
  */
@@ -145,6 +183,37 @@ export const accumulate: RowKernel = {
   name: 'accumulate',
   parameters: 8,
   build: (f, p) => strided(true)(f, p),
+};
+
+/**
+ * larger: best, bestRow, src, srcRow, srcStep, n1, n.
+ * For n1 rows of n floats: `best` becomes the larger of it and the value at `src`; NaN wins.
+ */
+export const larger: RowKernel = {
+  name: 'larger',
+  parameters: 7,
+  build: (f, [best, bestRow, src, srcRow, srcStep, n1, n]) => {
+    const [from, to, left] = locals(f, 3, 'i32');
+    const vectors = (step: 4 | 8) =>
+      f.countdown(left, 4, () => {
+        f.get(to).get(from).access('v128.load');
+        if (step === 8) f.get(from).access('v128.load', 16).shuffle([0, 2, 4, 6]);
+        f.get(to).access('v128.load').op('f32x4.max').access('v128.store');
+        f.add(from, 4 * step).add(to, 16);
+      });
+    f.countdown(n1, 1, () => {
+      f.get(src).set(from).get(best).set(to).get(n).set(left);
+      f.get(srcStep).i32(4).op('i32.eq');
+      f.if(() => vectors(4));
+      f.get(srcStep).i32(8).op('i32.eq');
+      f.if(() => vectors(8));
+      f.countdown(left, 1, () => {
+        f.get(to).get(from).access('f32.load').get(to).access('f32.load').op('f32.max').access('f32.store');
+        f.add(from, srcStep).add(to, 4);
+      });
+      f.add(best, bestRow).add(src, srcRow);
+    });
+  },
 };
 
 /**

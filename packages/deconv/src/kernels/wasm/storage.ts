@@ -34,9 +34,11 @@ const SMALL = 16 * 1024;
 
 /**
  * Bytes that may be resident before the values used longest ago are copied out; and how many values, for each has an
- * account. Values that come back after that were no garbage: the budget grows by them, up to a share of the memory.
+ * account. Values that come back after that were no garbage: the budget grows by them, up to a share of the memory. To begin
+ * with it is small, because arrays, unlike linear memory, are known to the garbage collector: those copied out bring it to
+ * collect the handles of what was forgotten, whose memory then comes back without copying.
  */
-const BUDGET = 384 * 1024 * 1024;
+const BUDGET = 192 * 1024 * 1024;
 const MOST_BUDGET = 3 / 4;
 const MOST_RESIDENT = 32_768;
 /** What is left when values have been copied out: many at a time, because finding the oldest costs something. */

@@ -69,6 +69,7 @@ function makeThreads(lostAfter: number) {
     module,
     control: CONTROL_AT,
     bases: BASES_AT,
+    shelf: 0,
     lostAfter,
     item: (...args) => exports['item'](...args),
     drain: (...args) => {
@@ -183,7 +184,8 @@ describe('Threads', () => {
     const limits = { ...LIMITS, shared: false };
     const memory = new Memory(limits);
     const nothing = () => {};
-    const team = { memory, module: {}, control: CONTROL_AT, bases: BASES_AT, drain: nothing, item: nothing };
+    const places = { control: CONTROL_AT, bases: BASES_AT, shelf: 0 };
+    const team = { memory, module: {}, ...places, drain: nothing, item: nothing };
     const all = new Threads(team);
     all.start(4);
     expect(all.size).toBe(1);

@@ -1,6 +1,6 @@
 /**
- * threads: helpers for the calling thread. They share the linear memory and know nothing but `drain`: wait for a stage,
- * take items until there are none, wait again. The calling thread works too, and does all of the work when there are no
+ * threads: helpers for the calling thread. They share the linear memory and know nothing but `drain`: wait for a stage, see
+ * whether there are new kernels on the shelf, take items until there are none, wait again. The calling thread works too, and does all of the work when there are no
  * helpers: in a page without cross-origin isolation, before they are ready, or after one was lost.
  *
  * A helper spins for a moment after each stage, because waking a parked one costs some 80 µs, and then parks. In Node it
@@ -8,6 +8,7 @@
  */
 import { CONTROL, CONTROL_WORDS } from './commands.js';
 import { host, type LinearMemory } from './platform.js';
+import { TAKE } from './shelf.js';
 
 /** Looks for work before a helper parks: a fraction of a millisecond. */
 const SPINS = 500_000;
@@ -15,12 +16,16 @@ const SPINS = 500_000;
 const LOST_AFTER_MS = 10_000;
 
 /** What a helper runs. It is text because it must stand on its own: in Node, in a page, bundled or not. */
-const HELPER = `
-const serve = ({ memory, module, control, bases, thread, go, ready, spins }) => {
-  const { drain } = new WebAssembly.Instance(module, { env: { memory } }).exports;
-  const words = new Int32Array(memory.buffer, control, 32);
+const HELPER = `${TAKE}
+const serve = ({ memory, module, control, bases, thread, shelf, places, spins }) => {
+  const { go, ready, kernels, taken } = places;
+  const { drain, table } = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  const words = new Int32Array(memory.buffer, control, ${CONTROL_WORDS});
+  const take = taker({ memory, words, table, thread, shelf, kernels, taken });
   let seen = Atomics.load(words, go);
+  Atomics.store(words, taken + thread, 0);
   Atomics.add(words, ready, 1);
+  take();
   for (;;) {
     let now = seen;
     for (let i = 0; i < spins && now === seen; i++) now = Atomics.load(words, go);
@@ -29,6 +34,7 @@ const serve = ({ memory, module, control, bases, thread, go, ready, spins }) => 
       now = Atomics.load(words, go);
     }
     seen = now;
+    take();
     drain(control, bases, thread);
   }
 };
@@ -81,6 +87,8 @@ export interface Team {
   readonly control: number;
   /** Address of the bases of thread 0; each thread has 64 bytes. */
   readonly bases: number;
+  /** Address of the kernels that are made later; see shelf.ts. */
+  readonly shelf: number;
   readonly drain: (control: number, bases: number, thread: number) => void;
   /** Runs one item by itself. */
   readonly item: (control: number, bases: number, thread: number, number: number) => void;
@@ -119,16 +127,16 @@ export class Threads {
     if (this.#alone || !(this.#team.memory.buffer instanceof SharedArrayBuffer)) return;
     while (this.#helpers.length + 1 < count) {
       const thread = this.#helpers.length + 1;
-      const { memory, module, control, bases } = this.#team;
-      const { go, ready } = CONTROL;
+      const { memory, module, control, bases, shelf } = this.#team;
+      Atomics.store(this.#current(), CONTROL.taken + thread, -1);
       const setup = {
         memory,
         module,
         control,
         bases: bases + 64 * thread,
         thread,
-        go,
-        ready,
+        shelf,
+        places: CONTROL,
         spins: SPINS,
       };
       let helper: Helper | undefined;
@@ -198,6 +206,21 @@ export class Threads {
       const item = (this.size * (now() - start)) / count;
       this.#repeat(words, count, epoch, now() + item);
     } else this.#wait(words, count);
+  }
+
+  /** Whether every helper that has come up has taken in so many kernels from the shelf. */
+  know(kernels: number): boolean {
+    const words = this.#current();
+    for (let thread = 1; thread < this.size; thread++) {
+      const taken = Atomics.load(words, CONTROL.taken + thread);
+      if (taken >= 0 && taken < kernels) return false;
+    }
+    return true;
+  }
+
+  /** Has the helpers look at the shelf. */
+  teach(): void {
+    this.run(0, false);
   }
 
   /** Waits for a helper that was overtaken in a repeatable stage. */

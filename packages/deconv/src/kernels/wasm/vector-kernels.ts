@@ -1,46 +1,172 @@
 /**
  * vector-kernels: the kernels of everything that is no convolution, each compiled when it is first wanted, into a module
  * of its own over the same linear memory. A call should do no more than some ten thousand elements, since V8 replaces its
- * baseline code between calls only.
+ * baseline code between calls only; and many calls can be held back and shared among the threads.
  */
 import { ModuleBuilder, type ValueType } from './assembler.js';
+import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
 import { buildFormula, formulaParameters } from './formula.js';
 import type { Heap } from './heap.js';
-import { webAssembly } from './platform.js';
+import { INTEGERS } from './microkernels.js';
+import type { Command } from './platform.js';
 import type { Build, RowKernel } from './row-kernels.js';
-
-type Kernel = (...values: number[]) => void;
+import { instantiate } from './shelf.js';
 
 /** Elements of one call. */
 export const CALL = 16_384;
+/** Work on so many elements is worth the threads' while. */
+const SHARED_FROM = 65_536;
+/** Calls that are held back at most. */
+const MOST_HELD = 4096;
 
 /** Where rows of an input lie: address of the first, and bytes from one to the next. */
 export type Rows = readonly [at: number, row: number];
 
+/** What shares calls among threads; see Engine. */
+export interface Sharing {
+  shelve(bytes: Uint8Array<ArrayBuffer>, command: Command): number | undefined;
+  share(commands: Int32Array, starts: readonly number[], repeatable: boolean): void;
+  settle(): void;
+}
+
+interface Kernel {
+  readonly run: Command;
+  /** Its number as a command; undefined where it cannot be shared. */
+  readonly number: number | undefined;
+  /** How many of its arguments, the last, are floats. */
+  readonly floats: number;
+}
+
+const FLOAT = new Float32Array(1);
+const BITS = new Int32Array(FLOAT.buffer);
+
+/** Calls that wait to be shared, in parts that do not depend on each other. */
+class Held {
+  readonly #sharing: Sharing;
+  readonly #repeatable: boolean;
+  #words = new Int32Array(64 * COMMAND_WORDS);
+  #count = 0;
+  #starts: number[] = [];
+  /** Calls go into the part that was begun last, rather than into one each. */
+  inPart = false;
+
+  constructor(sharing: Sharing, repeatable: boolean) {
+    this.#sharing = sharing;
+    this.#repeatable = repeatable;
+  }
+
+  begin(): void {
+    if (this.#count >= MOST_HELD) this.flush();
+    this.#starts.push(this.#count);
+  }
+
+  push(number: number, floats: number, values: readonly number[]): void {
+    if (!this.inPart) this.begin();
+    const from = this.#count++ * COMMAND_WORDS;
+    if (this.#words.length < from + COMMAND_WORDS) {
+      const more = new Int32Array(2 * this.#words.length);
+      more.set(this.#words);
+      this.#words = more;
+    }
+    const words = this.#words;
+    words[from] = number;
+    for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
+      let value = i < values.length ? values[i] : 0;
+      if (i >= values.length - floats && i < values.length) {
+        FLOAT[0] = value;
+        value = BITS[0];
+      }
+      words[from + 1 + 2 * i] = BASE.zero;
+      words[from + 2 + 2 * i] = value;
+    }
+  }
+
+  /** Has all that is held done. */
+  flush(): void {
+    if (this.#count === 0) return;
+    const starts = [...this.#starts, this.#count];
+    this.#sharing.share(this.#words.subarray(0, this.#count * COMMAND_WORDS), starts, this.#repeatable);
+    this.#count = 0;
+    this.#starts = [];
+  }
+}
+
 /** The kernels over one memory. */
 export class VectorKernels {
   readonly #heap: Heap;
+  readonly #sharing: Sharing | undefined;
   readonly #made = new Map<string, Kernel>();
+  #held: Held | undefined;
 
-  constructor(heap: Heap) {
+  /** @param sharing undefined if the caller works alone */
+  constructor(heap: Heap, sharing?: Sharing) {
     this.#heap = heap;
+    this.#sharing = sharing;
   }
 
   #kernel(key: string, parameters: () => readonly ValueType[], build: Build): Kernel {
     let kernel = this.#made.get(key);
     if (kernel === undefined) {
-      const { Module, Instance } = webAssembly();
-      const module = new ModuleBuilder(this.#heap.limits).func('run', parameters(), (f, ...p) => build(f, p));
-      const { exports } = new Instance(new Module(module.bytes()), { env: { memory: this.#heap.memory } });
-      kernel = exports.run;
+      const types = parameters();
+      const module = new ModuleBuilder(this.#heap.limits).func('run', types, (f, ...p) => build(f, p));
+      module.func('command', INTEGERS, (f, ...p) => {
+        for (const [i, type] of types.entries()) {
+          f.get(p[i]);
+          if (type === 'f32') f.op('f32.reinterpret_i32');
+        }
+        f.call(module.indexOf('run'));
+      });
+      const bytes = module.bytes();
+      const { run, command } = instantiate(bytes, this.#heap);
+      const number = this.#sharing?.shelve(bytes, command);
+      kernel = { run, number, floats: types.filter((type) => type === 'f32').length };
       this.#made.set(key, kernel);
     }
     return kernel;
   }
 
+  #do(kernel: Kernel, values: readonly number[]): void {
+    const held = this.#held;
+    if (held !== undefined && kernel.number !== undefined) {
+      held.push(kernel.number, kernel.floats, values);
+      return;
+    }
+    held?.flush();
+    this.#sharing?.settle();
+    kernel.run(...values);
+  }
+
+  /**
+   * Lets the threads share calls of kernels, if there are many elements to go through. Calls may then be done in any order,
+   * except those that are made within one `part`; all are done when this returns, none may be before. With `repeatable`, a call
+   * may be done twice, even at once: it only writes, and nothing that any call reads.
+   */
+  shared(elements: number, repeatable: boolean, work: (part: (calls: () => void) => void) => void): void {
+    if (this.#held !== undefined || this.#sharing === undefined || elements < SHARED_FROM) {
+      work((calls) => calls());
+      return;
+    }
+    const held = new Held(this.#sharing, repeatable);
+    this.#held = held;
+    try {
+      work((calls) => {
+        held.begin();
+        held.inPart = true;
+        calls();
+        held.inPart = false;
+      });
+      held.flush();
+    } finally {
+      this.#held = undefined;
+    }
+  }
+
   /** Calls a kernel written by hand. */
   call({ name, parameters, build }: RowKernel, ...values: number[]): void {
-    this.#kernel(name, () => new Array<ValueType>(parameters).fill('i32'), build)(...values);
+    this.#do(
+      this.#kernel(name, () => new Array<ValueType>(parameters).fill('i32'), build),
+      values,
+    );
   }
 
   /**
@@ -62,13 +188,19 @@ export class VectorKernels {
       () => formulaParameters(names.length),
       (f, parameters) => buildFormula(f, parameters, text, [...names], pattern),
     );
-    inPieces(n1, n, (row, rows, column, columns) => {
-      const at = inputs.flatMap(([base, step], i) => [
-        base + row * step + (pattern[i] === '1' ? 4 * column : 0),
-        step,
-      ]);
-      kernel(out + row * outRow + 4 * column, outRow, rows, columns, ...at, p, q);
-    });
+    const pieces = () =>
+      inPieces(n1, n, (row, rows, column, columns) => {
+        const at = inputs.flatMap(([base, step], i) => [
+          base + row * step + (pattern[i] === '1' ? 4 * column : 0),
+          step,
+        ]);
+        this.#do(kernel, [out + row * outRow + 4 * column, outRow, rows, columns, ...at, p, q]);
+      });
+    // Rows that go into one another stay in order.
+    const ordered = outRow === 0 && n1 > 1;
+    const repeatable = inputs.every(([at]) => at !== out);
+    if (this.#held !== undefined || ordered) pieces();
+    else this.shared(n1 * n, repeatable, pieces);
   }
 }
 

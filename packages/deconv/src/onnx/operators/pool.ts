@@ -65,17 +65,15 @@ function planMaxPool(node: NodeContext): Planned {
       let indices: Tensor | undefined;
       const output = throughFloat(x, (given) => {
         const source = blind ? pad(given, amounts, { value: lowest }) : given;
-        indices = runKernel(operation.poolArgMax, [source], window, shape);
-        const found = runKernel(operation.planeGather, [source, indices], attributes, shape);
+        if (wanted) indices = runKernel(operation.poolArgMax, [source], window, shape);
+        const found =
+          indices === undefined
+            ? runKernel(operation.poolMax, [source], window, shape)
+            : runKernel(operation.planeGather, [source, indices], attributes, shape);
         if (blind) source.dispose();
         return found;
       });
-      const places = indices as Tensor;
-      if (!wanted) {
-        places.dispose();
-        return [output];
-      }
-      return [output, globalIndices(places, window, columnMajor)];
+      return indices === undefined ? [output] : [output, globalIndices(indices, window, columnMajor)];
     },
   };
 }

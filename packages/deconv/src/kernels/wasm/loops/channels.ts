@@ -1,9 +1,9 @@
 /**
- * Loops with one number per channel: each array is read once, and products go from the first-level cache into float64 sums.
+ * Loops with one number per channel: each array is read once, and products go straight into float64 sums.
  * With inner > 1 a row is one channel of one picture; with inner = 1 all channels of a picture are one.
  */
 import type { Channels } from '../../../backend.js';
-import { sumColumns, sumRows } from '../row-kernels.js';
+import { centredDot, sumColumns } from '../row-kernels.js';
 import { CALL, inPieces } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
@@ -48,40 +48,62 @@ export const channelAffine: Loop<Channels> = (ground, inputs, c) => {
   const addresses = inputs.map((input) => ground.at(input));
   const { storage, at } = ground.result(c.outer * c.channels * c.inner);
   const operands = operandsOf(addresses, names, 'xy');
-  eachBlock(c, operands, (n1, n, first, places) =>
-    ground.kernels.apply(text, names, patternOf(operands, c), [at + 4 * first, 4 * n], n1, n, places),
+  ground.kernels.shared(storage.length, true, () =>
+    eachBlock(c, operands, (n1, n, first, places) =>
+      ground.kernels.apply(text, names, patternOf(operands, c), [at + 4 * first, 4 * n], n1, n, places),
+    ),
   );
   return storage;
 };
 
-/** Adds the products of one block to the sums: piece by piece, so that they never leave the cache. */
-function addProducts(
-  { kernels }: Ground,
-  c: Channels,
-  operands: readonly Operand[],
-  [room, sums]: readonly [number, number],
+/** Adds the products of rows that hold all channels to the sums: piece by piece, so that they never leave the cache. */
+function addColumns(
+  { kernels, residency }: Ground,
+  { outer, channels }: Channels,
+  [x, m, y, n]: readonly number[],
+  sums: number,
 ): void {
-  const pattern = patternOf(operands, c);
-  eachBlock(c, operands, (n1, n, _first, places) =>
-    inPieces(n1, n, (row, rows, column, columns) => {
-      const piece = places.map(
-        ([at, step], i) => [at + row * step + (pattern[i] === '1' ? 4 * column : 0), step] as const,
-      );
-      const products = [room, 4 * columns] as const;
-      kernels.apply('(x-m)*(y-n)', 'xmyn', pattern, products, rows, columns, piece);
-      if (c.inner === 1) kernels.call(sumColumns, sums + 8 * column, ...products, rows, columns);
-      else kernels.call(sumRows, sums + 8 * row, 8, ...products, rows, columns);
-    }),
-  );
+  const room = residency.room(4 * CALL);
+  const row = 4 * channels;
+  inPieces(outer, channels, (first, rows, column, columns) => {
+    const at = (address: number) => [address + first * row + 4 * column, row] as const;
+    const all = (address: number) => [address + 4 * column, 0] as const;
+    const products = [room, 4 * columns] as const;
+    kernels.apply('(x-m)*(y-n)', 'xmyn', '1111', products, rows, columns, [at(x), all(m), at(y), all(n)]);
+    kernels.call(sumColumns, sums + 8 * column, ...products, rows, columns);
+  });
+}
+
+/** Adds the products of one row per channel and picture; runs of channels are shared, a channel's pictures in their order. */
+function addRows(
+  { kernels }: Ground,
+  { outer, channels, inner }: Channels,
+  [x, m, y, n]: readonly number[],
+  sums: number,
+): void {
+  const most = Math.max(1, Math.floor(CALL / inner));
+  const run = (first: number, count: number) => {
+    for (let o = 0; o < outer; o++) {
+      for (let from = 0; from < inner; from += CALL) {
+        const at = 4 * ((o * channels + first) * inner + from);
+        const rows = [x + at, 4 * inner, y + at, 4 * inner, m + 4 * first, n + 4 * first, 4] as const;
+        kernels.call(centredDot, sums + 8 * first, ...rows, count, Math.min(CALL, inner - from));
+      }
+    }
+  };
+  kernels.shared(outer * channels * inner, false, (part) => {
+    for (let first = 0; first < channels; first += most)
+      part(() => run(first, Math.min(most, channels - first)));
+  });
 }
 
 /** (x, m, y, n) → Σ (x − m)·(y − n) of each channel */
 export const channelDot: Loop<Channels> = (ground, inputs, c) => {
   const addresses = inputs.map((input) => ground.at(input));
   const { storage, at } = ground.result(c.channels);
-  const [room, sums] = [ground.residency.room(4 * CALL), ground.residency.room(8 * c.channels)];
+  const sums = ground.residency.room(8 * c.channels);
   ground.doubles(sums, c.channels).fill(0);
-  addProducts(ground, c, operandsOf(addresses, 'xmyn', 'xy'), [room, sums]);
+  (c.inner === 1 ? addColumns : addRows)(ground, c, addresses, sums);
   ground.floats(at, c.channels).set(ground.doubles(sums, c.channels));
   return storage;
 };

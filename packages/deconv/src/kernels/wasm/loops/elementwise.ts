@@ -7,19 +7,22 @@ import { sizeOf } from '../../../shape.js';
 import type { Loop, WasmFunction } from './ground.js';
 import { axesOf, broadcastStrides, single, walk } from './views.js';
 
-/** (x) → f, f′ or f″ of each element. */
-export const unary: Loop<OpTable['unary']> = (ground, [x], { fn, order, parameters }) => {
+/** (x[, g]) → f, f′ or f″ of each element [· g]. */
+export const unary: Loop<OpTable['unary']> = (ground, inputs, { fn, order, parameters }) => {
   const { wasm, reference }: WasmFunction = fn;
-  const from = ground.at(x);
+  const [x, g] = inputs;
+  const places = inputs.map((input) => [ground.at(input), 0] as const);
   const { storage, at } = ground.result(x.length);
   const text = typeof wasm === 'function' ? wasm(order, parameters) : wasm && (wasm[order] ?? 'none(x)');
   if (text !== undefined) {
-    ground.kernels.apply(text, 'x', '1', [at, 0], 1, x.length, [[from, 0]], parameters);
+    const [formula, names, pattern] = g === undefined ? [text, 'x', '1'] : [`(${text})*g`, 'xg', '11'];
+    ground.kernels.apply(formula, names, pattern, [at, 0], 1, x.length, places, parameters);
     return storage;
   }
   const f = reference[order];
-  const [values, out] = [ground.floats(from, x.length), ground.floats(at, x.length)];
-  for (let i = 0; i < out.length; i++) out[i] = f(values[i], parameters);
+  const out = ground.floats(at, x.length);
+  const [values, factors] = places.map(([from]) => ground.floats(from, x.length));
+  for (let i = 0; i < out.length; i++) out[i] = f(values[i], parameters) * (factors?.[i] ?? 1);
   return storage;
 };
 
@@ -46,12 +49,14 @@ export const binary: Loop<OpTable['binary']> = (ground, [a, b], { fn, aShape, bS
   const row = axes.pop() ?? single(2);
   const rows = axes.pop() ?? single(2);
   let out = at;
-  walk(axes, [0, 0], (places) => {
-    const inputs = operands.map((from, i) => [from + 4 * places[i], 4 * rows.steps[i]] as const);
-    const target = [out, 4 * row.length] as const;
-    ground.kernels.apply(text, 'ab', row.steps.join(''), target, rows.length, row.length, inputs);
-    out += target[1] * rows.length;
-  });
+  ground.kernels.shared(storage.length, true, () =>
+    walk(axes, [0, 0], (places) => {
+      const inputs = operands.map((from, i) => [from + 4 * places[i], 4 * rows.steps[i]] as const);
+      const target = [out, 4 * row.length] as const;
+      ground.kernels.apply(text, 'ab', row.steps.join(''), target, rows.length, row.length, inputs);
+      out += target[1] * rows.length;
+    }),
+  );
   return storage;
 };
 

@@ -17,7 +17,7 @@ export class Ground {
   constructor(engine: Engine) {
     this.engine = engine;
     this.residency = engine.residency;
-    this.kernels = new VectorKernels(engine.heap);
+    this.kernels = new VectorKernels(engine.heap, engine.threads > 1 ? engine : undefined);
   }
 
   /** Address of an operand. */
@@ -32,16 +32,19 @@ export class Ground {
 
   /** Floats at an address. */
   floats(at: number, length: number): Float32Array {
+    this.engine.settle();
     return this.engine.heap.floats.subarray(at / 4, at / 4 + length);
   }
 
   /** Integers at an address. */
   integers(at: number, length: number): Int32Array {
+    this.engine.settle();
     return this.engine.heap.integers.subarray(at / 4, at / 4 + length);
   }
 
   /** Float64 at an address. */
   doubles(at: number, length: number): Float64Array {
+    this.engine.settle();
     return new Float64Array(this.engine.heap.memory.buffer, at, length);
   }
 }

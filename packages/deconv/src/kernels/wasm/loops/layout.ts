@@ -59,13 +59,15 @@ export const concat: Loop<OpTable['concat']> = (ground, inputs, { outer, lengths
   const places = inputs.map((input) => ground.at(input));
   const { storage, at } = ground.result(outer * row);
   let column = at;
-  for (const [i, length] of lengths.entries()) {
-    const [from, to] = [
-      { at: places[i], strides: [length, 1] },
-      { at: column, strides: [row, 1] },
-    ];
-    copyView(ground, [outer, length], from, to);
-    column += 4 * length;
-  }
+  ground.kernels.shared(storage.length, true, () => {
+    for (const [i, length] of lengths.entries()) {
+      const [from, to] = [
+        { at: places[i], strides: [length, 1] },
+        { at: column, strides: [row, 1] },
+      ];
+      copyView(ground, [outer, length], from, to);
+      column += 4 * length;
+    }
+  });
   return storage;
 };

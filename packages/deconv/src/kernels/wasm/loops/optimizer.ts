@@ -69,7 +69,7 @@ function rule(
     ground.floats(table, numbers.length).set(numbers);
     const places = [...arrays, ...numbers.map((_, i) => table + 4 * i)];
     const steps = numbers[decay] === 0 ? plain : decaying;
-    for (let done = 0; done < length; done += PIECE) {
+    const piece = (done: number) => {
       const count = Math.min(PIECE, length - done);
       for (const { to, text, names, pattern, from } of steps) {
         const rows = from.map(
@@ -78,7 +78,10 @@ function rule(
         const target = [(to === 0 ? at : places[to]) + 4 * done, 0] as const;
         ground.kernels.apply(text, names, pattern, target, 1, count, rows);
       }
-    }
+    };
+    ground.kernels.shared(length, false, (part) => {
+      for (let done = 0; done < length; done += PIECE) part(() => piece(done));
+    });
     for (const [i, memory] of inputs.entries())
       if (i >= 2 && !stays(ground, memory)) putBack(ground, memory, arrays[i]);
     return storage;

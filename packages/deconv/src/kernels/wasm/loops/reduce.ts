@@ -6,37 +6,47 @@
 import type { OpTable } from '../../../backend.js';
 import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
 import { maxRows, minRows, sumColumns, sumRows } from '../row-kernels.js';
-import { inPieces } from '../vector-kernels.js';
+import { CALL } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
 import { axesOf, broadcastStrides, single, walk } from './views.js';
 
 /** Columns whose results stay in the first-level cache while the rows pass. */
 const COLUMNS = 4096;
 
-/** Calls `visit` for pieces of the array: its address, that of its results, in elements, and the rows, columns and steps of both. */
-function walkPieces(
-  shape: Shape,
-  kept: Shape,
-  visit: (
-    src: number,
-    srcRow: number,
-    to: number,
-    toRow: number,
-    each: boolean,
-    n1: number,
-    n: number,
-  ) => void,
-): void {
+/** A piece: addresses of its values and of its results, in elements, its rows and columns, and steps of both from row to row. */
+type Visit = (src: number, srcRow: number, to: number, toRow: number, n1: number, n: number) => void;
+
+/**
+ * Calls `visit` for pieces of the array, `each` if every column has a result of its own, else every row. Threads share those
+ * that go into different results; those that go into the same come one after the other, in the order of the array.
+ */
+function walkPieces({ kernels }: Ground, shape: Shape, kept: Shape, visitor: (each: boolean) => Visit): void {
   const axes = axesOf(shape, stridesOf(shape), broadcastStrides(kept, shape));
   const row = axes.pop() ?? { length: 1, steps: [1, 1] };
   const rows = axes.pop() ?? single(2);
   const [srcRow, toRow] = rows.steps;
   const each = row.steps[1] === 1;
-  walk(axes, [0, 0], ([src, to]) => {
-    const piece = (r: number, count: number, c: number, columns: number) =>
-      visit(src + r * srcRow + c, srcRow, to + r * toRow + (each ? c : 0), toRow, each, count, columns);
-    if (each) inPieces(rows.length, row.length, piece, COLUMNS);
-    else inPieces(rows.length, row.length, piece);
+  const visit = visitor(each);
+  const width = Math.min(row.length, each ? COLUMNS : CALL);
+  const height = Math.max(1, Math.floor(CALL / width));
+  const piece = (r: number, c: number) => {
+    const [count, columns] = [Math.min(height, rows.length - r), Math.min(width, row.length - c)];
+    return ([src, to]: readonly number[]) =>
+      visit(src + r * srcRow + c, srcRow, to + r * toRow + (each ? c : 0), toRow, count, columns);
+  };
+  const lengths = [
+    { length: rows.length, step: height },
+    { length: row.length, step: width },
+  ];
+  const [along, across] = each ? [lengths[1], lengths[0]] : lengths;
+  kernels.shared(sizeOf(shape), false, (part) => {
+    for (let i = 0; i < along.length; i += along.step) {
+      part(() =>
+        walk(axes, [0, 0], (at) => {
+          for (let j = 0; j < across.length; j += across.step) piece(each ? j : i, each ? i : j)(at);
+        }),
+      );
+    }
   });
 }
 
@@ -45,7 +55,7 @@ export function sumInto(ground: Ground, from: number, shape: Shape, kept: Shape,
   const length = sizeOf(kept);
   const sums = ground.residency.room(8 * length);
   ground.doubles(sums, length).fill(0);
-  walkPieces(shape, kept, (src, srcRow, to, toRow, each, n1, n) => {
+  walkPieces(ground, shape, kept, (each) => (src, srcRow, to, toRow, n1, n) => {
     const source = [from + 4 * src, 4 * srcRow] as const;
     if (each) ground.kernels.call(sumColumns, sums + 8 * to, ...source, n1, n);
     else ground.kernels.call(sumRows, sums + 8 * to, 8 * toRow, ...source, n1, n);
@@ -65,7 +75,7 @@ export function extremeInto(
   ground
     .floats(out, sizeOf(kept))
     .fill(which === 'max' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY);
-  walkPieces(shape, kept, (src, srcRow, to, toRow, each, n1, n) => {
+  walkPieces(ground, shape, kept, (each) => (src, srcRow, to, toRow, n1, n) => {
     const source = [from + 4 * src, 4 * srcRow] as const;
     const target = [out + 4 * to, 4 * toRow] as const;
     if (each) ground.kernels.apply(`${which}(a,b)`, 'ab', '11', target, n1, n, [target, source]);

@@ -65,21 +65,25 @@ function apply(
     }
   }
   const outputs = entries.length;
-  if (inner === 1) {
-    const rows = Math.max(1, Math.floor(CALL / outputs));
-    for (let r = 0; r < outer; r += rows) {
-      const place = [out + 4 * r * outputs, from + 4 * r * inputs, 4 * inputs] as const;
-      kernels.call(sparseEach(few), ...place, table, Math.min(rows, outer - r), outputs);
+  // Rows are written in whole vectors: where they are none, the next row must come after.
+  const apart = inner === 1 || inner % 4 === 0;
+  kernels.shared(apart ? outer * outputs * inner : 0, true, () => {
+    if (inner === 1) {
+      const rows = Math.max(1, Math.floor(CALL / outputs));
+      for (let r = 0; r < outer; r += rows) {
+        const place = [out + 4 * r * outputs, from + 4 * r * inputs, 4 * inputs] as const;
+        kernels.call(sparseEach(few), ...place, table, Math.min(rows, outer - r), outputs);
+      }
+      return;
     }
-    return;
-  }
-  const rows = Math.max(1, Math.floor(CALL / inner));
-  for (let block = 0; block < outer; block++) {
-    for (let o = 0; o < outputs; o += rows) {
-      const place = [out + 4 * (block * outputs + o) * inner, from + 4 * block * inputs * inner] as const;
-      kernels.call(sparseRows(few), ...place, starts[o], Math.min(rows, outputs - o), inner);
+    const rows = Math.max(1, Math.floor(CALL / inner));
+    for (let block = 0; block < outer; block++) {
+      for (let o = 0; o < outputs; o += rows) {
+        const place = [out + 4 * (block * outputs + o) * inner, from + 4 * block * inputs * inner] as const;
+        kernels.call(sparseRows(few), ...place, starts[o], Math.min(rows, outputs - o), inner);
+      }
     }
-  }
+  });
 }
 
 /** (x) of (outer, axis, inner) → the axis mapped, or the adjoint. Weights of 0 count for nothing, whatever they meet. */

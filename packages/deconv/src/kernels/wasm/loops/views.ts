@@ -90,17 +90,19 @@ export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View
     axes.splice(Math.min(along, across), 1);
     const block = take(axes.length - 1);
     const blocks = [block.length, ...block.steps.map((step) => 4 * step)] as const;
-    walk(axes, start, ([src, dst]) => {
-      const rows = [row.length, 4 * row.steps[0], column.length, 4, 4 * column.steps[1]] as const;
-      kernels.call(TURN, 4 * src, 4 * dst, ...rows, 0, 1, 0, 0, ...blocks);
-    });
+    kernels.shared(sizeOf(shape), true, () =>
+      walk(axes, start, ([src, dst]) => {
+        const rows = [row.length, 4 * row.steps[0], column.length, 4, 4 * column.steps[1]] as const;
+        kernels.call(TURN, 4 * src, 4 * dst, ...rows, 0, 1, 0, 0, ...blocks);
+      }),
+    );
     return;
   }
   const row = take(along >= 0 ? along : across >= 0 ? across : axes.length - 1);
   const rows = take(axes.length - 1);
   const [srcStep, dstStep] = row.steps;
   const [srcRow, dstRow] = rows.steps.map((step) => 4 * step);
-  walk(axes, start, ([src, dst]) => {
+  const visit = ([src, dst]: readonly number[]) => {
     if (dstStep === 1 && (srcStep === 1 || srcStep === 0)) {
       kernels.apply('x', 'x', String(srcStep), [4 * dst, dstRow], rows.length, row.length, [
         [4 * src, srcRow],
@@ -112,5 +114,6 @@ export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View
       const source = [4 * (src + c * srcStep) + r * srcRow, srcRow, 4 * srcStep] as const;
       kernels.call(copy, ...target, ...source, count, columns);
     });
-  });
+  };
+  kernels.shared(sizeOf(shape), true, () => walk(axes, start, visit));
 }

@@ -7,8 +7,11 @@ import type { OpTable } from '../../../backend.js';
 import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
 import { lift } from '../problem.js';
-import { accumulate, copy, largest } from '../row-kernels.js';
+import { accumulate, copy, larger, largest } from '../row-kernels.js';
 import type { Ground, Loop } from './ground.js';
+
+/** Floats of largest values that are kept at a time. */
+const BEST_FLOATS = 1 << 19;
 
 /** Per axis (missing ones in front) and tap: the windows that see an input there, and the input of the first. */
 function reachOf(w: WindowGeometry) {
@@ -50,6 +53,25 @@ function eachTap(
   }
 }
 
+/** (x) → each window's largest value; a NaN is larger than all, −∞ if it sees nothing. Padding is never chosen. */
+export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
+  const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
+  const { n, out, stride } = reachOf(w);
+  const { kernels } = ground;
+  const source = ground.at(x);
+  const { storage, at } = ground.result(w.batch * w.channels * to);
+  ground.floats(at, storage.length).fill(Number.NEGATIVE_INFINITY);
+  const pool = (plane: number) =>
+    eachTap(w, (_, window, place, rows, columns) => {
+      const input = [source + 4 * (plane * from + place), 4 * stride[1] * n[2], 4 * stride[2]] as const;
+      kernels.call(larger, at + 4 * (plane * to + window), 4 * out[2], ...input, rows, columns);
+    });
+  kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
+    for (let plane = 0; plane < w.batch * w.channels; plane++) part(() => pool(plane));
+  });
+  return storage;
+};
+
 /** (x) → flat position of each window's largest value: the first of equals, a NaN before all. Padding is never chosen. */
 export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   const planes = w.batch * w.channels;
@@ -57,7 +79,9 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   const { n, out, stride } = reachOf(w);
   const { kernels, residency } = ground;
   const source = ground.at(x);
-  const [best, places] = [residency.room(4 * to), residency.room(4 * out[2])];
+  // Planes that are gone through at a time, each with room for its largest values.
+  const each = Math.max(1, Math.min(planes, Math.floor(BEST_FLOATS / Math.max(1, to))));
+  const [best, places] = [residency.room(4 * each * to), residency.room(4 * out[2])];
   const { storage, at } = ground.result(planes * to, 'int32');
   for (let o = 0, p = ground.integers(places, out[2]); o < out[2]; o++) p[o] = o * stride[2];
   // To begin with, the first input that each window sees; −1 if it sees none.
@@ -71,14 +95,18 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
     }
   });
   const [srcRow, placeRow] = [4 * stride[1] * n[2], stride[1] * n[2]];
-  for (let plane = 0; plane < planes; plane++) {
-    const chosen = at + 4 * plane * to;
-    ground.integers(chosen, to).set(first);
-    ground.floats(best, to).fill(Number.NEGATIVE_INFINITY);
+  const pool = (plane: number) =>
     eachTap(w, (_, window, place, rows, columns) => {
-      const target = [best + 4 * window, chosen + 4 * window, 4 * out[2]] as const;
+      const target = [best + 4 * ((plane % each) * to + window), at + 4 * (plane * to + window)] as const;
       const input = [source + 4 * (plane * from + place), srcRow, 4 * stride[2]] as const;
-      kernels.call(largest, ...target, ...input, places, place, placeRow, rows, columns);
+      kernels.call(largest, ...target, 4 * out[2], ...input, places, place, placeRow, rows, columns);
+    });
+  for (let plane = 0; plane < planes; plane += each) {
+    const end = Math.min(planes, plane + each);
+    ground.floats(best, each * to).fill(Number.NEGATIVE_INFINITY);
+    for (let i = plane; i < end; i++) ground.integers(at + 4 * i * to, to).set(first);
+    kernels.shared((end - plane) * to * sizeOf(w.kernelSize), false, (part) => {
+      for (let i = plane; i < end; i++) part(() => pool(i));
     });
   }
   return storage;
@@ -125,7 +153,7 @@ function moveColumns(
   const [from, to, taps] = [sizeOf(w.inputSize), sizeOf(w.outputSize), sizeOf(w.kernelSize)];
   const { n, out, stride } = reachOf(w);
   const [pictureRow, pictureStep, columnsRow] = [4 * stride[1] * n[2], 4 * stride[2], 4 * out[2]];
-  for (let plane = 0; plane < w.batch * w.channels; plane++) {
+  const move = (plane: number) =>
     eachTap(w, (tap, window, place, rows, count) => {
       const inPicture = [picture + 4 * (plane * from + place), pictureRow] as const;
       const inColumns = [columns + 4 * ((plane * taps + tap) * to + window), columnsRow] as const;
@@ -136,7 +164,9 @@ function moveColumns(
       } else if (back) kernels.apply('a+b', 'ab', '11', inPicture, rows, count, [inPicture, inColumns]);
       else kernels.apply('x', 'x', '1', inColumns, rows, count, [inPicture]);
     });
-  }
+  kernels.shared(w.batch * w.channels * taps * to, false, (part) => {
+    for (let plane = 0; plane < w.batch * w.channels; plane++) part(() => move(plane));
+  });
 }
 
 /** (x) of (N, C, …space) → columns (N, C·|k|, windows). */

@@ -1,0 +1,54 @@
+/** The shelf, and what becomes of kernels that find no room on it. */
+import { describe, expect, it } from 'vitest';
+import { ModuleBuilder } from './assembler.js';
+import { CONTROL } from './commands.js';
+import { Heap } from './heap.js';
+import { tableOf } from './platform.js';
+import { instantiate, SHELF_BYTES, Shelf } from './shelf.js';
+import { type Sharing, VectorKernels } from './vector-kernels.js';
+
+const [CONTROL_AT, SHELF_AT] = [1024, 8192];
+
+describe('Shelf', () => {
+  it('numbers what is put there, one after the other, until it is full', () => {
+    const heap = new Heap(SHELF_AT + SHELF_BYTES, true, 32);
+    const main = instantiate(new ModuleBuilder(heap.limits).func('nothing', [], () => {}).bytes(), heap);
+    const shelf = new Shelf(heap, tableOf(main), CONTROL_AT, SHELF_AT);
+    const bytes = new ModuleBuilder(heap.limits)
+      .func('command', [], (f) => {
+        for (let i = 0; i < 1000; i++) f.i32(1).op('drop');
+      })
+      .bytes();
+    const { command } = instantiate(bytes, heap);
+    const most = Math.floor(SHELF_BYTES / (4 + 4 * Math.ceil(bytes.length / 4)));
+    for (let i = 0; i < most; i++) expect(shelf.add(bytes, command)).toBe(1 + i);
+    expect(shelf.add(bytes, command)).toBeUndefined();
+    expect(shelf.count).toBe(most);
+    expect(heap.integers[CONTROL_AT / 4 + CONTROL.kernels]).toBe(most);
+  });
+});
+
+describe('VectorKernels', () => {
+  it('call what is not on the shelf by themselves, after what is held', () => {
+    const heap = new Heap(0, false, 32);
+    const done: string[] = [];
+    const sharing: Sharing = {
+      shelve: () => (done.push('shelved') === 1 ? 7 : undefined),
+      share: (commands, starts) => done.push(`shared ${starts.length - 1} of ${commands[0]}`),
+      settle: () => done.push('settled'),
+    };
+    const kernels = new VectorKernels(heap, sharing);
+    const { at } = heap.take(4 * 64);
+    heap.floats.fill(2, at / 4, at / 4 + 64);
+    kernels.shared(1e6, true, (part) => {
+      part(() => {
+        kernels.apply('x+1', 'x', '1', [at, 0], 1, 64, [[at, 0]]);
+        kernels.apply('x*x', 'x', '1', [at, 0], 1, 64, [[at, 0]]);
+      });
+      kernels.apply('x+1', 'x', '1', [at, 0], 1, 64, [[at, 0]]);
+    });
+    expect(done).toEqual(['shelved', 'shelved', 'shared 1 of 7', 'settled', 'shared 1 of 7']);
+    // Here nobody does what is shared.
+    expect(heap.floats[at / 4]).toBe(4);
+  });
+});
