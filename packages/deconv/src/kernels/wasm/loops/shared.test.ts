@@ -115,7 +115,7 @@ describe('shared by threads', () => {
     const [first] = backends;
     const one = runOn(first, op, inputs, attributes as OpTable[typeof op]);
     expect(one.length).toBe(wanted.length);
-    const scale = wanted.reduce((most: number, value) => Math.max(most, Math.abs(value)), 0);
+    const scale = Float64Array.from(wanted).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     expect(one.findIndex((value, i) => !(Math.abs(value - wanted[i]) <= 1e-6 * scale))).toBe(-1);
     for (const backend of backends.slice(1)) {
       for (let turn = 0; turn < 6; turn++) {
