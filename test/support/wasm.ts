@@ -70,6 +70,7 @@ const ACTIVATIONS: readonly (Activation | undefined)[] = [
   undefined,
   { fn: 'leakyRelu', parameters: [0.5] },
   { fn: 'clamp', parameters: [-2, 3] },
+  { fn: 'prelu', parameters: [] },
 ];
 
 /** A random convolution of at most `flops` operations. */
@@ -112,13 +113,23 @@ export function drawCase(random: () => number, { mr, nr }: Tile, flops: number):
   }
 }
 
-/** The numbers that a kernel of a case works on: two inputs, and the bias if there is one. */
-export function drawInputs(kernel: Kernel, { geometry: g, bias }: Case, value: () => number): Float32Array[] {
+/** The numbers that a kernel of a case works on: two inputs, the bias and the slopes if there are any. */
+export function drawInputs(
+  kernel: Kernel,
+  { geometry: g, bias, average, activation }: Case,
+  value: () => number,
+): Float32Array[] {
   const filled = (length: number) => Float32Array.from({ length }, value);
   const [x, w, y] = [xShapeOf(g), weightShapeOf(g), yShapeOf(g)].map(sizeOf);
   if (kernel === 'conv.weightGrad') return [filled(x), filled(y)];
   const [input, channels] = kernel === 'conv.forward' ? [x, g.yChannels] : [y, g.xChannels];
-  return [filled(input), filled(w), ...(bias ? [filled(channels)] : [])];
+  const slopes = activation?.fn === 'prelu' && !average;
+  return [
+    filled(input),
+    filled(w),
+    ...(bias ? [filled(channels)] : []),
+    ...(slopes ? [filled(channels)] : []),
+  ];
 }
 
 /** Terms of the longest sum. */

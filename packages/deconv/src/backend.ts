@@ -14,12 +14,12 @@ import type { DType, Storage, TypedArray } from './tensor.js';
 
 /** A function applied to each output of a convolution before it is stored. */
 export interface Activation {
-  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh';
-  /** leakyRelu [slope], clamp [min, max]. */
+  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh' | 'prelu';
+  /** leakyRelu [slope], clamp [min, max]. Those of prelu are one more input, the last: one slope per output channel. */
   readonly parameters: readonly number[];
 }
 
-/** Attributes of the convolutions. The bias, if any, is the last input, one value per output channel. */
+/** Attributes of the convolutions. The bias, if any, is the third input, one value per output channel. */
 export interface ConvAttributes {
   readonly geometry: ConvGeometry;
   readonly bias: boolean;

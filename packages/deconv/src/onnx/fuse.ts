@@ -7,6 +7,7 @@
  *   Conv → BatchNormalization            w·s and (b − mean)·s + beta, with s = scale / √(var + epsilon)
  *   Conv → Add of one value per channel  its bias
  *   Conv → Relu, LeakyRelu, Clip, Sigmoid, Tanh   applied as the convolution stores
+ *   Conv → PRelu of one slope per channel         likewise, the slopes being its fourth input
  *
  * Conv stands for ConvTranspose too. Each step leaves a graph that is right by itself.
  */
@@ -118,9 +119,10 @@ class Fuser {
 
   #merge(conv: GraphNode, node: GraphNode): GraphNode | undefined {
     // After an activation nothing linear can be pulled in any more.
-    if (conv.fused?.activation !== undefined) return undefined;
+    if (conv.fused?.activation !== undefined || conv.fused?.slopes) return undefined;
     if (node.op === 'BatchNormalization') return this.#absorbNorm(conv, node);
     if (node.op === 'Add') return this.#absorbAdd(conv, node);
+    if (node.op === 'PRelu') return this.#absorbPRelu(conv, node);
     const activation = this.#activation(node);
     return activation === undefined ? undefined : { ...conv, fused: { ...conv.fused, activation } };
   }
@@ -217,10 +219,10 @@ class Fuser {
     return this.#affine(conv, channels, scale, shift, norm.outputs[0]);
   }
 
-  #absorbAdd(conv: GraphNode, node: GraphNode): GraphNode | undefined {
+  /** A constant of one value per channel of a convolution's output, or of one for all; and the number of channels. */
+  #perChannel(conv: GraphNode, name: string | undefined) {
     const channels = this.#channels(conv);
-    const other = node.inputs.find((name) => name !== conv.outputs[0]);
-    const value = other === undefined ? undefined : this.#constants.get(other);
+    const value = name === undefined ? undefined : this.#constants.get(name);
     const weight = this.#constants.get(conv.inputs[1]);
     if (channels === undefined || value?.constant === undefined || value.type !== weight?.type)
       return undefined;
@@ -232,8 +234,30 @@ class Fuser {
       value.shape.every((n, axis) => n === (axis === value.shape.length - 1 - space ? channels : 1));
     if (!perChannel && !(sizeOf(value.shape) === 1 && value.shape.length <= space + 2)) return undefined;
     const values = peek(value.constant);
-    const shift = Float64Array.from({ length: channels }, (_, c) => values[perChannel ? c : 0]);
-    return this.#affine(conv, channels, undefined, shift, node.outputs[0]);
+    const each = Float64Array.from({ length: channels }, (_, c) => values[perChannel ? c : 0]);
+    return { channels, each, type: value.type };
+  }
+
+  #absorbAdd(conv: GraphNode, node: GraphNode): GraphNode | undefined {
+    const added = this.#perChannel(
+      conv,
+      node.inputs.find((name) => name !== conv.outputs[0]),
+    );
+    return added && this.#affine(conv, added.channels, undefined, added.each, node.outputs[0]);
+  }
+
+  #absorbPRelu(conv: GraphNode, node: GraphNode): GraphNode | undefined {
+    const slopes = this.#perChannel(conv, node.inputs[1]);
+    if (slopes === undefined) return undefined;
+    const { channels, each, type } = slopes;
+    const name = `${node.outputs[0]}/slope`;
+    this.#constants.set(name, { type, shape: [channels], constant: tensorOf(type, [channels], each) });
+    const [x, weight, bias = ''] = conv.inputs;
+    return {
+      ...conv,
+      inputs: [x, weight, bias, name],
+      fused: { ...conv.fused, slopes: true },
+    };
   }
 
   #absorbPad(at: number, conv: GraphNode): void {

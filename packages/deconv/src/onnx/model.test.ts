@@ -244,6 +244,32 @@ describe('fusing', () => {
       ],
       left: ['Conv'],
     },
+    'Conv with bias → PRelu of a slope per channel': {
+      weight: [4, 3, 3, 3],
+      nodes: [
+        { op: 'Conv', inputs: ['x', 'w', 'b'], outputs: ['c'] },
+        { op: 'PRelu', inputs: ['c', 'shift'], outputs: ['y'] },
+      ],
+      left: ['Conv'],
+    },
+    'ConvTranspose → Add → PRelu of one slope': {
+      weight: [3, 4, 3, 3],
+      nodes: [
+        { op: 'ConvTranspose', inputs: ['x', 'w'], outputs: ['c'], attributes: { strides: [2, 2] } },
+        { op: 'Add', inputs: ['c', 'shift'], outputs: ['a'] },
+        { op: 'PRelu', inputs: ['a', 'low'], outputs: ['y'] },
+      ],
+      left: ['ConvTranspose'],
+    },
+    'Conv → PRelu of a slope per row': {
+      weight: [4, 3, 2, 3],
+      nodes: [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] },
+        { op: 'PRelu', inputs: ['c', 'rows'], outputs: ['r'] },
+        { op: 'Relu', inputs: ['r'], outputs: ['y'] },
+      ],
+      left: ['Conv', 'PRelu', 'Relu'],
+    },
     'Conv whose output is used twice': {
       weight: [4, 3, 1, 1],
       nodes: [
@@ -277,6 +303,7 @@ describe('fusing', () => {
             ...parameters(4),
             pads: { type: 'int64', dims: [8], values: [0, 0, 1, 0, 0, 0, 2, 1] },
             shift: { dims: [4, 1, 1], values: [1, 2, 3, 4] },
+            rows: { dims: [4, 1], values: [0.1, -0.2, 0.3, 0.4] },
             low: { dims: [], values: [-0.5] },
             high: { dims: [], values: [2.5] },
           },

@@ -16,6 +16,8 @@ export interface Fused {
     | { readonly name: 'relu' | 'sigmoid' | 'tanh' }
     | { readonly name: 'leakyRelu'; readonly slope: number }
     | { readonly name: 'clamp'; readonly min: number; readonly max: number };
+  /** Instead of an activation: negative outputs times their channel's slope, the fourth input. */
+  readonly slopes?: true;
   /** Zeros around the input, in addition to the attribute `pads`: begins, then ends. */
   readonly pads?: readonly number[];
 }

@@ -76,7 +76,7 @@ function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Fl
   }
 }
 
-const ACTIVATIONS = { leakyRelu, clamp, sigmoid, tanh };
+const ACTIVATIONS = { leakyRelu, clamp, sigmoid, tanh, prelu: leakyRelu };
 
 /** What is done to each output before it is rounded: divide by coverage, add the bias, apply the activation. */
 function finish(
@@ -86,10 +86,11 @@ function finish(
   bias: Values | undefined,
   coverage: Float64Array | undefined,
   activation: Activation | undefined,
+  slopes: Values,
 ): void {
   const f = activation === undefined ? undefined : ACTIVATIONS[activation.fn][0];
-  const parameters = activation?.parameters ?? [];
   for (let at = 0, row = 0; at < sum.length; row++) {
+    const parameters = activation?.fn === 'prelu' ? [slopes[row % channels]] : (activation?.parameters ?? []);
     const add = bias === undefined ? 0 : bias[row % channels];
     for (let i = 0; i < plane; i++, at++) {
       // A pixel that nothing reaches is 0 before the bias, not 0/0.
@@ -102,25 +103,28 @@ function finish(
 
 /** (x, w, bias?) → y */
 export function convForward(
-  [x, w, bias]: readonly Values[],
-  { geometry: g, activation }: ConvAttributes,
+  inputs: readonly Values[],
+  { geometry: g, bias, activation }: ConvAttributes,
 ): Float64Array {
+  const [x, w, third] = inputs;
   const plane = sizeOf(g.ySize);
   const sum = new Float64Array(g.batch * g.yChannels * plane);
   relate('forward', g, x, w, sum);
-  finish(sum, g.yChannels, plane, bias, undefined, activation);
+  finish(sum, g.yChannels, plane, bias ? third : undefined, undefined, activation, inputs[inputs.length - 1]);
   return sum;
 }
 
 /** (y, w, bias?) → x */
 export function convInputGrad(
-  [y, w, bias]: readonly Values[],
-  { geometry: g, average, activation }: ConvAttributes,
+  inputs: readonly Values[],
+  { geometry: g, bias, average, activation }: ConvAttributes,
 ): Float64Array {
+  const [y, w, third] = inputs;
   const plane = sizeOf(g.xSize);
   const sum = new Float64Array(g.batch * g.xChannels * plane);
   relate('inputGrad', g, y, w, sum);
-  finish(sum, g.xChannels, plane, bias, average ? coveragePlane(g) : undefined, activation);
+  const coverage = average ? coveragePlane(g) : undefined;
+  finish(sum, g.xChannels, plane, bias ? third : undefined, coverage, activation, inputs[inputs.length - 1]);
   return sum;
 }
 

@@ -193,7 +193,7 @@ class DensePlanner {
           const moves = {
             input: input + band.input,
             output: output + band.output,
-            scale: band.output,
+            scale: this.#activation?.fn === 'prelu' ? g * p.outChannels * 4 : band.output,
             packed,
             bias,
           };
@@ -391,7 +391,8 @@ class DensePlanner {
       for (const number of group.phases.keys()) {
         const c = [BASE.work, at + number * block.count * row] as const;
         const bias1 = this.#bias ? 4 : 0;
-        this.#list.push(fn, c, block.count, row, bias, bias1, positions, p0, p1);
+        const slopes = fn === 'prelu' ? ([BASE.scale, 4 * block.from] as const) : 0;
+        this.#list.push(fn, c, block.count, row, bias, bias1, positions, p0, p1, slopes);
       }
     }
   }

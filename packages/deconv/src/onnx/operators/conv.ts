@@ -3,6 +3,7 @@
  * dialect 'onnx' of geometry; here its options meet the shapes.
  */
 import { run as runKernel } from '../../autograd.js';
+import type { OpTable } from '../../backend.js';
 import {
   type ConvGeometry,
   type ConvGeometryOptions,
@@ -17,7 +18,6 @@ import { fromDialect } from '../../geometry/dialects/index.js';
 import * as operation from '../../operations.js';
 import {
   type ConvOptions,
-  type ConvTransposeOptions,
   conv1d,
   conv2d,
   conv3d,
@@ -74,17 +74,25 @@ function checkBias(node: NodeContext, channels: number): void {
     node.refuse('inputs', `the bias must have shape [${channels}], got [${node.shape(2).join(', ')}]`);
 }
 
+type Attributes = OpTable['conv.forward' | 'conv.inputGrad'];
+
+/** @param convolve by the public operation @param kernel by the kernel alone, which takes slopes as its last input */
 function planned(
   node: NodeContext,
   geometry: ConvGeometry,
   shape: readonly number[],
-  compute: (x: Tensor, w: Tensor, bias: Tensor | undefined) => Tensor,
+  convolve: (x: Tensor, w: Tensor, options: Pick<ConvOptions, 'bias' | 'activation'>) => Tensor,
+  kernel: (inputs: readonly Tensor[], attributes: Attributes) => Tensor,
 ): Planned {
-  return {
-    outputs: [{ type: node.float(0), shape }],
-    run: ([x, w, bias]) => [compute(x, w, bias)],
-    flops: flopsOf(geometry),
+  const { activation, slopes } = node.fused;
+  const attributes = { geometry, average: false, activation: { fn: 'prelu', parameters: [] } } as const;
+  const run = (inputs: readonly Tensor[]) => {
+    const [x, w, bias] = inputs;
+    if (!slopes) return [convolve(x, w, { bias, activation })];
+    const given = inputs.filter((input) => input !== undefined);
+    return [kernel(given, { ...attributes, bias: bias !== undefined })];
   };
+  return { outputs: [{ type: node.float(0), shape }], run, flops: flopsOf(geometry) };
 }
 
 function planConv(node: NodeContext): Planned {
@@ -92,10 +100,15 @@ function planConv(node: NodeContext): Planned {
   const options: ConvGeometryOptions = fromDialect('onnx', 'conv', attributes).options;
   const geometry = convGeometry(node.shape(0), node.shape(1), options, node.label);
   checkBias(node, geometry.yChannels);
-  const { activation } = node.fused;
-  const given: ConvOptions = { ...options, activation };
   const conv = convs[geometry.rank - 1];
-  return planned(node, geometry, yShapeOf(geometry), (x, w, bias) => conv(x, w, { ...given, bias }));
+  const shape = yShapeOf(geometry);
+  return planned(
+    node,
+    geometry,
+    shape,
+    (x, w, given) => conv(x, w, { ...options, ...given }),
+    (inputs, attributes) => runKernel(operation.convForward, inputs, attributes, shape),
+  );
 }
 
 function planConvTranspose(node: NodeContext): Planned {
@@ -103,10 +116,15 @@ function planConvTranspose(node: NodeContext): Planned {
   const options: ConvTransposeGeometryOptions = fromDialect('onnx', 'convTranspose', attributes).options;
   const geometry = convTransposeGeometry(node.shape(0), node.shape(1), options, node.label);
   checkBias(node, geometry.xChannels);
-  const { activation } = node.fused;
-  const given: ConvTransposeOptions = { ...options, activation };
   const conv = transposed[geometry.rank - 1];
-  return planned(node, geometry, xShapeOf(geometry), (x, w, bias) => conv(x, w, { ...given, bias }));
+  const shape = xShapeOf(geometry);
+  return planned(
+    node,
+    geometry,
+    shape,
+    (x, w, given) => conv(x, w, { ...options, ...given }),
+    (inputs, attributes) => runKernel(operation.convInputGrad, inputs, attributes, shape),
+  );
 }
 
 /** Columns (N, C·|block|, windows) laid back on an image, overlaps added. */

@@ -77,7 +77,8 @@ function compute(
   const biasAt = bias ? residency.address(third) : 0;
   const known = plan.packStages > 0 ? residency.packed(second, loaded) : undefined;
   const packed = known ?? residency.room(plan.packedBytes);
-  let scale = 0;
+  // What an output is multiplied by: its share of the sum, or its slope; never both.
+  let scale = activation?.fn === 'prelu' ? residency.address(inputs[inputs.length - 1]) : 0;
   if (average) {
     const counts = coveragePlane(g);
     scale = residency.room(4 * counts.length);
@@ -117,11 +118,11 @@ function convolve(
   }
 }
 
-/** (x, w, bias?) → y */
+/** (x, w, bias?, slopes?) → y */
 export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
   convolve(ground, 'conv.forward', inputs, attributes);
 
-/** (y, w, bias?) → x */
+/** (y, w, bias?, slopes?) → x */
 export const convInputGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
   convolve(ground, 'conv.inputGrad', inputs, attributes);
 
