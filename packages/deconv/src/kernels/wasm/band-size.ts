@@ -10,7 +10,7 @@ import type { Tile } from './microkernels.js';
 import { stripsOf } from './strips.js';
 
 /** Targets for the buffers of a band, in bytes. */
-const PADDED_TARGET = 640 * 1024;
+const PADDED_TARGET = 1024 * 1024;
 export const RESULT_TARGET = 512 * 1024;
 export const PACKED_B_TARGET = 2 * 1024 * 1024;
 /** Rows of results that a band should hold at a time, if there are so many. */

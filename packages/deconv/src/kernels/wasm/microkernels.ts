@@ -77,16 +77,20 @@ function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number,
       f.get(ap).set(from);
       f.countdown(kLeft, 1, () => {
         f.get(tp).access('i32.load').get(bp).op('i32.add').set(row);
-        for (let j = 0; j < vectors; j++)
-          f.get(row)
+        const loadB = (j: number) =>
+          f
+            .get(row)
             .access('v128.load', 16 * j)
             .set(bRow[j]);
+        // With one row each value of B is used once: loaded just before, they do not take all registers at once.
+        if (rows > 1) for (let j = 0; j < vectors; j++) loadB(j);
         for (let r = 0; r < rows; r++) {
           f.get(from)
             .access('v128.load32_splat', 4 * r)
             .set(aValue);
           for (let j = 0; j < vectors; j++) {
             const sum = acc[r * vectors + j];
+            if (rows === 1) loadB(j);
             if (relaxed) f.get(aValue).get(bRow[j]).get(sum).op('f32x4.relaxed_madd').set(sum);
             else f.get(aValue).get(bRow[j]).op('f32x4.mul').get(sum).op('f32x4.add').set(sum);
           }
