@@ -8,13 +8,18 @@
  *     pool:    conv k3, relu, pool 2 …  code  …  unpool 2, convTranspose k3, relu
  *
  * With pooling the switches pass around the code: what comes back is sharper, but the code alone does not hold it.
+ *
+ * Beside both halves there is a *linear* path, one convolution over whole blocks of 2^levels pixels and its transpose: what a
+ * linear code holds (the best of these is that of principal components) is there from the start, and the levels learn what
+ * lies beyond.
  */
+import { noGrad } from '../../autograd.js';
 import { checkName, checkOptions, refuse } from '../../errors.js';
-import { add } from '../../ops/elementwise.js';
+import { add, mul } from '../../ops/elementwise.js';
 import { scoped, type Tensor } from '../../tensor.js';
 import { ReLU } from '../activations.js';
 import { Sequential } from '../containers.js';
-import { ConvTranspose2d } from '../conv.js';
+import { Conv2d, ConvTranspose2d } from '../conv.js';
 import * as init from '../init.js';
 import type { AnyModule, Module } from '../module.js';
 import type { SeedOption } from '../options.js';
@@ -42,6 +47,8 @@ export interface AutoencoderOptions extends SeedOption {
 }
 
 const OP = 'autoencoder';
+/** By how much the last layers of both halves start smaller than others. */
+const START = 0.1;
 
 /** A network that packs pictures and unpacks them. Made by {@link autoencoder}. */
 export class Autoencoder extends PictureModel {
@@ -49,6 +56,9 @@ export class Autoencoder extends PictureModel {
   readonly reach: number;
   readonly encoder: Sequential;
   readonly decoder: Sequential;
+  /** The linear path: blocks of pixels to numbers of the code, and back. */
+  readonly pack: Conv2d;
+  readonly unpack: ConvTranspose2d;
 
   /** @internal */
   constructor(options: AutoencoderOptions) {
@@ -84,6 +94,9 @@ export class Autoencoder extends PictureModel {
       ...back,
       conv(3, this.seed()),
     );
+    const blocks = { kernelSize: this.multiple, stride: this.multiple, bias: false };
+    this.pack = new Conv2d(3, code, { ...blocks, seed: this.seed() });
+    this.unpack = new ConvTranspose2d(code, 3, { ...blocks, seed: this.seed() });
     // Of one level, in its own pixels: 2 each way with stride, 1 with pooling; the code and what reads it see 2 more, the
     // last layer 1.
     const steps = Array.from({ length: levels }, (_, level) => 2 ** level * 4);
@@ -98,6 +111,15 @@ export class Autoencoder extends PictureModel {
       init.kaimingNormal(module.weight, { transposed: true, seed: this.seed() });
       if (module.bias !== undefined) init.zeros(module.bias);
     }
+    // To begin with the two halves of the linear path undo each other as far as the code allows, and the levels add little.
+    init.orthogonal(this.pack.weight, { seed: this.seed() });
+    const set = (weight: Tensor, from: Tensor, factor: number) =>
+      noGrad(() => scoped(() => weight.assign(mul(from, factor))));
+    set(this.unpack.weight, this.pack.weight, 1 / NORMALISATION.factor);
+    for (const half of [this.encoder, this.decoder]) {
+      const last = half.at(-1);
+      if (last instanceof Conv2d) set(last.weight, last.weight, START);
+    }
   }
 
   /** (N, 3, H, W) → the code (N, code, H/2^levels, W/2^levels). Refuses sizes that do not divide. */
@@ -110,14 +132,20 @@ export class Autoencoder extends PictureModel {
         `height ${height} and width ${width} must be multiples of 2^levels = ${this.multiple}`,
       );
     }
-    return scoped(() => this.encoder.forward(normalised(x)));
+    return scoped(() => {
+      const given = normalised(x);
+      return add(this.encoder.forward(given), this.pack.forward(given));
+    });
   }
 
   /**
    * The code → (N, 3, H, W). Where levels were pooled, the switches are those of the last {@link encode}.
    */
   decode(code: Tensor): Tensor {
-    return scoped(() => add(this.decoder.forward(code), NORMALISATION.mean));
+    return scoped(() => {
+      const parts = add(this.decoder.forward(code), this.unpack.forward(code));
+      return add(parts, NORMALISATION.mean);
+    });
   }
 
   protected override compute(x: Tensor): Tensor {
