@@ -14,7 +14,7 @@
  * axis in need of cutting, saying which operation is to blame, and budgets that no tile keeps.
  */
 import { DeconvError, refuse, show } from '../errors.js';
-import type { Shape } from '../shape.js';
+import { type Shape, showShape } from '../shape.js';
 import type { DType } from '../tensor.js';
 import {
   type AxisGraph,
@@ -350,6 +350,8 @@ class Planner {
       return { input: this.#inputBox(stretches), outputs };
     });
     const runs = [...this.#used(lists, cuts)];
+    const largest = lists.map((list) => Math.max(...list.map(({ size }) => size)));
+    for (const at of cuts) this.#checkShapes(largest, cuts, at);
     return {
       tiles,
       outputs: this.#outputs(runs[0].followed.outputs, cuts),
@@ -360,6 +362,18 @@ class Planner {
       ]),
       bytes: Math.max(...runs.map(({ bytes, followed }) => bytes + resultBytes(followed.outputs))),
     };
+  }
+
+  /** Refuses outputs that grow along several axes when the picture grows along one: shapes may be made of its lengths. */
+  #checkShapes(size: readonly number[], cuts: readonly number[], at: number): void {
+    const { alignment } = this.axis(at);
+    // Both leave the same rest as the whole, and one is no longer than it.
+    const other = size.map((n, axis) => (axis === at ? Math.min(n + alignment, this.size[at]) : n));
+    const [a, b] = [size, other].map((lengths) => this.#run(lengths, cuts).followed.outputs);
+    const own = cuts.indexOf(at);
+    for (const [o, { shape, axes }] of a.entries())
+      if (shape.some((n, axis) => axis !== axes[own] && n !== b[o].shape[axis]))
+        refuseTiling('the output', `grows along more axes than one with the picture: ${showShape(shape)}`);
   }
 
   /** The dry runs of all tiles. */

@@ -251,6 +251,11 @@ describe('refusals', () => {
         ),
       'binary does something else with a part than with the whole picture',
     ],
+    [
+      'a shape that goes by the size',
+      (x) => add(full([x.shape[2], 1, 1, 1, 1], 1), x),
+      'the output grows along more axes than one with the picture',
+    ],
     ['nothing of the picture', () => tensor([1]), 'the output does not depend on the picture'],
   ])('%s', (_, network, message) => {
     expect(() => planTiles(network, shape, { tile: 20 })).toThrow(message);
