@@ -180,13 +180,19 @@ export function showHead({ engine, machine, protocol, contenders }) {
   ].join('\n');
 }
 
+/** Engine and width of vectors, of a run. @param {Results} results */
+function labelOf({ engine, contenders }) {
+  const wide = contenders[0].detail?.includes('256-bit');
+  return `${engine.replace(/ \(.*/, '')}, ${wide ? 256 : 128}-bit vectors`;
+}
+
 /** One line per suite and run: how deconv stands against each peer. @param {Results[]} runs */
 function overview(runs) {
   const peers = [...new Set(runs.flatMap(({ contenders }) => contenders.map(({ name }) => name)))].slice(1);
   const head = ['', ...[...peers, FASTEST].map((name) => `÷ ${name}`)];
-  const body = runs.flatMap(({ engine, suites }) =>
-    suites.map(({ title, summary = {} }) => [
-      `${engine.replace(/ \(.*/, '')}: ${title}`,
+  const body = runs.flatMap((results) =>
+    results.suites.map(({ title, summary = {} }) => [
+      `${labelOf(results)}: ${title}`,
       ...[...peers, FASTEST].map((name) =>
         summary[name] ? `${digits(summary[name].mean)} (${digits(summary[name].worst)})` : '–',
       ),
@@ -207,12 +213,7 @@ function document(all) {
   const networks = all.filter((results) => 'networks' in results);
   const runs = all.filter((results) => 'suites' in results);
   const sections = runs.map((results) =>
-    [
-      `### ${results.engine.replace(/ \(.*/, '')}`,
-      '',
-      showHead(results),
-      ...results.suites.map(showSuite),
-    ].join('\n'),
+    [`### ${labelOf(results)}`, '', showHead(results), ...results.suites.map(showSuite)].join('\n'),
   );
   return [overview(runs), ...networks.map(showNetworks), ...sections].join('\n');
 }
