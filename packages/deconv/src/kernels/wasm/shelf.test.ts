@@ -29,26 +29,43 @@ describe('Shelf', () => {
 });
 
 describe('VectorKernels', () => {
-  it('call what is not on the shelf by themselves, after what is held', () => {
+  it('call what is not on the shelf by themselves, after what is held, and hold on', () => {
     const heap = new Heap(0, false, 32);
     const done: string[] = [];
     const sharing: Sharing = {
       shelve: () => (done.push('shelved') === 1 ? 7 : undefined),
-      share: (commands, starts) => done.push(`shared ${starts.length - 1} of ${commands[0]}`),
+      share: (commands, starts) => done.push(`shared ${starts} of ${commands[0]}`),
       settle: () => done.push('settled'),
     };
     const kernels = new VectorKernels(heap, sharing);
     const { at } = heap.take(4 * 64);
     heap.floats.fill(2, at / 4, at / 4 + 64);
+    const apply = (text: string) => kernels.apply(text, 'x', '1', [at, 0], 1, 64, [[at, 0]]);
     kernels.shared(1e6, true, (part) => {
+      apply('x+1');
       part(() => {
-        kernels.apply('x+1', 'x', '1', [at, 0], 1, 64, [[at, 0]]);
-        kernels.apply('x*x', 'x', '1', [at, 0], 1, 64, [[at, 0]]);
+        apply('x+1');
+        apply('x*x');
+        apply('x+1');
+        apply('x+1');
       });
-      kernels.apply('x+1', 'x', '1', [at, 0], 1, 64, [[at, 0]]);
+      apply('x+1');
     });
-    expect(done).toEqual(['shelved', 'shelved', 'shared 1 of 7', 'settled', 'shared 1 of 7']);
+    const shelved = ['shelved', 'shelved'];
+    expect(done).toEqual([...shelved, 'shared 0,1,2 of 7', 'settled', 'shared 0,2,3 of 7']);
     // Here nobody does what is shared.
     expect(heap.floats[at / 4]).toBe(4);
+    done.length = 0;
+    // What failed half-way leaves nothing behind.
+    const fail = () =>
+      kernels.shared(1e6, true, (part) =>
+        part(() => {
+          apply('x+1');
+          throw new Error('no');
+        }),
+      );
+    expect(fail).toThrow('no');
+    kernels.shared(1e6, true, () => apply('x+1'));
+    expect(done).toEqual(['shared 0,1 of 7']);
   });
 });

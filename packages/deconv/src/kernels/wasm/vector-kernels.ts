@@ -43,16 +43,16 @@ const BITS = new Int32Array(FLOAT.buffer);
 /** Calls that wait to be shared, in parts that do not depend on each other. */
 class Held {
   readonly #sharing: Sharing;
-  readonly #repeatable: boolean;
   #words = new Int32Array(64 * COMMAND_WORDS);
   #count = 0;
   #starts: number[] = [];
   /** Calls go into the part that was begun last, rather than into one each. */
   inPart = false;
+  /** A call may be done twice, even at once. */
+  repeatable = false;
 
-  constructor(sharing: Sharing, repeatable: boolean) {
+  constructor(sharing: Sharing) {
     this.#sharing = sharing;
-    this.#repeatable = repeatable;
   }
 
   begin(): void {
@@ -81,13 +81,21 @@ class Held {
     }
   }
 
-  /** Has all that is held done. */
+  /** Has all that is held done; the part under way goes on after that. */
   flush(): void {
     if (this.#count === 0) return;
     const starts = [...this.#starts, this.#count];
-    this.#sharing.share(this.#words.subarray(0, this.#count * COMMAND_WORDS), starts, this.#repeatable);
+    const words = this.#words.subarray(0, this.#count * COMMAND_WORDS);
+    this.#count = 0;
+    this.#starts = this.inPart ? [0] : [];
+    this.#sharing.share(words, starts, this.repeatable);
+  }
+
+  /** Forgets what is held. */
+  drop(): void {
     this.#count = 0;
     this.#starts = [];
+    this.inPart = false;
   }
 }
 
@@ -97,6 +105,8 @@ export class VectorKernels {
   readonly #sharing: Sharing | undefined;
   readonly #made = new Map<string, Kernel>();
   #held: Held | undefined;
+  /** For the next time. */
+  #spare: Held | undefined;
 
   /** @param sharing undefined if the caller works alone */
   constructor(heap: Heap, sharing?: Sharing) {
@@ -146,8 +156,10 @@ export class VectorKernels {
       work((calls) => calls());
       return;
     }
-    const held = new Held(this.#sharing, repeatable);
+    const held = this.#spare ?? new Held(this.#sharing);
+    this.#spare = held;
     this.#held = held;
+    held.repeatable = repeatable;
     try {
       work((calls) => {
         held.begin();
@@ -157,6 +169,7 @@ export class VectorKernels {
       });
       held.flush();
     } finally {
+      held.drop();
       this.#held = undefined;
     }
   }
