@@ -3,15 +3,32 @@
  * backends without native code that trains convolutions. NHWC, as it wants them; weights of its own: what is measured
  * is the time of a step. Speaks as torch-child.py does.
  */
+import { registerHooks } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { peakMemory, serve } from '../process.mjs';
+
+// Gradients are registered, for all copies of the library in a process, by files that name each other without '.js'.
+registerHooks({
+  resolve(name, context, next) {
+    const bare = name.startsWith('.') && !name.endsWith('.js') && context.parentURL?.includes('/tfjs-core/');
+    return next(bare ? `${name}.js` : name, context);
+  },
+});
+await import(new URL('register_all_gradients.js', import.meta.resolve('@tensorflow/tfjs-core')).href);
 
 tf.env().set('PROD', true);
 await tf.setBackend('cpu');
 
 /** @type {() => number} */
 let step;
+
+/** tf.depthToSpace by twos, which has no gradient, in steps that have. @param {any} x */
+const shuffle = (x) => {
+  const [n, h, w, c] = x.shape;
+  const parts = tf.transpose(tf.reshape(x, [n, h, w, 2, 2, c / 4]), [0, 1, 3, 2, 4, 5]);
+  return tf.reshape(parts, [n, 2 * h, 2 * w, c / 4]);
+};
 
 const weight = (/** @type {number[]} */ shape) => tf.variable(tf.randomNormal(shape, 0, 0.05));
 
@@ -61,7 +78,7 @@ const networks = {
         h = tf.conv2d(h, w, 1, 'same');
         if (i < 3) h = tf.relu(h);
       }
-      return tf.losses.absoluteDifference(y, tf.depthToSpace(h, 2));
+      return tf.losses.absoluteDifference(y, shuffle(h));
     };
   },
 };
