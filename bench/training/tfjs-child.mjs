@@ -3,19 +3,21 @@
  * backends without native code that trains convolutions. NHWC, as it wants them; weights of its own: what is measured
  * is the time of a step. Speaks as torch-child.py does.
  */
-import { registerHooks } from 'node:module';
+import * as module from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { peakMemory, serve } from '../process.mjs';
 
 // Gradients are registered, for all copies of the library in a process, by files that name each other without '.js'.
-registerHooks({
+// Node has what this takes from version 22.15 on.
+module.registerHooks?.({
   resolve(name, context, next) {
     const bare = name.startsWith('.') && !name.endsWith('.js') && context.parentURL?.includes('/tfjs-core/');
     return next(bare ? `${name}.js` : name, context);
   },
 });
-await import(new URL('register_all_gradients.js', import.meta.resolve('@tensorflow/tfjs-core')).href);
+if (module.registerHooks)
+  await import(new URL('register_all_gradients.js', import.meta.resolve('@tensorflow/tfjs-core')).href);
 
 tf.env().set('PROD', true);
 await tf.setBackend('cpu');
@@ -86,7 +88,7 @@ const networks = {
 /** @type {Record<string, (request: any) => object>} */
 const handlers = {
   prepare({ network }) {
-    if (!(network in networks)) return { missing: true };
+    if (!(network in networks && module.registerHooks)) return { missing: true };
     const lossOf = networks[network]();
     const optimizer = tf.train.adam(1e-3);
     step = () => {

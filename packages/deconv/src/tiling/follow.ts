@@ -12,6 +12,7 @@ import { type Shape, sameShape, sizeOf, stridesOf } from '../shape.js';
 import type { DType, Storage, Tensor } from '../tensor.js';
 import { type AxisGraph, type AxisNode, pruned, refuseTiling } from './axis-graph.js';
 import { axisAround, axisLike, type Track, throughView } from './layout.js';
+import { type Reach, SPOKEN, transposed } from './reach.js';
 
 /** Where the axes lie in a value; one track per axis that is followed. */
 interface State {
@@ -42,34 +43,6 @@ export interface Followed {
 }
 
 type Name = OpName;
-
-/** A window's numbers: 1, 1, 0 and first where left out. */
-interface Reach {
-  readonly step?: number;
-  readonly over?: number;
-  readonly first?: number;
-  readonly last?: number;
-}
-
-/** How operations are called in messages. */
-const SPOKEN: Partial<Readonly<Record<Name, string>>> = {
-  'conv.forward': 'a convolution',
-  'conv.inputGrad': 'a transposed convolution',
-  reduce: 'a sum, mean or extremum',
-  argMax: 'argMax',
-  'strided.read': 'a slice, permutation or repetition',
-  'strided.write': 'a padding',
-  concat: 'concat',
-  'axis.map': 'a resampling or padding',
-  matmul: 'a matrix product',
-  softmax: 'a softmax',
-  'channel.affine': 'a normalisation',
-  'channel.dot': 'a normalisation',
-  'pool.max': 'a pooling',
-  'pool.argMax': 'a pooling',
-  'pool.average': 'a pooling',
-  'plane.scatter': 'an unpooling',
-};
 
 /** Constants of so many numbers are compared between a part and the whole. */
 const FEW = 16;
@@ -543,8 +516,3 @@ export class Follower {
 }
 
 type Rule<K extends Name> = (inputs: readonly Tensor[], shape: Shape, attributes: OpTable[K]) => State;
-
-/** Output o of a transposed window is reached by inputs ⌈(o + p − d(k−1)) / s⌉ … ⌊(o + p) / s⌋. */
-function transposed(k: number, s: number, d: number, p: number): Reach {
-  return { over: s, first: p - d * (k - 1) + s - 1, last: p };
-}

@@ -73,8 +73,8 @@ export interface TilePlan {
 /** How large tiles may be. */
 export interface TileOptions {
   /**
-   * Pixels of the picture by which tiles advance, for all its axes or one each; rounded up to the alignment, and what a
-   * tile needs around it comes on top. `'auto'` (the default): as large as maxMemory allows, the whole picture if it fits.
+   * Pixels of the picture by which tiles advance, for all its axes or one each; rounded up to the alignment, doubled until the
+   * network takes parts of that size, and what a tile needs around it comes on top. `'auto'` (the default): as large as maxMemory allows, the whole picture if it fits.
    */
   readonly tile?: 'auto' | number | readonly number[] | undefined;
   /** Bytes for the values of a run: the tile, what is computed of it, the result. Default 2²⁹ (512 MiB). */
@@ -464,5 +464,21 @@ export function planPicture(dry: DryRun, picture: Picture, options: CheckedTileO
     const { alignment } = planner.axis(at);
     return Math.min(size, Math.ceil(length / alignment) * alignment);
   });
-  return planner.plan(lengths);
+  return planFrom(planner, lengths);
+}
+
+/** Tiles of these lengths; of twice, four times … as much if the network takes no parts so small. */
+function planFrom(planner: Planner, lengths: readonly number[]): TilePlan {
+  try {
+    return planner.plan(lengths);
+  } catch (error) {
+    const doubled = lengths.map((length, at) => Math.min(2 * length, planner.size[at]));
+    if (!(error instanceof DeconvError) || doubled.join() === planner.size.join()) throw error;
+    try {
+      return planFrom(planner, doubled);
+    } catch (later) {
+      // Why not, as the tiles that were asked for say.
+      throw later instanceof DeconvError ? error : later;
+    }
+  }
 }

@@ -19,7 +19,6 @@ import {
   BASE,
   CommandList,
   type Commands,
-  type Item,
   K_BLOCK,
   type Plan,
   product,
@@ -30,6 +29,7 @@ import {
   shift,
   TableBuilder,
 } from './commands.js';
+import { type Band, layItems } from './items.js';
 import { type Tile, WIDER } from './microkernels.js';
 import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
 import type { AxisClass, Problem } from './problem.js';
@@ -151,7 +151,7 @@ class DensePlanner {
       string,
       { readonly from: readonly number[]; readonly stretches: readonly Stretch[] }
     >();
-    const bands: { readonly stretch: Stretch; readonly input: number; readonly output: number }[] = [];
+    const bands: Band[] = [];
     for (let z = 0; z < grid[0]; z += size[0]) {
       for (let y = 0; y < grid[1]; y += size[1]) {
         for (let x = 0; x < grid[2]; x += size[2]) {
@@ -175,36 +175,12 @@ class DensePlanner {
         }
       }
     }
-    const weightBytes = p.outChannels * p.inChannels * product(p.kernelSize) * 4;
-    const inBytes = p.inChannels * product(p.inSize) * 4;
-    const outBytes = p.outChannels * product(p.outSize) * 4;
-    const packItems: Item[] = [];
-    const items: Item[] = [];
-    for (let g = 0; g < groups; g++) {
-      const packed = g * packedFloats * 4;
-      for (const pack of packs) packItems.push({ ...pack, moves: { weight: g * weightBytes, packed } });
-    }
-    for (let n = 0; n < batch; n++) {
-      for (let g = 0; g < groups; g++) {
-        const [input, output] = [(n * groups + g) * inBytes, (n * groups + g) * outBytes];
-        const packed = g * packedFloats * 4;
-        const bias = this.#bias ? g * p.outChannels * 4 : 0;
-        for (const band of bands) {
-          const moves = {
-            input: input + band.input,
-            output: output + band.output,
-            scale: this.#activation?.fn === 'prelu' ? g * p.outChannels * 4 : band.output,
-            packed,
-            bias,
-          };
-          items.push({ ...band.stretch, moves });
-        }
-      }
-    }
+    const slopes = this.#activation?.fn === 'prelu';
+    const repeats = { batch, groups, bias: this.#bias, slopes, packedFloats };
     return {
       commands: Int32Array.from(this.#list.words),
       tables: Int32Array.from(this.#tables.words),
-      stages: [packItems, items],
+      stages: layItems(p, packs, bands, repeats),
       packStages: 1,
       packedBytes: packedFloats * groups * 4 + SLACK * 4,
       workBytes: this.#workBytes,

@@ -31,6 +31,12 @@ interface WebAssemblyHost {
 /** The table that every module of ours exports beside its functions. */
 export const tableOf = (exports: object): Table => (exports as { table: Table }).table;
 
+/** An instance of a module over a memory. */
+export function instantiate(bytes: Uint8Array<ArrayBuffer>, memory: LinearMemory) {
+  const { Module, Instance } = webAssembly();
+  return new Instance(new Module(bytes), { env: { memory } }).exports;
+}
+
 /** What the global object may have. */
 interface Host {
   readonly WebAssembly?: WebAssemblyHost;

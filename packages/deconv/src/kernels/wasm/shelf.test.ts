@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
 import { CONTROL } from './commands.js';
 import { Heap } from './heap.js';
-import { tableOf } from './platform.js';
-import { instantiate, SHELF_BYTES, Shelf } from './shelf.js';
+import { instantiate, tableOf } from './platform.js';
+import { SHELF_BYTES, Shelf } from './shelf.js';
 import { type Sharing, VectorKernels } from './vector-kernels.js';
 
 const [CONTROL_AT, SHELF_AT] = [1024, 8192];
@@ -12,14 +12,17 @@ const [CONTROL_AT, SHELF_AT] = [1024, 8192];
 describe('Shelf', () => {
   it('numbers what is put there, one after the other, until it is full', () => {
     const heap = new Heap(SHELF_AT + SHELF_BYTES, true, 32);
-    const main = instantiate(new ModuleBuilder(heap.limits).func('nothing', [], () => {}).bytes(), heap);
+    const main = instantiate(
+      new ModuleBuilder(heap.limits).func('nothing', [], () => {}).bytes(),
+      heap.memory,
+    );
     const shelf = new Shelf(heap, tableOf(main), CONTROL_AT, SHELF_AT);
     const bytes = new ModuleBuilder(heap.limits)
       .func('command', [], (f) => {
         for (let i = 0; i < 1000; i++) f.i32(1).op('drop');
       })
       .bytes();
-    const { command } = instantiate(bytes, heap);
+    const { command } = instantiate(bytes, heap.memory);
     const most = Math.floor(SHELF_BYTES / (4 + 4 * Math.ceil(bytes.length / 4)));
     for (let i = 0; i < most; i++) expect(shelf.add(bytes, command)).toBe(1 + i);
     expect(shelf.add(bytes, command)).toBeUndefined();
@@ -67,5 +70,36 @@ describe('VectorKernels', () => {
     expect(fail).toThrow('no');
     kernels.shared(1e6, true, () => apply('x+1'));
     expect(done).toEqual(['shared 0,1 of 7']);
+  });
+
+  it('hold no more calls than some thousands, in the order of their part', () => {
+    const heap = new Heap(0, false, 32);
+    const shares: (readonly number[])[] = [];
+    const sharing: Sharing = {
+      shelve: () => 7,
+      share: (_, starts) => shares.push([...starts]),
+      settle: () => {},
+    };
+    const kernels = new VectorKernels(heap, sharing);
+    const apply = () => kernels.apply('x+1', 'x', '1', [64, 0], 1, 1, [[64, 0]]);
+    kernels.shared(1e6, false, (part) => {
+      part(() => {
+        for (let i = 0; i < 10_000; i++) apply();
+      });
+      part(apply);
+    });
+    expect(shares).toEqual([
+      [0, 4096],
+      [0, 4096],
+      [0, 1808, 1809],
+    ]);
+    shares.length = 0;
+    kernels.shared(1e6, false, () => {
+      for (let i = 0; i < 5000; i++) apply();
+    });
+    expect(shares.map((starts) => [starts.length, starts.at(-1)])).toEqual([
+      [4097, 4096],
+      [905, 904],
+    ]);
   });
 });

@@ -9,9 +9,9 @@
  */
 import { CONTROL } from './commands.js';
 import type { Heap } from './heap.js';
-import { type Command, type Table, webAssembly } from './platform.js';
+import type { Command, Table } from './platform.js';
 
-/** Bytes of the stretch: a few hundred kernels. */
+/** Bytes of the stretch: nearly two hundred kernels, at some 700 bytes each. */
 export const SHELF_BYTES = 128 * 1024;
 
 /** The part of a helper that takes kernels in: text, as it must stand on its own (see threads.ts). */
@@ -68,10 +68,4 @@ export class Shelf {
     Atomics.store(integers, this.#control / 4 + CONTROL.kernels, ++this.#count);
     return number;
   }
-}
-
-/** An instance of a module over the memory of a heap. */
-export function instantiate(bytes: Uint8Array<ArrayBuffer>, { memory }: Heap) {
-  const { Module, Instance } = webAssembly();
-  return new Instance(new Module(bytes), { env: { memory } }).exports;
 }

@@ -8,9 +8,8 @@ import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
 import { buildFormula, formulaParameters } from './formula.js';
 import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';
-import type { Command } from './platform.js';
+import { type Command, instantiate } from './platform.js';
 import type { Build, RowKernel } from './row-kernels.js';
-import { instantiate } from './shelf.js';
 
 /** Elements of one call. */
 export const CALL = 16_384;
@@ -56,11 +55,11 @@ class Held {
   }
 
   begin(): void {
-    if (this.#count >= MOST_HELD) this.flush();
     this.#starts.push(this.#count);
   }
 
   push(number: number, floats: number, values: readonly number[]): void {
+    if (this.#count >= MOST_HELD) this.flush();
     if (!this.inPart) this.begin();
     const from = this.#count++ * COMMAND_WORDS;
     if (this.#words.length < from + COMMAND_WORDS) {
@@ -119,15 +118,16 @@ export class VectorKernels {
     if (kernel === undefined) {
       const types = parameters();
       const module = new ModuleBuilder(this.#heap.limits).func('run', types, (f, ...p) => build(f, p));
-      module.func('command', INTEGERS, (f, ...p) => {
-        for (const [i, type] of types.entries()) {
-          f.get(p[i]);
-          if (type === 'f32') f.op('f32.reinterpret_i32');
-        }
-        f.call(module.indexOf('run'));
-      });
+      if (this.#sharing !== undefined)
+        module.func('command', INTEGERS, (f, ...p) => {
+          for (const [i, type] of types.entries()) {
+            f.get(p[i]);
+            if (type === 'f32') f.op('f32.reinterpret_i32');
+          }
+          f.call(module.indexOf('run'));
+        });
       const bytes = module.bytes();
-      const { run, command } = instantiate(bytes, this.#heap);
+      const { run, command } = instantiate(bytes, this.#heap.memory);
       const number = this.#sharing?.shelve(bytes, command);
       kernel = { run, number, floats: types.filter((type) => type === 'f32').length };
       this.#made.set(key, kernel);

@@ -56,8 +56,9 @@ export class Autoencoder extends PictureModel {
   readonly reach: number;
   readonly encoder: Sequential;
   readonly decoder: Sequential;
-  /** The linear path: blocks of pixels to numbers of the code, and back. */
+  /** The linear path: blocks of 2^levels × 2^levels pixels to the code's numbers. */
   readonly pack: Conv2d;
+  /** And back. */
   readonly unpack: ConvTranspose2d;
 
   /** @internal */

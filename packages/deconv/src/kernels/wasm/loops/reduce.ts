@@ -29,24 +29,23 @@ function walkPieces({ kernels }: Ground, shape: Shape, kept: Shape, visitor: (ea
   const visit = visitor(each);
   const width = Math.min(row.length, each ? COLUMNS : CALL);
   const height = Math.max(1, Math.floor(CALL / width));
-  const piece = (r: number, c: number) => {
+  const piece = (r: number, c: number, [src, to]: readonly number[]) => {
     const [count, columns] = [Math.min(height, rows.length - r), Math.min(width, row.length - c)];
-    return ([src, to]: readonly number[]) =>
-      visit(src + r * srcRow + c, srcRow, to + r * toRow + (each ? c : 0), toRow, count, columns);
+    visit(src + r * srcRow + c, srcRow, to + r * toRow + (each ? c : 0), toRow, count, columns);
   };
-  const lengths = [
-    { length: rows.length, step: height },
-    { length: row.length, step: width },
-  ];
-  const [along, across] = each ? [lengths[1], lengths[0]] : lengths;
   kernels.shared(sizeOf(shape), false, (part) => {
-    for (let i = 0; i < along.length; i += along.step) {
-      part(() =>
-        walk(axes, [0, 0], (at) => {
-          for (let j = 0; j < across.length; j += across.step) piece(each ? j : i, each ? i : j)(at);
-        }),
-      );
+    const through = (visitAt: (at: readonly number[]) => void) => part(() => walk(axes, [0, 0], visitAt));
+    if (each) {
+      for (let c = 0; c < row.length; c += width)
+        through((at) => {
+          for (let r = 0; r < rows.length; r += height) piece(r, c, at);
+        });
+      return;
     }
+    for (let r = 0; r < rows.length; r += height)
+      through((at) => {
+        for (let c = 0; c < row.length; c += width) piece(r, c, at);
+      });
   });
 }
 

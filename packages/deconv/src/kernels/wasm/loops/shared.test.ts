@@ -68,6 +68,12 @@ const CASES: readonly (readonly [name: string, ...Case])[] = [
   ['sums per channel', 'reduce', [picture], { fn: 'sum', shape, axes: [0, 2, 3] }],
   ['sums of columns', 'reduce', [picture], { fn: 'sum', shape, axes: [0] }],
   ['sums of an inner axis', 'reduce', [picture], { fn: 'sum', shape, axes: [1, 2] }],
+  [
+    'sums of many short rows',
+    'reduce',
+    [values(300_000, 11)],
+    { fn: 'sum', shape: [20_000, 3, 5], axes: [0, 2] },
+  ],
   ['the sum', 'reduce', [picture], { fn: 'sum', shape, axes: [0, 1, 2, 3] }],
   ['the largest of rows', 'reduce', [picture], { fn: 'max', shape, axes: [3] }],
   ['the smallest of columns', 'reduce', [picture], { fn: 'min', shape, axes: [0, 1] }],
