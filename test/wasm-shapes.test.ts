@@ -7,48 +7,15 @@ import { describe, expect, it } from 'vitest';
 import { convGeometry } from '../packages/deconv/src/geometry/conv.js';
 import {
   type Case,
+  compare,
   drawCase,
   drawInputs,
   KERNELS,
-  type Kernel,
   openWasm,
-  reference,
-  runKernel,
-  show,
   TILES,
   termsOf,
   uniform,
 } from './support/wasm.js';
-
-/** Index of the first difference beyond `bound`, or −1. NaN is only like NaN, an infinity like itself. */
-function firstDifference(a: Float32Array, b: Float32Array, bound: number): number {
-  if (a.length !== b.length) return Math.min(a.length, b.length);
-  return a.findIndex(
-    (value, i) =>
-      !(value === b[i] || Math.abs(value - b[i]) <= bound || (Number.isNaN(value) && Number.isNaN(b[i]))),
-  );
-}
-
-function largest(values: Float32Array): number {
-  let most = 0;
-  for (const value of values) if (Number.isFinite(value)) most = Math.max(most, Math.abs(value));
-  return most;
-}
-
-function compare(
-  kernel: Kernel,
-  c: Case,
-  inputs: Float32Array[],
-  backend: ReturnType<typeof openWasm>,
-  relative: number,
-) {
-  const expected = runKernel(reference, kernel, c, inputs);
-  const result = runKernel(backend, kernel, c, inputs);
-  const at = firstDifference(result, expected, relative * largest(expected));
-  if (at >= 0) {
-    expect.fail(`${show(kernel, c)}: element ${at} is ${result[at]}, must be ${expected[at]}`);
-  }
-}
 
 const name = ({ mr, nr }: { mr: number; nr: number }) => `${mr}×${nr}`;
 

@@ -156,3 +156,34 @@ export function runKernel(
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
   return backend.run(operationOf(kernel), storages, attributes).host() as Float32Array;
 }
+
+/** Index of the first difference beyond `bound`, or −1. NaN is only like NaN, an infinity like itself. */
+function firstDifference(a: Float32Array, b: Float32Array, bound: number): number {
+  if (a.length !== b.length) return Math.min(a.length, b.length);
+  return a.findIndex(
+    (value, i) =>
+      !(value === b[i] || Math.abs(value - b[i]) <= bound || (Number.isNaN(value) && Number.isNaN(b[i]))),
+  );
+}
+
+function largest(values: Float32Array): number {
+  let most = 0;
+  for (const value of values) if (Number.isFinite(value)) most = Math.max(most, Math.abs(value));
+  return most;
+}
+
+/** Fails unless a backend gives what the reference gives, to `relative` of the largest magnitude. */
+export function compare(
+  kernel: Kernel,
+  c: Case,
+  inputs: Float32Array[],
+  backend: WasmBackend,
+  relative: number,
+): void {
+  const expected = runKernel(reference, kernel, c, inputs);
+  const result = runKernel(backend, kernel, c, inputs);
+  const at = firstDifference(result, expected, relative * largest(expected));
+  if (at >= 0) {
+    expect.fail(`${show(kernel, c)}: element ${at} is ${result[at]}, must be ${expected[at]}`);
+  }
+}

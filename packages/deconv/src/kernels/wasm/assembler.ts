@@ -66,6 +66,7 @@ const VECTOR = {
   'f64x2.promote_low_f32x4': 95,
   'f32x4.ceil': 103,
   'f32x4.floor': 104,
+  'i32x4.all_true': 163,
   'i32x4.shl': 171,
   'i32x4.shr_s': 172,
   'i32x4.add': 174,

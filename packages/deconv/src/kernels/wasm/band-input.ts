@@ -86,8 +86,12 @@ export class BandInput {
     return [from, to, origin + from * s];
   }
 
-  /** Input rows of a band with zeros where there is no input, one plane per residue of the input stride. */
-  pad(list: CommandList, box: Box, layout: Layout): void {
+  /**
+   * Input rows of a band with zeros where there is no input, one plane per residue of the input stride.
+   *
+   * @param picture bytes from where the input begins to the picture
+   */
+  pad(list: CommandList, box: Box, layout: Layout, picture = 0): void {
     const p = this.#p;
     const [depth, height, width] = p.inSize;
     const { inChannels, inStride } = p;
@@ -123,7 +127,7 @@ export class BandInput {
               const source = ((zIn + (z - z0) * inStride[0]) * height + yIn) * width + xIn;
               list.push(
                 'pad',
-                [BASE.input, 4 * source],
+                [BASE.input, picture + 4 * source],
                 [BASE.work, at(from)],
                 inChannels,
                 4 * depth * height * width,

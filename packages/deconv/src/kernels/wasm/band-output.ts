@@ -2,6 +2,8 @@
  * band-output: the results of a band on their way to the output: each phase to the positions of its residue, neighbouring
  * phases together where they lie side by side, bias added and averages taken as they are stored.
  */
+
+import type { Activation } from '../../backend.js';
 import type { Box } from './band-input.js';
 import { BASE, type CommandList, product } from './commands.js';
 import type { Phase, Problem } from './problem.js';
@@ -57,6 +59,8 @@ export interface Finish {
   readonly count: number;
   readonly bias: boolean;
   readonly scale: boolean;
+  /** Bytes from where the output begins to the picture that the lines are of. Default 0. */
+  readonly picture?: number | undefined;
 }
 
 /** The commands that store the lines of a band. */
@@ -76,7 +80,7 @@ export function storeBand(list: CommandList, p: Problem, lines: readonly Line[],
       for (let z = 0; z < line.z; z++) {
         const c = [BASE.work, line.c + z * line.level] as const;
         const inPlane = 4 * (line.out + z * tz * height * width);
-        const out = [BASE.output, 4 * finish.from * plane + inPlane] as const;
+        const out = [BASE.output, (finish.picture ?? 0) + 4 * finish.from * plane + inPlane] as const;
         const channel = [finish.count, line.row, 4 * plane, bias1] as const;
         const rows = [line.y, line.pitch, 4 * ty * width] as const;
         if (together === 4) {
@@ -91,4 +95,27 @@ export function storeBand(list: CommandList, p: Problem, lines: readonly Line[],
       }
     }
   }
+}
+
+/** Rows of results, one per output channel from the `from`-th on. */
+export interface Rows {
+  /** Where they begin in the work space, and how far they lie apart; in bytes. */
+  readonly c: number;
+  readonly row: number;
+  readonly positions: number;
+  readonly from: number;
+  readonly count: number;
+  readonly bias: boolean;
+}
+
+/** Bias and activation, in the result buffer. */
+export function activateRows(
+  list: CommandList,
+  { fn, parameters }: Activation,
+  { c, row, positions, from, count, bias }: Rows,
+): void {
+  const [p0, p1] = new Int32Array(Float32Array.of(parameters[0] ?? 0, parameters[1] ?? 0).buffer);
+  const biases = bias ? ([BASE.bias, 4 * from] as const) : 0;
+  const slopes = fn === 'prelu' ? ([BASE.scale, 4 * from] as const) : 0;
+  list.push(fn, [BASE.work, c], count, row, biases, bias ? 4 : 0, positions, p0, p1, slopes);
 }

@@ -30,6 +30,9 @@ export const BASES = 10;
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;
 
+/** Where the control block lies. */
+export const CONTROL_AT = 1024;
+
 /** Words of the control block. */
 export const CONTROL_WORDS = 256;
 
@@ -57,11 +60,16 @@ export const CONTROL = {
   go: 18,
   /** Kernels on the shelf (see shelf.ts). */
   kernels: 19,
+  /** Set by commands whose result is not to be used. */
+  flag: 20,
   /** The ticket that each thread is working on, −1 between items; thread t has the t-th word from here. */
   doing: 32,
   /** How many of the kernels on the shelf each thread has taken in, −1 until it has come up; as above. */
   taken: 128,
 } as const;
+
+/** Address of the flag of a call. */
+export const FLAG_AT = CONTROL_AT + 4 * CONTROL.flag;
 
 /** Numbers of the commands by name. */
 export type Commands = Readonly<Record<string, number>>;

@@ -13,8 +13,9 @@
 
 import type { Activation } from '../../backend.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
-import { type Line, rangeOf, storeBand } from './band-output.js';
+import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
+import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
   BASE,
   CommandList,
@@ -25,11 +26,9 @@ import {
   roundUp,
   SHARE_FROM_FLOPS,
   SLACK,
-  type Stretch,
-  shift,
   TableBuilder,
 } from './commands.js';
-import { type Band, layItems } from './items.js';
+import { layItems } from './items.js';
 import { type Tile, WIDER } from './microkernels.js';
 import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
 import type { AxisClass, Problem } from './problem.js';
@@ -103,7 +102,7 @@ class DensePlanner {
     this.#bias = bias;
     this.#scale = scale;
     this.#activation = activation;
-    this.#grid = p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
+    this.#grid = gridOf(p);
     this.#input = new BandInput(p, this.#grid);
     this.#layout = this.#input.layout(this.#grid);
     const [, , x] = p.classes;
@@ -117,7 +116,7 @@ class DensePlanner {
 
   plan(batch: number, groups: number): Plan {
     const p = this.#p;
-    const flops = this.#flops(batch * groups);
+    const flops = flopsOf(p, batch * groups);
     const combos = p.classes[0].flatMap((z) =>
       p.classes[1].flatMap((y) => p.classes[2].map((x) => [z, y, x] as const)),
     );
@@ -146,35 +145,7 @@ class DensePlanner {
     const { blocks, floats: packedFloats, packs } = panels;
     const apart = shared && (runs > 1 || batch * groups * bandCount < 4);
     const parts = apart ? blocks.map((block) => [block]) : [blocks];
-    // Bands that differ by their place alone share their commands; how far they lie apart becomes a shift of the bases.
-    const known = new Map<
-      string,
-      { readonly from: readonly number[]; readonly stretches: readonly Stretch[] }
-    >();
-    const bands: Band[] = [];
-    for (let z = 0; z < grid[0]; z += size[0]) {
-      for (let y = 0; y < grid[1]; y += size[1]) {
-        for (let x = 0; x < grid[2]; x += size[2]) {
-          const from = [z, y, x];
-          const box = { from, size: size.map((length, axis) => Math.min(length, grid[axis] - from[axis])) };
-          const shape = this.#shapeOf(box);
-          let like = known.get(shape);
-          if (like === undefined) {
-            const stretches = parts.map((part) => {
-              const first = this.#list.length;
-              this.#band(box, part);
-              return { first, count: this.#list.length - first };
-            });
-            like = { from, stretches };
-            known.set(shape, like);
-          }
-          const steps = from.map((at, axis) => at - (like as { from: readonly number[] }).from[axis]);
-          const input = shift(steps, p.inStride, p.inSize);
-          const output = shift(steps, p.outStride, p.outSize);
-          for (const stretch of like.stretches) bands.push({ stretch, input, output });
-        }
-      }
-    }
+    const bands = layBands(p, this.#input, size, this.#list, parts, (box, part) => this.#band(box, part));
     const slopes = this.#activation?.fn === 'prelu';
     const repeats = { batch, groups, bias: this.#bias, slopes, packedFloats };
     return {
@@ -188,28 +159,6 @@ class DensePlanner {
       repeatable: true,
       flops,
     };
-  }
-
-  /** What the commands of a band depend on, besides its place. */
-  #shapeOf(box: Box): string {
-    const perAxis = box.size.map((length, axis) => {
-      const inside = this.#input.reach[axis].residues.map((residue) =>
-        this.#input.inside(box, axis, residue).slice(0, 2),
-      );
-      const ranges = this.#p.classes[axis].map((c) =>
-        c.phases.map((phase) => rangeOf(this.#p, box, axis, phase)),
-      );
-      return [length, inside, ranges.map((list) => list.map(({ local, count }) => [local, count]))];
-    });
-    return JSON.stringify(perAxis);
-  }
-
-  #flops(times: number): number {
-    const p = this.#p;
-    const perAxis = p.classes.map((classes) =>
-      classes.reduce((n, c) => n + c.phases.reduce((m, phase) => m + phase.count, 0) * c.offsets.length, 0),
-    );
-    return 2 * times * p.inChannels * p.outChannels * product(perAxis);
   }
 
   /** One packing for groups that each see the given rows: every distinct row once. */
@@ -359,16 +308,12 @@ class DensePlanner {
   }
 
   /** Bias and activation, in the result buffer: its rows are contiguous, those of the output are not. */
-  #activate({ fn, parameters }: Activation, block: Block, results: readonly Result[]): void {
-    const bias = this.#bias ? ([BASE.bias, 4 * block.from] as const) : 0;
-    const [p0, p1] = new Int32Array(Float32Array.of(parameters[0] ?? 0, parameters[1] ?? 0).buffer);
+  #activate(activation: Activation, { from, count }: Block, results: readonly Result[]): void {
     for (const [which, group] of this.#groups.entries()) {
       const { at, row, positions } = results[which];
       for (const number of group.phases.keys()) {
-        const c = [BASE.work, at + number * block.count * row] as const;
-        const bias1 = this.#bias ? 4 : 0;
-        const slopes = fn === 'prelu' ? ([BASE.scale, 4 * block.from] as const) : 0;
-        this.#list.push(fn, c, block.count, row, bias, bias1, positions, p0, p1, slopes);
+        const rows = { c: at + number * count * row, row, positions, from, count, bias: this.#bias };
+        activateRows(this.#list, activation, rows);
       }
     }
   }
@@ -378,14 +323,6 @@ class DensePlanner {
     return this.#input.plain ? [BASE.input, 4 * (this.#origin + floats)] : [BASE.work, 4 * floats];
   }
 
-  /** Full tiles, then the rows that are left, for the given steps of tiles and strips. */
-  #tiles(rows: number, emit: (height: number, count: number, firstRow: number) => void): void {
-    const { mr } = this.#tile;
-    const full = Math.floor(rows / mr);
-    if (full > 0) emit(mr, full, 0);
-    if (rows > full * mr) emit(rows - full * mr, 1, full * mr);
-  }
-
   /** Rows of B straight from the padded input. */
   #multiply(group: Group, panel: number, rows: number, levels: number, { at, row, strips }: Result): void {
     const { nr } = this.#tile;
@@ -393,7 +330,7 @@ class DensePlanner {
     for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
       const depth = Math.min(K_BLOCK, group.k - k);
       for (let z = 0; z < levels; z++) {
-        this.#tiles(rows, (height, count, firstRow) => {
+        eachTile(rows, this.#tile.mr, (height, count, firstRow) => {
           const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * height)] as const;
           const table = [BASE.tables, group.kTable + 4 * k] as const;
           const tile = [count, 4 * height * group.k, 0, height * row] as const;
@@ -459,7 +396,7 @@ class DensePlanner {
     const count = strips.perRun * strips.runs * levels;
     for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
       const depth = Math.min(K_BLOCK, group.k - k);
-      this.#tiles(rows, (tileRows, tiles, firstRow) => {
+      eachTile(rows, this.#tile.mr, (tileRows, tiles, firstRow) => {
         const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * tileRows)] as const;
         const b = [BASE.work, packed.at] as const;
         const table = [BASE.tables, packed.packing.index[which] + 4 * k] as const;

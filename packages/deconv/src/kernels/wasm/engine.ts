@@ -7,6 +7,7 @@ import {
   BASE,
   COMMAND_WORDS,
   CONTROL,
+  CONTROL_AT,
   ITEM_WORDS,
   type Item,
   type Plan,
@@ -20,7 +21,6 @@ import { Residency } from './storage.js';
 import { Threads } from './threads.js';
 
 /** Bytes at the start of memory: zeros, then the control block, then the bases of each thread, then the shelf. */
-const CONTROL_AT = 1024;
 const BASES_AT = 2048;
 const SHELF_AT = 8192;
 const RESERVED = SHELF_AT + SHELF_BYTES;
@@ -172,8 +172,9 @@ export class Engine {
    * Runs the stages of a plan from `fromStage` on.
    *
    * @param addresses where the arrays of this call lie
+   * @returns whether the result is good; false if a command raised the flag
    */
-  run(loaded: Loaded, addresses: Addresses, fromStage: number): void {
+  run(loaded: Loaded, addresses: Addresses, fromStage: number): boolean {
     this.settle();
     const { plan, starts } = loaded;
     const alone = this.#wanted === 1 || plan.flops < SHARE_FROM_FLOPS;
@@ -198,6 +199,7 @@ export class Engine {
     words[bases + BASE.shared] = shared.at;
     words[control + CONTROL.commands] = loaded.commands.at;
     words[control + CONTROL.stride] = stride;
+    words[control + CONTROL.flag] = 0;
     for (let stage = fromStage; stage < plan.stages.length; stage++) {
       for (let from = starts[stage]; from < starts[stage + 1]; from += MOST_ITEMS) {
         words[control + CONTROL.items] = loaded.items.at + 4 * ITEM_WORDS * from;
@@ -205,6 +207,7 @@ export class Engine {
         this.#threads.run(Math.min(MOST_ITEMS, starts[stage + 1] - from), alone, plan.repeatable && last);
       }
     }
+    return Atomics.load(this.heap.integers, control + CONTROL.flag) === 0;
   }
 
   /** Puts a kernel where helpers find it: the number of its `command`; undefined where it cannot be shared. */

@@ -7,6 +7,10 @@ export interface Band {
   readonly stretch: Stretch;
   readonly input: number;
   readonly output: number;
+  /** The first of its pictures, if they are not the same for all bands. */
+  readonly picture?: number | undefined;
+  /** How far its place in the shared buffer lies from the one they were made for. */
+  readonly shared?: number | undefined;
 }
 
 /** How often a problem is solved, and with what. */
@@ -38,14 +42,15 @@ export function layItems(
   }
   for (let n = 0; n < batch; n++) {
     for (let g = 0; g < groups; g++) {
-      const [input, output] = [(n * groups + g) * inBytes, (n * groups + g) * outBytes];
       const [packed, channels] = [g * packedFloats * 4, g * p.outChannels * 4];
       for (const band of bands) {
+        const picture = (n + (band.picture ?? 0)) * groups + g;
         const moves = {
-          input: input + band.input,
-          output: output + band.output,
+          input: picture * inBytes + band.input,
+          output: picture * outBytes + band.output,
           scale: slopes ? channels : band.output,
           packed,
+          shared: band.shared ?? 0,
           bias: bias ? channels : 0,
         };
         work.push({ ...band.stretch, moves });

@@ -21,6 +21,8 @@ import {
 } from './assembler.js';
 import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
 import { clear, packA, packB, pad, store, store2, store4, turn } from './movers.js';
+import { TILE_INPUTS } from './winograd.js';
+import { tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */
 export interface Tile {
@@ -232,6 +234,11 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   add('store4', store4);
   add('turn', turn);
   add('clear', clear);
+  add('tileInput', tileInput);
+  for (const taps of [2, 3]) {
+    add(`tileWeight${taps}`, (f, p) => tileWeight(f, p, taps));
+    add(`tileOutput${TILE_INPUTS + 1 - taps}`, (f, p) => tileOutput(f, p, TILE_INPUTS + 1 - taps));
+  }
   for (const [fn, formula] of Object.entries(ACTIVATIONS)) add(fn, (f, p) => activate(f, p, formula));
   const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));
   m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {

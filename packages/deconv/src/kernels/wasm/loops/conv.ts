@@ -10,9 +10,11 @@ import { coveragePlane } from '../../../geometry/coverage.js';
 import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { planDense } from '../dense-plan.js';
+import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
 import { forwardProblem, inputGradProblem } from '../problem.js';
 import { planWeight } from '../weight-plan.js';
+import { planWinograd } from '../winograd-plan.js';
 import type { Ground, Loop } from './ground.js';
 
 type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
@@ -65,18 +67,10 @@ function compute(
   const { geometry: g, bias, average, activation } = attributes;
   const { residency, tile, kernels } = engine;
   const { commands } = kernels;
-  const loaded = engine.plan(keyOf(op, attributes), () => {
-    if (op === 'conv.weightGrad') return planWeight(g, { tile, commands });
-    const problem = op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
-    return planDense(problem, g.batch, g.groups, { tile, commands, bias, scale: average, activation });
-  });
-  const { plan } = loaded;
   const [first, second, third] = inputs;
   const input = residency.address(first);
   const weight = residency.address(second);
   const biasAt = bias ? residency.address(third) : 0;
-  const known = plan.packStages > 0 ? residency.packed(second, loaded) : undefined;
-  const packed = known ?? residency.room(plan.packedBytes);
   // What an output is multiplied by: its share of the sum, or its slope; never both.
   let scale = activation?.fn === 'prelu' ? residency.address(inputs[inputs.length - 1]) : 0;
   if (average) {
@@ -86,9 +80,26 @@ function compute(
     for (let i = 0; i < counts.length; i++) plane[i] = counts[i] === 0 ? 0 : 1 / counts[i];
   }
   const { storage, at } = residency.result('float32', outputLength(op, g));
-  const addresses = { input, weight, bias: biasAt, packed, output: at, scale };
-  engine.run(loaded, addresses, known === undefined ? 0 : plan.packStages);
-  if (known === undefined && plan.packStages > 0) residency.keepPacked(second, loaded, packed);
+  /** Runs a plan; false if its result is not to be used. */
+  const solve = (loaded: Loaded): boolean => {
+    const { packStages, packedBytes } = loaded.plan;
+    const known = packStages > 0 ? residency.packed(second, loaded) : undefined;
+    const packed = known ?? residency.room(packedBytes);
+    const addresses = { input, weight, bias: biasAt, packed, output: at, scale };
+    const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages);
+    if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
+    return good;
+  };
+  const key = keyOf(op, attributes);
+  if (op === 'conv.weightGrad') {
+    solve(engine.plan(key, () => planWeight(g, { tile, commands })));
+    return storage;
+  }
+  const options = { tile, commands, bias, scale: average, activation };
+  const problem = () => (op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g));
+  const dense = () => planDense(problem(), g.batch, g.groups, options);
+  const winograd = () => planWinograd(problem(), g.batch, g.groups, options);
+  if (!solve(engine.plan(key, () => winograd() ?? dense()))) solve(engine.plan(`${key}|dense`, dense));
   return storage;
 }
 

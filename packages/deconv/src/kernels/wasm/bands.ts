@@ -1,0 +1,81 @@
+/** bands: the bands of an output grid, one after the other, and what dense and Winograd plans have in common. */
+import type { BandInput, Box } from './band-input.js';
+import { rangeOf } from './band-output.js';
+import { type CommandList, product, type Stretch, shift } from './commands.js';
+import type { Band } from './items.js';
+import type { Problem } from './problem.js';
+
+/** What the commands of a band depend on, besides its place. */
+function shapeOf(p: Problem, input: BandInput, box: Box): string {
+  const perAxis = box.size.map((length, axis) => {
+    const inside = input.reach[axis].residues.map((residue) => input.inside(box, axis, residue).slice(0, 2));
+    const ranges = p.classes[axis].map((c) => c.phases.map((phase) => rangeOf(p, box, axis, phase)));
+    return [length, inside, ranges.map((list) => list.map(({ local, count }) => [local, count]))];
+  });
+  return JSON.stringify(perAxis);
+}
+
+/** Length of the output grid per axis. */
+export const gridOf = (p: Problem): number[] =>
+  p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
+
+/**
+ * The bands of a problem's grid, `size` each, cut into parts. Bands that differ by their place alone share the commands that
+ * `emit` makes; how far they lie apart becomes a shift of the bases.
+ */
+export function layBands<Part>(
+  p: Problem,
+  input: BandInput,
+  size: readonly number[],
+  list: CommandList,
+  parts: readonly Part[],
+  emit: (box: Box, part: Part) => void,
+): Band[] {
+  interface Known {
+    readonly from: readonly number[];
+    readonly stretches: readonly Stretch[];
+  }
+  const grid = gridOf(p);
+  const known = new Map<string, Known>();
+  const bands: Band[] = [];
+  const lay = (from: readonly number[]) => {
+    const box = { from, size: size.map((length, axis) => Math.min(length, grid[axis] - from[axis])) };
+    const shape = shapeOf(p, input, box);
+    let like = known.get(shape);
+    if (like === undefined) {
+      const stretches = parts.map((part) => {
+        const first = list.length;
+        emit(box, part);
+        return { first, count: list.length - first };
+      });
+      like = { from, stretches };
+      known.set(shape, like);
+    }
+    const { from: origin, stretches } = like;
+    const steps = from.map((at, axis) => at - origin[axis]);
+    const moved = { input: shift(steps, p.inStride, p.inSize), output: shift(steps, p.outStride, p.outSize) };
+    for (const stretch of stretches) bands.push({ stretch, ...moved });
+  };
+  for (let z = 0; z < grid[0]; z += size[0])
+    for (let y = 0; y < grid[1]; y += size[1]) for (let x = 0; x < grid[2]; x += size[2]) lay([z, y, x]);
+  return bands;
+}
+
+/** Useful floating-point operations of a problem solved so many times. */
+export function flopsOf(p: Problem, times: number): number {
+  const perAxis = p.classes.map((classes) =>
+    classes.reduce((n, c) => n + c.phases.reduce((m, phase) => m + phase.count, 0) * c.offsets.length, 0),
+  );
+  return 2 * times * p.inChannels * p.outChannels * product(perAxis);
+}
+
+/** Full tiles, then the rows that are left, for the given steps of tiles and strips. */
+export function eachTile(
+  rows: number,
+  mr: number,
+  emit: (height: number, count: number, firstRow: number) => void,
+): void {
+  const full = Math.floor(rows / mr);
+  if (full > 0) emit(mr, full, 0);
+  if (rows > full * mr) emit(rows - full * mr, 1, full * mr);
+}

@@ -1,0 +1,486 @@
+/**
+ * winograd-plan: a problem on the grid of tiles (winograd.ts) cut into work. Per band of tiles, of one picture or, where
+ * they are small, of several:
+ *
+ *   1. pad         the rows of the input that the band sees, split by residue of the step from tile to tile;
+ *   2. tileInput   sixteen planes, one per place of a tile: rows of input channels × tiles;
+ *   3. gemm        output channels × tiles, once per place;
+ *   4. tileOutput  the products of a tile to its outputs;
+ *   5. store       from there to the output, as in dense plans.
+ *
+ * A value that is not finite would spoil all outputs of its tile, not only those that see it. So a result that is not finite
+ * raises the flag of the call, and the engine's user has the problem solved densely then.
+ */
+import type { Activation } from '../../backend.js';
+import { BandInput, type Box, type Layout } from './band-input.js';
+import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
+import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
+import {
+  BASE,
+  CommandList,
+  FLAG_AT,
+  K_BLOCK,
+  type Plan,
+  product,
+  roundUp,
+  SHARE_FROM_FLOPS,
+  SLACK,
+  type Stretch,
+  TableBuilder,
+} from './commands.js';
+import type { DenseOptions } from './dense-plan.js';
+import { type Band, layItems } from './items.js';
+import type { Problem } from './problem.js';
+import { TILE_INPUTS, type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
+
+const PLACES = TILE_INPUTS * TILE_INPUTS;
+/**
+ * Bytes of transformed input: of a band that one thread works on, unless it would have fewer than so many tiles; of the bands
+ * that threads share; and of a band's products.
+ */
+const OWN_TARGET = 768 * 1024;
+const LEAST_TILES = 96;
+const SHARED_TARGET = 3 * 1024 * 1024;
+/** Bytes of work space of a thread, products aside. */
+const WORK_TARGET = 3 * 1024 * 1024;
+const PRODUCTS_TARGET = 384 * 1024;
+/** Rows of a product that threads share should have at most, and channels that one item transforms at least. */
+const SHARED_ROWS = 96;
+const LEAST_CHANNELS = 8;
+/** Items that work worth sharing is cut into, if it allows; and those that packing is. */
+const ITEMS = 8;
+const PACK_ITEMS = 16;
+/** Bands are cut smaller for the threads as long as they cost at most so much more than the best. */
+const CUT = 1.08;
+/**
+ * Costs in multiplications of a product, roughly as measured: reading a value of a weight that stays in the cache, and of one
+ * that does not; reading a value of the transformed input anew for another block of rows; transforming a tile of an input
+ * channel; of an output channel. A plan is made if it promises to take less than this share of what the dense one takes.
+ */
+const NEAR_WEIGHT = 256 * 1024;
+const NEAR_COST = 8;
+const FAR_COST = 20;
+const AGAIN_COST = 8;
+const INPUT_COST = 120;
+const OUTPUT_COST = 100;
+const WORTH = 0.9;
+
+/** A run of output channels, and where its panels begin, in bytes. */
+interface Block {
+  readonly from: number;
+  readonly count: number;
+  readonly panels: number;
+}
+
+/** A run of input channels. */
+interface Run {
+  readonly from: number;
+  readonly count: number;
+}
+
+/** What reading a value of a weight of so many channel pairs costs. */
+const weightCost = (pairs: number): number => (pairs * PLACES <= NEAR_WEIGHT ? NEAR_COST : FAR_COST);
+
+/** Bands of so many tiles, of so many pictures at once; how many there are, and what they cost per place, row and channel. */
+interface Cut {
+  readonly size: readonly number[];
+  readonly pictures: number;
+  readonly count: number;
+  readonly cost: number;
+}
+
+/** Where the transformed input of a band lies: its base and its first byte. */
+type Place = readonly [base: number, at: number];
+
+class WinogradPlanner {
+  readonly #p: Problem;
+  readonly #y: TileAxis;
+  readonly #x: TileAxis;
+  readonly #options: DenseOptions;
+  readonly #list: CommandList;
+  readonly #tables = new TableBuilder();
+  readonly #input: BandInput;
+  readonly #groups: number;
+  /** Phases of the original problem: rows per output channel. */
+  readonly #kinds: number;
+  /** Residues of the dilation, of both axes. */
+  readonly #residues: readonly (readonly [y: number, x: number])[];
+  #workBytes = 0;
+
+  constructor({ problem, y, x }: TileProblem, groups: number, options: DenseOptions) {
+    this.#p = problem;
+    this.#y = y;
+    this.#x = x;
+    this.#groups = groups;
+    this.#options = options;
+    this.#list = new CommandList(options.commands);
+    this.#input = new BandInput(problem, gridOf(problem));
+    this.#kinds = y.kinds.length * x.kinds.length;
+    const range = (length: number) => Array.from({ length }, (_, i) => i);
+    this.#residues = range(y.dilation).flatMap((ry) => range(x.dilation).map((rx) => [ry, rx] as const));
+  }
+
+  plan(batch: number, flops: number): Plan | undefined {
+    const p = this.#p;
+    const groups = this.#groups;
+    const fitOf = (bytes: number) => Math.floor(bytes / (4 * PLACES * p.inChannels));
+    const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
+    const cuts = this.#cuts(batch, Math.min(fitOf(SHARED_TARGET), Math.max(fitOf(OWN_TARGET), LEAST_TILES)));
+    if (cuts.length === 0) return undefined;
+    const cheapest = (list: readonly Cut[]) => list.reduce((a, b) => (b.cost < a.cost ? b : a));
+    const best = cheapest(cuts);
+    const enough = cuts.filter(({ count, cost }) => count >= least && cost <= CUT * best.cost);
+    const together = groups === 1 && enough.length === 0;
+    const cut = enough.length > 0 ? cheapest(enough) : best;
+    const pitch = this.#pitchOf(this.#tilesOf(cut.size, cut.pictures));
+    const most = Math.floor(PRODUCTS_TARGET / (4 * PLACES * pitch * this.#kinds));
+    const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
+    const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / this.#kinds)) : p.outChannels;
+    const step = Math.min(p.outChannels, roundUp(Math.max(1, Math.min(most, wanted)), this.#options.tile.mr));
+    const { blocks, floats, packs } = this.#layWeight(step);
+    const { bias, activation } = this.#options;
+    const repeats = { batch: 1, groups, bias, slopes: activation?.fn === 'prelu', packedFloats: floats };
+    const slot = PLACES * this.#planeBytes(p.inChannels, pitch);
+    const slots = together ? Math.max(1, Math.min(cut.count, Math.floor(SHARED_TARGET / slot))) : 0;
+    const stages = together
+      ? this.#together(batch, cut, blocks, { slots, bytes: slot })
+      : [this.#apart(batch, cut, blocks)];
+    const [packing] = layItems(p, packs, [], repeats);
+    return {
+      stages: [packing, ...stages.map((bands) => layItems(p, [], bands, repeats)[1])],
+      commands: Int32Array.from(this.#list.words),
+      tables: Int32Array.from(this.#tables.words),
+      packStages: 1,
+      packedBytes: floats * groups * 4 + SLACK * 4,
+      workBytes: this.#workBytes,
+      sharedBytes: slots * slot,
+      repeatable: true,
+      flops,
+    };
+  }
+
+  /** The bands of all pictures, in parts. */
+  #lay<Part>(
+    batch: number,
+    { size, pictures }: Cut,
+    parts: readonly Part[],
+    emit: (box: Box, pictures: number, part: Part) => void,
+  ): Band[] {
+    const rest = batch % pictures;
+    const bandsOf = (count: number, from: number, to: number) => {
+      if (from === to) return [];
+      const bands = layBands(this.#p, this.#input, size, this.#list, parts, (box, part) =>
+        emit(box, count, part),
+      );
+      const firsts = Array.from({ length: (to - from) / count }, (_, i) => from + i * count);
+      return firsts.flatMap((picture) => bands.map((band) => ({ ...band, picture })));
+    };
+    return [...bandsOf(pictures, 0, batch - rest), ...bandsOf(rest, batch - rest, batch)];
+  }
+
+  /** Bands that one thread works on from end to end. */
+  #apart(batch: number, cut: Cut, blocks: readonly Block[]): Band[] {
+    const all = { from: 0, count: this.#p.inChannels };
+    return this.#lay(batch, cut, [blocks], (box, pictures, part) => {
+      const at = [BASE.work, 4 * this.#input.layout(box.size).floats] as const;
+      this.#transform(box, pictures, all, at);
+      this.#multiply(box, pictures, part, at);
+    });
+  }
+
+  /**
+   * Bands whose input is transformed by all threads, into a buffer that has room for some of them, and then multiplied by all:
+   * two stages for as many bands as there are slots.
+   */
+  #together(
+    batch: number,
+    cut: Cut,
+    blocks: readonly Block[],
+    { slots, bytes }: { readonly slots: number; readonly bytes: number },
+  ): Band[][] {
+    const { inChannels } = this.#p;
+    const each = Math.max(LEAST_CHANNELS, Math.ceil((inChannels * cut.count) / ITEMS));
+    const runs: Run[] = [];
+    for (let from = 0; from < inChannels; from += each)
+      runs.push({ from, count: Math.min(each, inChannels - from) });
+    const shared = [BASE.shared, 0] as const;
+    const turns = this.#lay(batch, cut, runs, (box, pictures, run) =>
+      this.#transform(box, pictures, run, shared),
+    );
+    const works = this.#lay(batch, cut, blocks, (box, pictures, block) =>
+      this.#multiply(box, pictures, [block], shared),
+    );
+    const stages: Band[][] = [];
+    for (let first = 0; first < cut.count; first += slots) {
+      const part = (bands: readonly Band[], parts: number) =>
+        bands
+          .slice(first * parts, (first + slots) * parts)
+          .map((band, i) => ({ ...band, shared: Math.floor(i / parts) * bytes }));
+      stages.push(part(turns, runs.length), part(works, blocks.length));
+    }
+    return stages;
+  }
+
+  #tilesOf([, height, width]: readonly number[], pictures: number): number {
+    return pictures * this.#residues.length * height * width;
+  }
+
+  /** Ways to cut the grid into bands of at most `fit` tiles that have room. */
+  #cuts(batch: number, fit: number): Cut[] {
+    const [, height, width] = gridOf(this.#p);
+    const { nr } = this.#options.tile;
+    const rows = this.#kinds * this.#p.outChannels;
+    const weight = weightCost(this.#p.inChannels * rows);
+    const costOf = (tiles: number) => {
+      if (tiles === 0) return 0;
+      const lanes = roundUp(tiles, nr);
+      const block = Math.min(rows, PRODUCTS_TARGET / (4 * PLACES * lanes));
+      return lanes * (1 + AGAIN_COST / block) + weight;
+    };
+    /** Lengths that an axis is cut into, and how often each. */
+    const lengths = (whole: number, part: number) =>
+      [
+        [part, Math.floor(whole / part)],
+        [whole % part, whole % part === 0 ? 0 : 1],
+      ] as const;
+    const cutOf = (pictures: number, h: number, w: number): Cut => {
+      let [count, cost] = [0, 0];
+      for (const [n, timesN] of lengths(batch, pictures))
+        for (const [y, timesY] of lengths(height, h))
+          for (const [x, timesX] of lengths(width, w)) {
+            const times = timesN * timesY * timesX;
+            count += times;
+            cost += times * costOf(this.#tilesOf([1, y, x], n));
+          }
+      return { size: [1, h, w], pictures, count, cost };
+    };
+    const fits = (pictures: number, size: readonly number[]) => {
+      const tiles = this.#tilesOf(size, pictures);
+      const bytes = PLACES * this.#planeBytes(this.#p.inChannels, this.#pitchOf(tiles));
+      return tiles <= fit && bytes + 4 * this.#input.layout(size).floats <= WORK_TARGET;
+    };
+    const cuts: Cut[] = [];
+    for (let n = 1; n <= batch && fits(n, [1, height, width]); n++) cuts.push(cutOf(n, height, width));
+    for (let h = height - 1; h >= 1; h--) if (fits(1, [1, h, width])) cuts.push(cutOf(1, h, width));
+    // Parts of single rows, if whole ones are too long.
+    for (let parts = 2; cuts.length === 0; parts++) {
+      const w = Math.min(width, roundUp(Math.ceil(width / parts), 4));
+      if (fits(1, [1, 1, w])) cuts.push(cutOf(1, 1, w));
+      else if (w <= 4) break;
+    }
+    return cuts;
+  }
+
+  /** Floats from one row of tiles to the next: whole strips, a few tiles that may be touched, no power of two. */
+  #pitchOf(tiles: number): number {
+    const pitch = roundUp(tiles + 3, Math.max(16, this.#options.tile.nr));
+    return pitch % 32 === 0 ? pitch + 16 : pitch;
+  }
+
+  /** The transformed weight: per block and place, panels of rows that are (phase, channel) pairs. */
+  #layWeight(step: number): { blocks: Block[]; floats: number; packs: Stretch[] } {
+    const p = this.#p;
+    const { mr } = this.#options.tile;
+    const [, , kw] = p.kernelSize;
+    const tapTable = this.#tables.add(this.#y.taps.flatMap((u) => this.#x.taps.map((v) => 4 * (u * kw + v))));
+    const kTable = this.#tables.add(Array.from({ length: p.inChannels }, (_, i) => 4 * i * p.weightIn));
+    const first = this.#list.length;
+    const blocks: Block[] = [];
+    let at = 0;
+    for (let from = 0; from < p.outChannels; from += step) {
+      const count = Math.min(step, p.outChannels - from);
+      const rows = this.#y.kinds.flatMap((y) =>
+        this.#x.kinds.flatMap((x) =>
+          Array.from({ length: count }, (_, o) => 4 * ((from + o) * p.weightOut + y.tap * kw + x.tap)),
+        ),
+      );
+      const rowTable = this.#tables.add(rows);
+      for (let r = 0; r < rows.length; r += mr) {
+        const panel = [BASE.packed, 4 * (at + r * p.inChannels)] as const;
+        this.#list.push(
+          `tileWeight${this.#y.taps.length}`,
+          [BASE.weight, 0],
+          panel,
+          [BASE.tables, rowTable + 4 * r],
+          Math.min(mr, rows.length - r),
+          [BASE.tables, kTable],
+          p.inChannels,
+          [BASE.tables, tapTable],
+          4 * rows.length * p.inChannels,
+        );
+      }
+      blocks.push({ from, count, panels: 4 * at });
+      at += PLACES * rows.length * p.inChannels;
+    }
+    const commands = this.#list.length - first;
+    const per = Math.max(1, Math.ceil(commands / PACK_ITEMS));
+    const packs = Array.from({ length: Math.ceil(commands / per) }, (_, i) => ({
+      first: first + i * per,
+      count: Math.min(per, commands - i * per),
+    }));
+    return { blocks, floats: at, packs };
+  }
+
+  /** Bytes of one place of so many rows. */
+  #planeBytes(rows: number, pitch: number): number {
+    return 4 * (pitch * rows + SLACK);
+  }
+
+  /** Brings channels of the input of a band into Winograd's form. */
+  #transform(box: Box, pictures: number, { from, count }: Run, [base, at]: Place): void {
+    const p = this.#p;
+    const input = new BandInput({ ...p, inChannels: count }, gridOf(p));
+    const layout = input.layout(box.size);
+    this.#workBytes = Math.max(this.#workBytes, 4 * layout.floats);
+    const [, height, width] = box.size;
+    const each = height * width;
+    const pitch = this.#pitchOf(this.#tilesOf(box.size, pictures));
+    const plane = this.#planeBytes(p.inChannels, pitch);
+    const channelBytes = 4 * product(p.inSize);
+    const tables = this.#residues.map((residue) => this.#places(input, layout, residue));
+    for (let n = 0; n < pictures; n++) {
+      input.pad(this.#list, box, layout, (n * p.inChannels * this.#groups + from) * channelBytes);
+      for (const [which, table] of tables.entries()) {
+        const lane = (n * this.#residues.length + which) * each;
+        const to = [base, at + 4 * (from * pitch + lane)] as const;
+        const channels = [count, 4 * layout.channel, 4 * pitch] as const;
+        const rows = [height, 4 * layout.x, 4 * width, width] as const;
+        this.#list.push('tileInput', [BASE.work, 0], to, [BASE.tables, table], plane, ...channels, ...rows);
+      }
+    }
+  }
+
+  /** Table of the byte offsets of a tile's inputs in the padded input of a band. */
+  #places(input: BandInput, layout: Layout, [ry, rx]: readonly [number, number]): number {
+    const across = input.reach[2].residues.length;
+    const offsets: number[] = [];
+    for (let i = 0; i < TILE_INPUTS; i++)
+      for (let j = 0; j < TILE_INPUTS; j++) {
+        const [planeY, y] = input.place(1, this.#y.low + ry + this.#y.dilation * i);
+        const [planeX, x] = input.place(2, this.#x.low + rx + this.#x.dilation * j);
+        offsets.push(4 * ((planeY * across + planeX) * layout.plane + y * layout.x + x));
+      }
+    return this.#tables.add(offsets);
+  }
+
+  /** Multiplies the transformed input of a band, and stores the outputs. */
+  #multiply(box: Box, pictures: number, blocks: readonly Block[], [base, at]: Place): void {
+    const p = this.#p;
+    const { activation, bias, scale, tile } = this.#options;
+    const list = this.#list;
+    const [, height, width] = box.size;
+    const each = height * width;
+    const tiles = this.#tilesOf(box.size, pictures);
+    const pitch = this.#pitchOf(tiles);
+    const row = 4 * pitch;
+    const inPlane = this.#planeBytes(p.inChannels, pitch);
+    const outAt = base === BASE.work ? at + PLACES * inPlane : 0;
+    const outBytes = 4 * p.outChannels * product(p.outSize) * this.#groups;
+    const kTable = this.#tables.add(Array.from({ length: p.inChannels }, (_, i) => i * row));
+    for (const block of blocks) {
+      const rows = this.#kinds * block.count;
+      const outPlane = this.#planeBytes(rows, pitch);
+      this.#workBytes = Math.max(this.#workBytes, outAt + PLACES * outPlane);
+      const strips = Math.ceil(tiles / tile.nr);
+      for (let place = 0; place < PLACES; place++) {
+        const panels = block.panels + 4 * place * rows * p.inChannels;
+        for (let k = 0; k < p.inChannels; k += K_BLOCK) {
+          const depth = Math.min(K_BLOCK, p.inChannels - k);
+          eachTile(rows, tile.mr, (high, count, firstRow) => {
+            const a = [BASE.packed, panels + 4 * (firstRow * p.inChannels + k * high)] as const;
+            const b = [base, at + place * inPlane] as const;
+            const c = [BASE.work, outAt + place * outPlane + firstRow * row] as const;
+            const along = [strips, 0, 4 * tile.nr, 4 * tile.nr] as const;
+            const down = [count, 4 * high * p.inChannels, 0, high * row] as const;
+            const table = [BASE.tables, kTable + 4 * k] as const;
+            list.push(`gemm${high}`, a, b, table, depth, c, row, k === 0 ? 1 : 0, ...along, ...down);
+          });
+        }
+      }
+      list.push(`tileOutput${this.#y.outputs}`, [BASE.work, outAt], outPlane, FLAG_AT, rows, row, tiles);
+      if (activation !== undefined) this.#activate(activation, block, outAt, outPlane, row, tiles);
+      for (let n = 0; n < pictures; n++) {
+        const lines = this.#lines(box, row, (place, kind, residue) => {
+          const lane = (n * this.#residues.length + residue) * each;
+          return outAt + place * outPlane + kind * block.count * row + 4 * lane;
+        });
+        const finish = { from: block.from, count: block.count, scale, picture: n * outBytes };
+        storeBand(list, p, lines, { ...finish, bias: bias && activation === undefined });
+      }
+    }
+  }
+
+  #activate(
+    activation: Activation,
+    { from, count }: Block,
+    at: number,
+    plane: number,
+    row: number,
+    positions: number,
+  ) {
+    const { bias } = this.#options;
+    for (let place = 0; place < this.#y.outputs * this.#x.outputs; place++)
+      for (let kind = 0; kind < this.#kinds; kind++) {
+        const c = at + place * plane + kind * count * row;
+        activateRows(this.#list, activation, { c, row, positions, from, count, bias });
+      }
+  }
+
+  /** The outputs of a block's tiles, and where each goes. */
+  #lines(box: Box, row: number, at: (place: number, kind: number, residue: number) => number): Line[] {
+    const p = this.#p;
+    const [, , width] = p.outSize;
+    const pitch = box.size[2];
+    const rangeIn = (axis: 1 | 2, phase: TilePhase) => rangeOf(p, box, axis, phase);
+    return this.#y.phases.flatMap((py) =>
+      this.#x.phases.flatMap((px): Line[] => {
+        const [y, x] = [rangeIn(1, py), rangeIn(2, px)];
+        if (y.count <= 0 || x.count <= 0) return [];
+        const place = py.place * this.#x.outputs + px.place;
+        const kind = py.kind * this.#x.kinds.length + px.kind;
+        const residue = py.residue * this.#x.dilation + px.residue;
+        return [
+          {
+            c: at(place, kind, residue) + 4 * (y.local * pitch + x.local),
+            row,
+            pitch: 4 * pitch,
+            level: 0,
+            out: y.out * width + x.out,
+            row0: y.out,
+            z: 1,
+            y: y.count,
+            x: x.count,
+          },
+        ];
+      }),
+    );
+  }
+}
+
+/**
+ * The plan of a dense problem in Winograd's form; undefined if it cannot be written so, has no room, or would take as long as
+ * the dense one.
+ * Results that are not finite raise the flag of the call.
+ */
+export function planWinograd(
+  problem: Problem,
+  batch: number,
+  groups: number,
+  options: DenseOptions,
+): Plan | undefined {
+  const { inChannels, outChannels } = problem;
+  const tiled = tileProblem(problem);
+  if (tiled === undefined) return undefined;
+  const { y, x } = tiled;
+  const flops = flopsOf(problem, batch * groups);
+  const { nr } = options.tile;
+  const tiles = batch * y.tiles * x.tiles * y.dilation * x.dilation;
+  const rows = outChannels * y.kinds.length * x.kinds.length;
+  const weight = weightCost(inChannels * rows);
+  const lanes = roundUp(tiles, nr) + weight;
+  const cost = PLACES * inChannels * rows * lanes + tiles * (INPUT_COST * inChannels + OUTPUT_COST * rows);
+  const dense = y.taps.length * x.taps.length * inChannels * rows;
+  const denseLanes = flops / (2 * groups * dense);
+  if (cost > WORTH * dense * (roundUp(denseLanes, nr) + weight)) return undefined;
+  return new WinogradPlanner(tiled, groups, options).plan(batch, flops);
+}

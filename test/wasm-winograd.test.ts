@@ -1,0 +1,167 @@
+/**
+ * Winograd's form against the definition, on random shapes that it is used for. Its matrices hold halves, so small integers are
+ * summed without rounding here too, and the two must agree exactly.
+ */
+import { describe, expect, it } from 'vitest';
+import { convGeometry, weightShapeOf } from '../packages/deconv/src/geometry/conv.js';
+import { generateKernels, type Tile } from '../packages/deconv/src/kernels/wasm/microkernels.js';
+import { forwardProblem, inputGradProblem } from '../packages/deconv/src/kernels/wasm/problem.js';
+import { planWinograd } from '../packages/deconv/src/kernels/wasm/winograd-plan.js';
+import { sizeOf } from '../packages/deconv/src/shape.js';
+import {
+  type Case,
+  compare,
+  drawInputs,
+  openWasm,
+  reference,
+  runKernel,
+  TILES,
+  termsOf,
+  uniform,
+} from './support/wasm.js';
+
+const LINEAR = ['conv.forward', 'conv.inputGrad'] as const;
+type Linear = (typeof LINEAR)[number];
+
+const { commands } = generateKernels(TILES[0], { initial: 1, maximum: 1, shared: false });
+
+/** The plan of a case in Winograd's form. */
+function planOf(kernel: Linear, { geometry: g, bias, average, activation }: Case, tile: Tile) {
+  const problem = kernel === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
+  const options = { tile, commands, bias, scale: average, activation: average ? undefined : activation };
+  return planWinograd(problem, g.batch, g.groups, options);
+}
+
+/** A random case, of at most `flops` operations, that is computed in Winograd's form. */
+function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): Case {
+  const integer = (from: number, to: number) => from + Math.floor(random() * (to - from + 1));
+  const pick = <T>(list: readonly T[]): T => list[integer(0, list.length - 1)];
+  for (;;) {
+    // Kernel and stride: every phase has two taps or three.
+    const [k, s] = pick(
+      kernel === 'conv.forward'
+        ? ([
+            [3, 1],
+            [3, 1],
+            [2, 1],
+          ] as const)
+        : ([
+            [3, 1],
+            [2, 1],
+            [4, 2],
+            [4, 2],
+            [6, 2],
+            [6, 3],
+          ] as const),
+    );
+    const d = s === 1 ? pick([1, 1, 1, 2, 3]) : 1;
+    const axes = [0, 1].map(() => {
+      const [before, after] = [integer(-2, 4), integer(-2, 4)];
+      const out = integer(1, 26);
+      return { before, after, n: (out - 1) * s + d * (k - 1) + 1 - before - after + integer(0, s - 1) };
+    });
+    const groups = pick([1, 1, 1, 2]);
+    const [inputs, outputs] = [integer(12, 60), integer(8, 60)];
+    if (axes.some(({ n }) => n < 1)) continue;
+    const geometry = convGeometry(
+      [pick([1, 1, 2, 3, 7]), groups * inputs, ...axes.map(({ n }) => n)],
+      [groups * outputs, inputs, k, k],
+      { stride: s, dilation: d, groups, padding: axes.map(({ before, after }) => [before, after] as const) },
+    );
+    const work = 2 * geometry.batch * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
+    const activation = pick([
+      undefined,
+      { fn: 'leakyRelu' as const, parameters: [0.5] },
+      { fn: 'prelu' as const, parameters: [] },
+    ]);
+    const c = {
+      geometry,
+      bias: random() < 0.5,
+      average: kernel === 'conv.inputGrad' && random() < 0.2,
+      activation,
+    };
+    if (work <= flops && planOf(kernel, c, tile) !== undefined) return c;
+  }
+}
+
+describe.each(TILES.map((tile) => [`${tile.mr}×${tile.nr}`, tile] as const))('tile %s', (_, tile) => {
+  const backend = openWasm(tile);
+
+  it.each(LINEAR)('%s is exact on small integers, 60 shapes', (kernel) => {
+    const random = uniform(tile.mr * 200 + tile.nr);
+    for (let i = 0; i < 60; i++) {
+      const c = draw(random, kernel, tile, 1e7);
+      const inputs = drawInputs(kernel, c, () => Math.floor(random() * 7) - 3);
+      compare(kernel, c, inputs, backend, c.average ? 4e-7 : 0);
+    }
+  });
+
+  it.each(LINEAR)('%s keeps NaN and infinity to the outputs that they reach, 20 shapes', (kernel) => {
+    const random = uniform(tile.mr * 201 + tile.nr);
+    for (let i = 0; i < 20; i++) {
+      const c = draw(random, kernel, tile, 5e6);
+      const inputs = drawInputs(kernel, c, () => 1 + Math.floor(random() * 3));
+      inputs[0][Math.floor(random() * inputs[0].length)] = [Number.NaN, Infinity, -Infinity][i % 3];
+      compare(kernel, c, inputs, backend, c.average ? 4e-7 : 0);
+    }
+  });
+
+  it('large values whose differences overflow', () => {
+    const c: Case = {
+      geometry: convGeometry([1, 32, 16, 16], [32, 32, 3, 3], { padding: 1 }),
+      bias: false,
+      average: false,
+    };
+    expect(planOf('conv.forward', c, tile)).toBeDefined();
+    const [x, w] = drawInputs('conv.forward', c, () => 0);
+    for (let i = 0; i < x.length; i++) x[i] = (i % 4 < 2 ? 1 : -1) * 3e38;
+    for (let i = 0; i < w.length; i++) w[i] = 1e-4 * ((i % 7) - 3);
+    const result = runKernel(backend, 'conv.forward', c, [x, w]);
+    expect(result.every(Number.isFinite)).toBe(true);
+    compare('conv.forward', c, [x, w], backend, 1e-5);
+  });
+});
+
+it('errs no more than plain sums do', () => {
+  // Largest error over largest output, of Winograd's form; the bound is half of what summing in order comes to here.
+  const random = uniform(5);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const backend = openWasm(TILES[0]);
+  for (const kernel of LINEAR) {
+    const c: Case = {
+      geometry: convGeometry([1, 128, 12, 12], [128, 128, 3, 3], { padding: 1 }),
+      bias: false,
+      average: false,
+    };
+    expect(planOf(kernel, c, TILES[0])).toBeDefined();
+    const inputs = drawInputs(kernel, c, normal);
+    const expected = runKernel(reference, kernel, c, inputs);
+    const result = runKernel(backend, kernel, c, inputs);
+    let [worst, largest] = [0, 0];
+    for (let i = 0; i < expected.length; i++) {
+      worst = Math.max(worst, Math.abs(result[i] - expected[i]));
+      largest = Math.max(largest, Math.abs(expected[i]));
+    }
+    expect(worst / largest).toBeLessThan(1e-6);
+    expect(worst / largest).toBeLessThan(1e-5 * Math.sqrt(termsOf(kernel, c.geometry)));
+  }
+});
+
+it('works in at most 4 MiB', () => {
+  const random = uniform(9);
+  const pick = (list: readonly number[]) => list[Math.floor(random() * list.length)];
+  let found = 0;
+  for (let i = 0; i < 300; i++) {
+    const [inputs, outputs] = [pick([16, 33, 64, 100, 256, 512, 1024, 2048]), pick([1, 16, 64, 300, 1024])];
+    const size = [pick([4, 7, 14, 30, 65, 256, 700]), pick([4, 7, 14, 30, 65, 256, 700])];
+    const [k, stride] = random() < 0.5 ? [3, 1] : [4, 2];
+    const dilation = stride === 1 ? pick([1, 1, 2, 3, 8]) : 1;
+    const x = [pick([1, 3, 16]), outputs, size[0] * stride, size[1] * stride];
+    const geometry = convGeometry(x, [inputs, outputs, k, k], { stride, dilation, padding: dilation });
+    const plan = planOf('conv.inputGrad', { geometry, bias: false, average: false }, TILES[i % TILES.length]);
+    if (plan === undefined) continue;
+    found++;
+    expect((plan.workBytes + plan.sharedBytes) / 2 ** 20, JSON.stringify(geometry)).toBeLessThanOrEqual(4);
+  }
+  expect(found).toBeGreaterThan(80);
+});
