@@ -6,6 +6,7 @@
 import type { Activation } from '../../backend.js';
 import type { Box } from './band-input.js';
 import { BASE, type CommandList, product } from './commands.js';
+import { TOGETHER } from './movers.js';
 import type { Phase, Problem } from './problem.js';
 
 /** The part of a phase that a band holds: its first grid position in the band, its length, and its first output. */
@@ -37,20 +38,21 @@ export interface Line {
   readonly x: number;
 }
 
-/** How many of the first lines (4, 2 or 1) lie side by side in the output, alike enough to be stored together. */
+/** How many of the first lines lie side by side in the output, alike enough to be stored together. */
 function neighbours(lines: readonly Line[], step: number): number {
-  const [a, b] = lines;
+  const [a] = lines;
   const alike = (line: Line | undefined, i: number) =>
     line !== undefined &&
     line.out === a.out + i &&
-    line.x === a.x &&
+    line.y === a.y &&
     line.row === a.row &&
     line.pitch === a.pitch &&
     line.level === a.level;
-  if (step === 2) return alike(b, 1) ? 2 : 1;
-  if (step < 4) return 1;
-  const even = (i: number) => alike(lines[i], i) && lines[i].c - a.c === i * (b.c - a.c);
-  return even(1) && even(2) && even(3) ? 4 : 1;
+  let count = 1;
+  while (count < step && alike(lines[count], count)) count++;
+  // All that there are between two outputs of a phase, or four of more.
+  const whole = TOGETHER.find((n) => n === step && n === count);
+  return whole ?? (step > 4 && count >= 4 ? 4 : 1);
 }
 
 /** The channels that the lines hold, and what is still to be done to them. */
@@ -76,22 +78,26 @@ export function storeBand(list: CommandList, p: Problem, lines: readonly Line[],
     const waiting = row.sort((a, b) => a.out - b.out);
     while (waiting.length > 0) {
       const together = finish.scale ? 1 : neighbours(waiting, tx);
-      const [line, next] = waiting.splice(0, together);
+      const side = waiting.splice(0, together);
+      const [line] = side;
+      const common = Math.min(...side.map(({ x }) => x));
       for (let z = 0; z < line.z; z++) {
-        const c = [BASE.work, line.c + z * line.level] as const;
+        const c = side.map(({ c, level }) => [BASE.work, c + z * level] as const);
         const inPlane = 4 * (line.out + z * tz * height * width);
-        const out = [BASE.output, (finish.picture ?? 0) + 4 * finish.from * plane + inPlane] as const;
+        const to = (finish.picture ?? 0) + 4 * finish.from * plane + inPlane;
         const channel = [finish.count, line.row, 4 * plane, bias1] as const;
         const rows = [line.y, line.pitch, 4 * ty * width] as const;
-        if (together === 4) {
-          list.push('store4', c, next.c - line.c, out, bias, ...channel, ...rows, line.x, 4 * tx);
-        } else if (together === 2) {
-          const d = [BASE.work, next.c + z * next.level] as const;
-          list.push('store2', c, d, out, bias, ...channel, ...rows, line.x);
+        if (together > 1) {
+          list.push(`store${together}`, ...c, [BASE.output, to], bias, ...channel, ...rows, common, 4 * tx);
         } else {
           const scale = finish.scale ? ([BASE.scale, inPlane] as const) : 0;
-          list.push('store', c, out, bias, scale, ...channel, ...rows, line.x, 4 * tx);
+          list.push('store', c[0], [BASE.output, to], bias, scale, ...channel, ...rows, line.x, 4 * tx);
         }
+      }
+      // What some of them have more of.
+      for (const longer of side.filter(({ x }) => x > common)) {
+        const done = { c: longer.c + 4 * common, out: longer.out + common * tx, x: longer.x - common };
+        waiting.push({ ...longer, ...done });
       }
     }
   }

@@ -9,7 +9,7 @@
  * value of A in the fifteen vector registers V8 hands out.
  *
  * A microkernel contains no shuffle and no load between its last stores: either would keep V8 from fusing its vectors to
- * 256 bits. Interleaving is done by `store2`, from a small buffer.
+ * 256 bits. Interleaving is done by `store2` and its like, from a small buffer.
  */
 import { ACTIVATIONS, activate } from './activations.js';
 import {
@@ -20,7 +20,7 @@ import {
   type ValueType,
 } from './assembler.js';
 import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
-import { clear, packA, packB, pad, store, store2, store4, turn } from './movers.js';
+import { clear, packA, packB, pad, store, storeTogether, TOGETHER, turn } from './movers.js';
 import { TILE_INPUTS } from './winograd.js';
 import { tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
@@ -230,8 +230,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   add('packA', packA);
   add('packB', (f, p) => packB(f, p, tile.nr));
   add('store', store);
-  add('store2', store2);
-  add('store4', store4);
+  for (const phases of TOGETHER) add(`store${phases}`, (f, p) => storeTogether(f, p, phases));
   add('turn', turn);
   add('clear', clear);
   add('tileInput', tileInput);

@@ -38,13 +38,41 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
         },
         () => {
           f.get(count).set(left2);
-          f.get(step).i32(8).op('i32.eq');
-          f.if(() =>
-            f.countdown(left2, 4, () => {
-              f.get(d).get(s).access('v128.load').get(s).access('v128.load', 16).shuffle([0, 2, 4, 6]);
-              f.access('v128.store').add(s, 32).add(d, 16);
-            }),
-          );
+          const load = (at: number) => f.get(s).access('v128.load', at);
+          // Every second, third, fourth float, four at a time.
+          const picks: readonly (readonly [floats: number, pick: () => void])[] = [
+            [2, () => load(16).shuffle([0, 2, 4, 6])],
+            [
+              3,
+              () => {
+                load(16).shuffle([0, 3, 6, 7]);
+                load(32).shuffle([0, 1, 2, 5]);
+              },
+            ],
+            [
+              4,
+              () => {
+                load(16).shuffle([0, 4, 0, 4]);
+                load(32);
+                load(48).shuffle([0, 4, 0, 4]).shuffle([0, 1, 4, 5]);
+              },
+            ],
+          ];
+          for (const [floats, pick] of picks) {
+            f.get(step)
+              .i32(4 * floats)
+              .op('i32.eq');
+            f.if(() =>
+              f.countdown(left2, 4, () => {
+                f.get(d);
+                load(0);
+                pick();
+                f.access('v128.store')
+                  .add(s, 16 * floats)
+                  .add(d, 16);
+              }),
+            );
+          }
           f.countdown(left2, 1, () =>
             f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4),
           );
@@ -108,7 +136,7 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
   const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
   const [cRow, oRow, sRow, left2, left3, cp, op, sp] = Array.from({ length: 8 }, () => f.local('i32'));
   const add = f.local('f32');
-  const add4 = f.local('v128');
+  const [add4, four] = [f.local('v128'), f.local('v128')];
   f.countdown(n1, 1, () => {
     f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
     f.get(c).set(cRow).get(out).set(oRow).get(scale).set(sRow).get(n2).set(left2);
@@ -136,6 +164,11 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
                 .add(op, 16);
             });
           });
+          f.countdown(left3, 4, () => {
+            f.get(cp).access('v128.load').get(add4).op('f32x4.add').set(four);
+            for (const lane of [0, 1, 2, 3] as const) f.get(op).get(four).storeLane(lane).add(op, out3);
+            f.add(cp, 16);
+          });
           f.countdown(left3, 1, () => {
             f.get(op)
               .get(cp)
@@ -151,47 +184,6 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
       f.add(cRow, c2).add(oRow, out2);
       f.get(scale);
       f.if(() => f.add(sRow, out2));
-    });
-    f.add(c, c1).add(out, out1).add(bias, bias1);
-  });
-}
-
-/**
- * store2: c, d, out, bias; n1, c1, out1, bias1; n2, c2, out2; n3.
- * Two phases interleaved: out[2i] = c[i] + bias, out[2i + 1] = d[i] + bias, for n1 channels × n2 rows × n3 pairs.
- */
-export function store2(f: FunctionBuilder, p: readonly Local[]): void {
-  const [c, d, out, bias, n1, c1, out1, bias1, n2, c2, out2, n3] = p;
-  const [at, oRow, left2, left3, cp, op] = Array.from({ length: 6 }, () => f.local('i32'));
-  const add = f.local('f32');
-  const [add4, even, odd] = Array.from({ length: 3 }, () => f.local('v128'));
-  // d is kept as its distance from c.
-  f.get(d).get(c).op('i32.sub').set(d);
-  f.countdown(n1, 1, () => {
-    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
-    f.get(c).set(at).get(out).set(oRow).get(n2).set(left2);
-    f.countdown(left2, 1, () => {
-      f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
-      f.countdown(left3, 4, () => {
-        f.get(cp).access('v128.load').get(add4).op('f32x4.add').set(even);
-        f.get(cp).get(d).op('i32.add').access('v128.load').get(add4).op('f32x4.add').set(odd);
-        f.get(op).get(even).get(odd).shuffle([0, 4, 1, 5]).access('v128.store');
-        f.get(op).get(even).get(odd).shuffle([2, 6, 3, 7]).access('v128.store', 16);
-        f.add(cp, 16).add(op, 32);
-      });
-      f.countdown(left3, 1, () => {
-        f.get(op).get(cp).access('f32.load').get(add).op('f32.add').access('f32.store');
-        f.get(op)
-          .get(cp)
-          .get(d)
-          .op('i32.add')
-          .access('f32.load')
-          .get(add)
-          .op('f32.add')
-          .access('f32.store', 4);
-        f.add(cp, 4).add(op, 8);
-      });
-      f.add(at, c2).add(oRow, out2);
     });
     f.add(c, c1).add(out, out1).add(bias, bias1);
   });
@@ -213,47 +205,96 @@ function turnBlock(
   f.get(t1).get(t3).shuffle([2, 3, 6, 7]).set(d);
 }
 
+/** Pushes the vectors that the interleaved rows make: all rows' first values, all rows' second values, and so on. */
+function interleave(f: FunctionBuilder, rows: readonly Local[], pairs: readonly Local[]): (() => void)[] {
+  // Rows two by two: first and second values of both, third and fourth.
+  for (let i = 0; i + 1 < rows.length; i += 2) {
+    f.get(rows[i])
+      .get(rows[i + 1])
+      .shuffle([0, 4, 1, 5])
+      .set(pairs[i]);
+    f.get(rows[i])
+      .get(rows[i + 1])
+      .shuffle([2, 6, 3, 7])
+      .set(pairs[i + 1]);
+  }
+  if (rows.length === 3) {
+    const [low, high] = pairs;
+    const [, , c] = rows;
+    return [
+      () => f.get(low).get(c).shuffle([0, 1, 4, 2]),
+      () => f.get(low).get(c).shuffle([3, 5, 3, 5]).get(high).shuffle([0, 1, 4, 5]),
+      () => f.get(high).get(c).shuffle([6, 2, 3, 7]),
+    ];
+  }
+  // Halves of pairs, in the order in which the output has them: each output vector is two of them.
+  const halves = [0, 1, 2, 3].flatMap((value) =>
+    Array.from({ length: rows.length / 2 }, (_, pair) => ({
+      from: pairs[2 * pair + (value >> 1)],
+      half: value & 1,
+    })),
+  );
+  return rows.map((_, i) => () => {
+    const [a, b] = [halves[2 * i], halves[2 * i + 1]];
+    const lanes = (half: number, base: number) => [base + 2 * half, base + 2 * half + 1] as const;
+    f.get(a.from)
+      .get(b.from)
+      .shuffle([...lanes(a.half, 0), ...lanes(b.half, 4)]);
+  });
+}
+
+/** How many phases can be stored together. */
+export const TOGETHER = [2, 3, 4, 6] as const;
+
 /**
- * store4: c, d, out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
- * Four phases interleaved: out[i · out3 + j] = (c + j · d)[i] + bias for j < 4; `d` and `out3` in bytes, `d` being the
- * distance from one phase to the next.
+ * storeN: c0 … c(N−1), out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
+ * N phases interleaved: out[i · out3 + j] = cj[i] + bias for j < N, for n1 channels × n2 rows × n3 values of each; out3 in
+ * bytes.
  */
-export function store4(f: FunctionBuilder, p: readonly Local[]): void {
-  const [c, d, out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
-  const [at, oRow, left2, left3, cp, op, from] = Array.from({ length: 7 }, () => f.local('i32'));
+export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: number): void {
+  const c = p.slice(0, phases);
+  const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p.slice(phases);
+  const [at, oRow, left2, left3, cp, op] = Array.from({ length: 6 }, () => f.local('i32'));
   const add = f.local('f32');
   const add4 = f.local('v128');
-  const rows = Array.from({ length: 4 }, () => f.local('v128'));
-  const spare = Array.from({ length: 4 }, () => f.local('v128'));
+  const rows = Array.from({ length: phases }, () => f.local('v128'));
+  const pairs = Array.from({ length: phases }, () => f.local('v128'));
+  // The others are kept as their distances from the first.
+  for (const other of c.slice(1)) f.get(other).get(c[0]).op('i32.sub').set(other);
+  const place = (j: number) => (j === 0 ? f.get(cp) : f.get(cp).get(c[j]).op('i32.add'));
   f.countdown(n1, 1, () => {
     f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
-    f.get(c).set(at).get(out).set(oRow).get(n2).set(left2);
+    f.get(c[0]).set(at).get(out).set(oRow).get(n2).set(left2);
     f.countdown(left2, 1, () => {
       f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
       f.countdown(left3, 4, () => {
-        f.get(cp).set(from);
-        for (const row of rows)
-          f.get(from).access('v128.load').get(add4).op('f32x4.add').set(row).add(from, d);
-        turnBlock(f, rows, spare);
-        for (const row of rows) f.get(op).get(row).access('v128.store').add(op, out3);
+        for (const [j, row] of rows.entries())
+          place(j).access('v128.load').get(add4).op('f32x4.add').set(row);
+        const vectors = interleave(f, rows, pairs);
+        for (const [i, vector] of vectors.entries()) {
+          // Four phases may be some of more; others fill the output without gaps.
+          f.get(op);
+          vector();
+          if (phases === 4) f.access('v128.store').add(op, out3);
+          else f.access('v128.store', 16 * i);
+        }
+        if (phases !== 4) f.add(op, 16 * phases);
         f.add(cp, 16);
       });
       f.countdown(left3, 1, () => {
-        f.get(cp).set(from);
-        for (let j = 0; j < 4; j++) {
-          f.get(op)
-            .get(from)
+        for (let j = 0; j < phases; j++) {
+          f.get(op);
+          place(j)
             .access('f32.load')
             .get(add)
             .op('f32.add')
-            .access('f32.store', 4 * j)
-            .add(from, d);
+            .access('f32.store', 4 * j);
         }
         f.add(cp, 4).add(op, out3);
       });
       f.add(at, c2).add(oRow, out2);
     });
-    f.add(c, c1).add(out, out1).add(bias, bias1);
+    f.add(c[0], c1).add(out, out1).add(bias, bias1);
   });
 }
 
