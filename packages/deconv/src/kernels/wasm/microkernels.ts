@@ -233,7 +233,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   for (const phases of TOGETHER) add(`store${phases}`, (f, p) => storeTogether(f, p, phases));
   add('turn', turn);
   add('clear', clear);
-  add('tileInput', tileInput);
+  add('tileInput', (f, p) => tileInput(f, p, tile.nr / 8));
   for (const taps of [2, 3]) {
     add(`tileWeight${taps}`, (f, p) => tileWeight(f, p, taps));
     add(`tileOutput${TILE_INPUTS + 1 - taps}`, (f, p) => tileOutput(f, p, TILE_INPUTS + 1 - taps));

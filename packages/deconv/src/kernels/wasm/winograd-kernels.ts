@@ -18,14 +18,16 @@ const INPUT_ROWS = [
 
 /**
  * tileInput: src, dst, table, plane; n1, src1, dst1; n2, src2, dst2; n3.
- * For n1 channels × n2 rows × n3 tiles: plane[4i + j] = (Bᵀ d B)[i][j] of the inputs d[i][j] = src[table[4i + j]]. May write
- * up to three floats beyond a row.
+ * For n1 channels × n2 rows × n3 tiles: plane[4i + j] = (Bᵀ d B)[i][j] of the inputs d[i][j] = src[table[4i + j]]. Takes
+ * `vectors` vectors of tiles at a time, and may write beyond a row what is missing to whole ones.
  */
-export function tileInput(f: FunctionBuilder, p: readonly Local[]): void {
+export function tileInput(f: FunctionBuilder, p: readonly Local[], vectors: number): void {
   const [src, dst, table, plane, n1, src1, dst1, n2, src2, dst2, n3] = p;
-  const [sRow, dRow, left2, left3, s, d, to] = Array.from({ length: 7 }, () => f.local('i32'));
+  const [sRow, dRow, left2, left3, s, d, to, one, other] = Array.from({ length: 9 }, () => f.local('i32'));
   const offsets = Array.from({ length: PLACES }, () => f.local('i32'));
-  const sums = Array.from({ length: TILE_INPUTS }, () => f.local('v128'));
+  const sums = Array.from({ length: TILE_INPUTS }, () =>
+    Array.from({ length: vectors }, () => f.local('v128')),
+  );
   for (const [i, offset] of offsets.entries())
     f.get(table)
       .access('i32.load', 4 * i)
@@ -33,26 +35,40 @@ export function tileInput(f: FunctionBuilder, p: readonly Local[]): void {
   f.countdown(n1, 1, () => {
     f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(left2);
     f.countdown(left2, 1, () => {
-      f.get(sRow).set(s).get(dRow).set(d).get(n3).i32(3).op('i32.add').set(left3);
-      f.countdown(left3, 4, () => {
+      f.get(sRow)
+        .set(s)
+        .get(dRow)
+        .set(d)
+        .get(n3)
+        .i32(4 * vectors - 1)
+        .op('i32.add')
+        .set(left3);
+      f.countdown(left3, 4 * vectors, () => {
         f.get(d).set(to);
         for (const [a, b, combine] of INPUT_ROWS) {
           for (const [column, sum] of sums.entries()) {
-            const load = (row: number) =>
+            const place = (row: number) =>
               f
                 .get(s)
                 .get(offsets[TILE_INPUTS * row + column])
-                .op('i32.add')
-                .access('v128.load');
-            load(a);
-            load(b);
-            f.op(combine).set(sum);
+                .op('i32.add');
+            place(a).set(one);
+            place(b).set(other);
+            for (const [v, part] of sum.entries()) {
+              f.get(one).access('v128.load', 16 * v);
+              f.get(other).access('v128.load', 16 * v);
+              f.op(combine).set(part);
+            }
           }
           for (const [left, right, join] of INPUT_ROWS) {
-            f.get(to).get(sums[left]).get(sums[right]).op(join).access('v128.store').add(to, plane);
+            for (let v = 0; v < vectors; v++) {
+              f.get(to).get(sums[left][v]).get(sums[right][v]).op(join);
+              f.access('v128.store', 16 * v);
+            }
+            f.add(to, plane);
           }
         }
-        f.add(s, 16).add(d, 16);
+        f.add(s, 16 * vectors).add(d, 16 * vectors);
       });
       f.add(sRow, src2).add(dRow, dst2);
     });

@@ -273,7 +273,8 @@ class WinogradPlanner {
 
   /** Floats from one row of tiles to the next: whole strips, a few tiles that may be touched, no power of two. */
   #pitchOf(tiles: number): number {
-    const pitch = roundUp(tiles + 3, Math.max(16, this.#options.tile.nr));
+    const { nr } = this.#options.tile;
+    const pitch = roundUp(tiles + nr / 2 - 1, Math.max(16, nr));
     return pitch % 32 === 0 ? pitch + 16 : pitch;
   }
 
