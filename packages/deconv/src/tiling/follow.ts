@@ -8,6 +8,7 @@
  */
 import type { ConvAttributes, OpName, OpTable } from '../backend.js';
 import type { WindowGeometry } from '../geometry/window.js';
+import { type TilesAlong, tilesAlong } from '../geometry/winograd.js';
 import { type Shape, sameShape, sizeOf, stridesOf } from '../shape.js';
 import type { DType, Storage, Tensor } from '../tensor.js';
 import { type AxisGraph, type AxisNode, pruned, refuseTiling } from './axis-graph.js';
@@ -43,6 +44,9 @@ export interface Followed {
 }
 
 type Name = OpName;
+
+/** Adds the nodes of a window over a node of graph `a`, along a spatial axis, and tells the last. */
+type Slide = (a: number, node: number, size: number, space: number) => number;
 
 /** Constants of so many numbers are compared between a part and the whole. */
 const FEW = 16;
@@ -274,15 +278,34 @@ export class Follower {
     return { tracks };
   }
 
-  #slide([x]: readonly Tensor[], from: Shape, to: Shape, reach: (space: number) => Reach): State {
+  #slide([x]: readonly Tensor[], from: Shape, to: Shape, slide: Slide): State {
     const own = stridesOf(to);
     const tracks = this.#tracksOf(x).map((given, a): Track => {
       const { axis, track } = this.#lay(a, given, from);
       if (axis < 2) this.#refuse('meets the picture among its channels');
-      const node = this.#window(a, track.node, to[axis], reach(axis - 2));
+      const node = slide(a, track.node, to[axis], axis - 2);
       return { node, stride: own[axis], length: to[axis] };
     });
     return { tracks };
+  }
+
+  /** A window per output; or one per tile of outputs, if they are computed tile by tile, and the tiles of each output. */
+  #convolve(
+    inputs: readonly Tensor[],
+    from: Shape,
+    to: Shape,
+    reach: (space: number) => Reach,
+    tiles: (space: number) => TilesAlong | undefined,
+  ): State {
+    return this.#slide(inputs, from, to, (a, node, size, s) => {
+      const along = tiles(s);
+      // Two nodes whatever they are: whole and part, if not computed alike, differ in their numbers.
+      if (along === undefined) return this.#window(a, this.#window(a, node, size, reach(s)), size, {});
+      const { step, first, last, over, from, to } = along;
+      const count = Math.floor((size - 1 + to) / over) + 1;
+      const tile = this.#window(a, node, count, { step, first, last });
+      return this.#window(a, tile, size, { over, first: from, last: to });
+    });
   }
 
   #pool(inputs: readonly Tensor[], w: WindowGeometry, channels: number): State {
@@ -290,11 +313,12 @@ export class Follower {
       inputs,
       [w.batch, w.channels, ...w.inputSize],
       [w.batch, channels, ...w.outputSize],
-      (s) => ({
-        step: w.stride[s],
-        first: -w.padding[s],
-        last: w.dilation[s] * (w.kernelSize[s] - 1) - w.padding[s],
-      }),
+      (a, node, size, s) =>
+        this.#window(a, node, size, {
+          step: w.stride[s],
+          first: -w.padding[s],
+          last: w.dilation[s] * (w.kernelSize[s] - 1) - w.padding[s],
+        }),
     );
   }
 
@@ -305,11 +329,12 @@ export class Follower {
         [g.batch, g.xChannels, ...g.xSize],
         [g.batch, g.yChannels, ...g.ySize],
       ];
-      return this.#slide(inputs, from, to, (s) => ({
+      const reach = (s: number) => ({
         step: g.stride[s],
         first: -g.padBefore[s],
         last: g.dilation[s] * (g.kernelSize[s] - 1) - g.padBefore[s],
-      }));
+      });
+      return this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, false, s));
     },
     'conv.inputGrad': (inputs, _, { geometry: g }: ConvAttributes) => {
       this.#parameters(inputs.slice(1));
@@ -317,9 +342,8 @@ export class Follower {
         [g.batch, g.yChannels, ...g.ySize],
         [g.batch, g.xChannels, ...g.xSize],
       ];
-      return this.#slide(inputs, from, to, (s) =>
-        transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]),
-      );
+      const reach = (s: number) => transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]);
+      return this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, true, s));
     },
     unary: (inputs, shape) => this.#pointwise(inputs, shape),
     cast: (inputs, shape) => this.#pointwise(inputs, shape),
@@ -466,7 +490,8 @@ export class Follower {
         inputs,
         [w.batch, w.channels * sizeOf(w.kernelSize), ...w.outputSize],
         [w.batch, w.channels, ...w.inputSize],
-        (s) => transposed(w.kernelSize[s], w.stride[s], w.dilation[s], w.padding[s]),
+        (a, node, size, s) =>
+          this.#window(a, node, size, transposed(w.kernelSize[s], w.stride[s], w.dilation[s], w.padding[s])),
       ),
     'plane.gather': ([x, positions]) => {
       const state = this.#stateOf(positions);

@@ -111,6 +111,40 @@ describe('tiles put together are the whole', () => {
     await expectExact(network, picture(1, 2, 200, 150), 16);
   });
 
+  it('for layers that are computed tile by tile themselves', async () => {
+    const wide = (o: number, i: number, k: number, seed: number) => randn([o, i, k, k], { seed });
+    const first: Network = (x) => conv2d(x, wide(32, 3, 3, 1), { padding: 1, activation: 'relu' });
+    const plain: Network = (x) => conv2d(x, wide(32, 32, 3, 2), { padding: 1, activation: 'relu' });
+    const dilated: Network = (x) => conv2d(x, wide(32, 32, 3, 3), { padding: 2, dilation: 2 });
+    const shrunk: Network = (x) => conv2d(x, wide(32, 32, 2, 4));
+    const half: Network = (x) => conv2d(x, wide(32, 32, 3, 5), { stride: 2, padding: 1 });
+    const twice: Network = (x) => convTranspose2d(x, wide(32, 24, 4, 6), { stride: 2, padding: 1 });
+    const thrice: Network = (x) => convTranspose2d(x, wide(32, 24, 6, 7), { stride: 3, padding: 2 });
+    const networks = [
+      [first, plain, plain],
+      [first, dilated, plain],
+      [first, shrunk, plain, shrunk],
+      [first, plain, half, plain, twice],
+      [first, half, plain, thrice],
+    ];
+    for (const layers of networks) {
+      const network: Network = (x) => layers.reduce((y, layer) => layer(y), x);
+      for (const [height, width] of [
+        [151, 134],
+        [130, 145],
+      ]) {
+        const x = picture(1, 3, height, width);
+        const y = network(x);
+        // That they are.
+        await configure({ winograd: false });
+        expect(network(x).data).not.toEqual(y.data);
+        await configure({ winograd: true });
+        await expectExact(network, x, 50);
+        await expectExact(network, x, [60, 1000]);
+      }
+    }
+  });
+
   it('for pictures without pixels', async () => {
     for (const [height, width] of [
       [0, 5],

@@ -57,6 +57,8 @@ export interface Addresses {
 export interface EngineOptions {
   readonly tile: Tile;
   readonly threads: number;
+  /** Whether convolutions that are fit for it are computed in Winograd's form. */
+  readonly winograd: boolean;
 }
 
 function openHeap(shared: boolean): Heap {
@@ -81,6 +83,7 @@ function writeItem(words: Int32Array, at: number, item: Item): void {
 /** The engine of one tile on one memory. */
 export class Engine {
   readonly tile: Tile;
+  readonly winograd: boolean;
   readonly kernels: Kernels;
   readonly heap: Heap;
   readonly residency: Residency;
@@ -95,8 +98,9 @@ export class Engine {
   #shared: Block | undefined;
   #calls: Block | undefined;
 
-  constructor({ tile, threads }: EngineOptions) {
+  constructor({ tile, threads, winograd }: EngineOptions) {
     this.tile = tile;
+    this.winograd = winograd;
     const shared =
       typeof SharedArrayBuffer !== 'undefined' &&
       (host.process !== undefined || host.crossOriginIsolated === true);

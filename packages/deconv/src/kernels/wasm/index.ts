@@ -19,6 +19,8 @@ export interface WasmOptions {
   readonly threads: number;
   /** Let V8 fuse pairs of 128-bit operations into 256-bit ones, where it can. */
   readonly wideSimd: boolean;
+  /** Compute in Winograd's form what is fit for it. Default true. */
+  readonly winograd?: boolean | undefined;
   /** Register tile to work with. Default: the fastest of those tried. */
   readonly tile?: Tile | undefined;
 }
@@ -80,7 +82,8 @@ export class WasmBackend implements Backend {
     const wide = options.wideSimd && setWide();
     const choice = options.tile === undefined ? chooseTile(wide) : tryTiles([options.tile]);
     if (choice === undefined) return undefined;
-    return new WasmBackend(new Engine({ tile: choice.tile, threads: options.threads }), choice, fallback);
+    const { threads, winograd = true } = options;
+    return new WasmBackend(new Engine({ tile: choice.tile, threads, winograd }), choice, fallback);
   }
 
   get report(): WasmReport {

@@ -11,6 +11,8 @@
  * A microkernel contains no shuffle and no load between its last stores: either would keep V8 from fusing its vectors to
  * 256 bits. Interleaving is done by `store2` and its like, from a small buffer.
  */
+
+import { TILE_INPUTS } from '../../geometry/winograd.js';
 import { ACTIVATIONS, activate } from './activations.js';
 import {
   type FunctionBuilder,
@@ -21,7 +23,6 @@ import {
 } from './assembler.js';
 import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
 import { clear, packA, packB, pad, store, storeTogether, TOGETHER, turn } from './movers.js';
-import { TILE_INPUTS } from './winograd.js';
 import { tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */

@@ -3,8 +3,9 @@
  * the matrices). A tile has 4 × 4 inputs; lanes run along tiles. The sixteen places of a tile lie in planes of their own, so
  * that the sum over channels is one matrix product per place.
  */
+
+import { TILE_INPUTS } from '../../geometry/winograd.js';
 import type { FunctionBuilder, Local } from './assembler.js';
-import { TILE_INPUTS } from './winograd.js';
 
 const PLACES = TILE_INPUTS * TILE_INPUTS;
 

@@ -12,6 +12,7 @@
  * raises the flag of the call, and the engine's user has the problem solved densely then.
  */
 import type { Activation } from '../../backend.js';
+import { TILE_INPUTS } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
@@ -31,7 +32,7 @@ import {
 import type { DenseOptions } from './dense-plan.js';
 import { type Band, layItems } from './items.js';
 import type { Problem } from './problem.js';
-import { TILE_INPUTS, type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
+import { type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
 
 const PLACES = TILE_INPUTS * TILE_INPUTS;
 /**
@@ -54,16 +55,12 @@ const PACK_ITEMS = 16;
 const CUT = 1.08;
 /**
  * Costs in multiplications of a product, roughly as measured: reading a value of a weight that stays in the cache, and of one
- * that does not; reading a value of the transformed input anew for another block of rows; transforming a tile of an input
- * channel; of an output channel. A plan is made if it promises to take less than this share of what the dense one takes.
+ * that does not; reading a value of the transformed input anew for another block of rows.
  */
 const NEAR_WEIGHT = 256 * 1024;
 const NEAR_COST = 8;
 const FAR_COST = 20;
 const AGAIN_COST = 8;
-const INPUT_COST = 120;
-const OUTPUT_COST = 100;
-const WORTH = 0.9;
 
 /** A run of output channels, and where its panels begin, in bytes. */
 interface Block {
@@ -77,9 +74,6 @@ interface Run {
   readonly from: number;
   readonly count: number;
 }
-
-/** What reading a value of a weight of so many channel pairs costs. */
-const weightCost = (pairs: number): number => (pairs * PLACES <= NEAR_WEIGHT ? NEAR_COST : FAR_COST);
 
 /** Bands of so many tiles, of so many pictures at once; how many there are, and what they cost per place, row and channel. */
 interface Cut {
@@ -120,13 +114,12 @@ class WinogradPlanner {
     this.#residues = range(y.dilation).flatMap((ry) => range(x.dilation).map((rx) => [ry, rx] as const));
   }
 
-  plan(batch: number, flops: number): Plan | undefined {
+  plan(batch: number, flops: number): Plan {
     const p = this.#p;
     const groups = this.#groups;
     const fitOf = (bytes: number) => Math.floor(bytes / (4 * PLACES * p.inChannels));
     const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
     const cuts = this.#cuts(batch, Math.min(fitOf(SHARED_TARGET), Math.max(fitOf(OWN_TARGET), LEAST_TILES)));
-    if (cuts.length === 0) return undefined;
     const cheapest = (list: readonly Cut[]) => list.reduce((a, b) => (b.cost < a.cost ? b : a));
     const best = cheapest(cuts);
     const enough = cuts.filter(({ count, cost }) => count >= least && cost <= CUT * best.cost);
@@ -230,7 +223,7 @@ class WinogradPlanner {
     const [, height, width] = gridOf(this.#p);
     const { nr } = this.#options.tile;
     const rows = this.#kinds * this.#p.outChannels;
-    const weight = weightCost(this.#p.inChannels * rows);
+    const weight = PLACES * this.#p.inChannels * rows <= NEAR_WEIGHT ? NEAR_COST : FAR_COST;
     const costOf = (tiles: number) => {
       if (tiles === 0) return 0;
       const lanes = roundUp(tiles, nr);
@@ -459,29 +452,11 @@ class WinogradPlanner {
 }
 
 /**
- * The plan of a dense problem in Winograd's form; undefined if it cannot be written so, has no room, or would take as long as
- * the dense one.
- * Results that are not finite raise the flag of the call.
+ * The plan of a problem in Winograd's form, for one whose geometry says that it is fit for it. Results that are not finite raise
+ * the flag of the call.
  */
-export function planWinograd(
-  problem: Problem,
-  batch: number,
-  groups: number,
-  options: DenseOptions,
-): Plan | undefined {
-  const { inChannels, outChannels } = problem;
+export function planWinograd(problem: Problem, batch: number, groups: number, options: DenseOptions): Plan {
   const tiled = tileProblem(problem);
-  if (tiled === undefined) return undefined;
-  const { y, x } = tiled;
-  const flops = flopsOf(problem, batch * groups);
-  const { nr } = options.tile;
-  const tiles = batch * y.tiles * x.tiles * y.dilation * x.dilation;
-  const rows = outChannels * y.kinds.length * x.kinds.length;
-  const weight = weightCost(inChannels * rows);
-  const lanes = roundUp(tiles, nr) + weight;
-  const cost = PLACES * inChannels * rows * lanes + tiles * (INPUT_COST * inChannels + OUTPUT_COST * rows);
-  const dense = y.taps.length * x.taps.length * inChannels * rows;
-  const denseLanes = flops / (2 * groups * dense);
-  if (cost > WORTH * dense * (roundUp(denseLanes, nr) + weight)) return undefined;
-  return new WinogradPlanner(tiled, groups, options).plan(batch, flops);
+  if (tiled === undefined) throw new Error("plan: not a problem for Winograd's form");
+  return new WinogradPlanner(tiled, groups, options).plan(batch, flopsOf(problem, batch * groups));
 }

@@ -14,12 +14,10 @@
  * share the transformed input. Summed over channels, each of the 16 places is a matrix product of its own.
  *
  * This file writes a problem as one on the grid of tiles: its input stride is m (times the dilation), its taps are the four
- * inputs of a tile, and each of the m outputs of a tile is a phase of its own. What cannot be written so is refused.
+ * inputs of a tile, and each of the m outputs of a tile is a phase of its own. Which problems: geometry/winograd.ts.
  */
+import { TILE_INPUTS } from '../../geometry/winograd.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
-
-/** Inputs of a tile along an axis. */
-export const TILE_INPUTS = 4;
 
 /** One of the outputs that tiles have along an axis, as a phase of the grid of tiles. */
 export interface TilePhase extends Phase {

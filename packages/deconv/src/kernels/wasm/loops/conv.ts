@@ -7,6 +7,7 @@ import { refuse } from '../../../errors.js';
 import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
 import { coveragePlane } from '../../../geometry/coverage.js';
+import { isWinograd } from '../../../geometry/winograd.js';
 import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { planDense } from '../dense-plan.js';
@@ -98,8 +99,11 @@ function compute(
   const options = { tile, commands, bias, scale: average, activation };
   const problem = () => (op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g));
   const dense = () => planDense(problem(), g.batch, g.groups, options);
-  const winograd = () => planWinograd(problem(), g.batch, g.groups, options);
-  if (!solve(engine.plan(key, () => winograd() ?? dense()))) solve(engine.plan(`${key}|dense`, dense));
+  if (engine.winograd && isWinograd(g, op === 'conv.inputGrad')) {
+    const winograd = () => planWinograd(problem(), g.batch, g.groups, options);
+    if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
+  }
+  solve(engine.plan(key, dense));
   return storage;
 }
 

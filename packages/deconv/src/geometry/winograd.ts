@@ -1,0 +1,85 @@
+/**
+ * winograd: which convolutions are worth computing in Winograd's form, with 16 multiplications per tile and pair of channels
+ * where plain sums take 36, told by their geometry alone. (How, and the matrices: kernels/wasm/winograd.ts.)
+ *
+ * Whether one is depends on its channels, and on each axis by itself. So pictures and large enough parts of them are computed
+ * in the same form, and what runs networks in tiles can ask here what to keep to: a result in this form depends, in its last
+ * bits, on all inputs of its tile, and on where tiles begin.
+ */
+import type { ConvGeometry } from './conv.js';
+
+/** Inputs of a tile along an axis. */
+export const TILE_INPUTS = 4;
+
+/** Outputs along an axis below which tiles are too few, and below which they are if the weight does not fit a cache. */
+const LEAST_SIDE = 12;
+const LEAST_SIDE_FAR = 24;
+/** Values of a transformed weight that fit. */
+const NEAR = 4 * 1024 * 1024;
+/** Input channels, times the residues of the dilation, of which a few tiles have room in the work space. */
+const MOST_SPREAD = 1024;
+/**
+ * What transforming a tile costs per input channel and per output channel, in multiplications, roughly as measured; and the
+ * share of the cost of plain sums that is worth it.
+ */
+const INPUT_COST = 120;
+const OUTPUT_COST = 100;
+const WORTH = 0.9;
+
+/** Taps of every phase along an axis; undefined if they differ, or are none. */
+function tapsOf(g: ConvGeometry, transposed: boolean, axis: number): number | undefined {
+  const [k, s] = [g.kernelSize[axis], g.stride[axis]];
+  if (!transposed) return s === 1 ? k : undefined;
+  return k % s === 0 && (s === 1 || g.dilation[axis] === 1) ? k / s : undefined;
+}
+
+/** What channels and kernel make of it: outputs of a tile along each axis, and outputs that there must be; undefined for none. */
+function termsOf(g: ConvGeometry, transposed: boolean): { outputs: number; least: number } | undefined {
+  if (g.rank !== 2) return undefined;
+  const taps = tapsOf(g, transposed, 0);
+  if ((taps !== 2 && taps !== 3) || tapsOf(g, transposed, 1) !== taps) return undefined;
+  const [from, to] = transposed ? [g.yChannels, g.xChannels] : [g.xChannels, g.yChannels];
+  const phases = transposed ? g.stride[0] * g.stride[1] : 1;
+  const [inputs, rows] = [from / g.groups, (to / g.groups) * phases];
+  if (inputs * g.dilation[0] * g.dilation[1] > MOST_SPREAD) return undefined;
+  const outputs = TILE_INPUTS + 1 - taps;
+  const cost = TILE_INPUTS ** 2 * inputs * rows + INPUT_COST * inputs + OUTPUT_COST * rows;
+  if (cost > WORTH * outputs ** 2 * taps ** 2 * inputs * rows) return undefined;
+  return { outputs, least: TILE_INPUTS ** 2 * inputs * rows > NEAR ? LEAST_SIDE_FAR : LEAST_SIDE };
+}
+
+/** Tiles along an axis, and what they read. */
+export interface TilesAlong {
+  /** Tile i reads the inputs i · step + first … i · step + last. */
+  readonly step: number;
+  readonly first: number;
+  readonly last: number;
+  /** Output o is made from the tiles ⌊(o + from) / over⌋ … ⌊(o + to) / over⌋, or some of them. */
+  readonly over: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The tiles along an axis of a convolution, or of its transpose, if channels, kernel and the length of this axis are fit for
+ * Winograd's form. It is used where both axes are.
+ */
+export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): TilesAlong | undefined {
+  const terms = termsOf(g, transposed);
+  const [k, s, d, pb] = [g.kernelSize[axis], g.stride[axis], g.dilation[axis], g.padBefore[axis]];
+  const side = transposed ? Math.floor(g.xSize[axis] / s) : g.ySize[axis];
+  if (terms === undefined || side < terms.least) return undefined;
+  const step = terms.outputs * d;
+  const over = step * s;
+  const reach = TILE_INPUTS * d - 1;
+  if (!transposed) return { step, first: -pb, last: reach - pb, over, from: 0, to: 0 };
+  // Residue r of o + pb begins at input ⌈(pb − r) / s⌉, which is ⌊pb / s⌋ or one more.
+  const base = Math.floor(pb / s);
+  const first = base - (k / s - 1) * d;
+  const ends = s === 1 ? { from: 0, to: 0 } : { from: pb - s * base - s, to: pb - s * base + s };
+  return { step, first, last: first + reach, over, ...ends };
+}
+
+/** Whether a convolution, or its transpose, is computed in Winograd's form. */
+export const isWinograd = (g: ConvGeometry, transposed: boolean): boolean =>
+  g.rank === 2 && tilesAlong(g, transposed, 0) !== undefined && tilesAlong(g, transposed, 1) !== undefined;
