@@ -28,7 +28,8 @@ const SHAPES: readonly [name: string, x: number[], w: number[], options: ConvGeo
   ['groups, dilated and strided', [2, 30, 44, 40], [42, 10, 3, 3], { stride: 2, dilation: 2, groups: 3 }],
   ['from pictures', [1, 3, 99, 103], [48, 3, 11, 11], { stride: 4 }],
   ['blocks side by side', [9, 64, 12, 10], [96, 64, 2, 2], { stride: 2 }],
-  ['small pictures, some left over', [11, 96, 6, 7], [72, 96, 3, 3], { padding: 1 }],
+  ['small pictures, some left over', [11, 96, 12, 13], [72, 96, 3, 3], { padding: 1 }],
+  ['dilated', [1, 40, 50, 53], [48, 40, 3, 3], { dilation: [2, 3], padding: 2 }],
   ['deep and narrow', [1, 600, 3, 3], [520, 600, 2, 2], { padding: 1 }],
 ];
 

@@ -35,8 +35,8 @@ export const TILES: readonly Tile[] = [
 ];
 
 /** The backend with this tile; to be closed when threads were started. */
-export function openWasm(tile: Tile = TILES[0], threads = 1): WasmBackend {
-  const backend = WasmBackend.open({ threads, wideSimd: false, tile }, reference);
+export function openWasm(tile: Tile = TILES[0], threads = 1, winograd = true): WasmBackend {
+  const backend = WasmBackend.open({ threads, wideSimd: false, winograd, tile }, reference);
   if (backend === undefined) throw new Error('no WebAssembly with SIMD');
   return backend;
 }

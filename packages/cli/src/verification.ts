@@ -70,6 +70,7 @@ export function drawCase(seed: number, number: number): Case {
   const pick = <T>(list: readonly T[]): T => list[integer(0, list.length - 1)];
   const around = (tile: number, most: number) => tile * integer(1, most) + integer(-1, 1);
   const large = number % 10 === 9;
+  if (number % 10 === 4) return drawTiled(integer);
   const [rows, floats] = [pick(ROWS), pick(FLOATS)];
   for (;;) {
     const rank = pick([1, 2, 2, 2, 3]);
@@ -109,6 +110,41 @@ export function drawCase(seed: number, number: number): Case {
       seed: integer(1, 2 ** 30),
     };
   }
+}
+
+/** A layer of a kind that the engine computes tile by tile, in Winograd's form: such need channels, and positions. */
+function drawTiled(integer: (from: number, to: number) => number): Case {
+  const pick = <T>(list: readonly T[]): T => list[integer(0, list.length - 1)];
+  const transposed = pick([true, false]);
+  const [k, s] = pick<readonly [number, number]>(
+    transposed
+      ? [
+          [3, 1],
+          [4, 2],
+          [6, 3],
+        ]
+      : [
+          [3, 1],
+          [2, 1],
+        ],
+  );
+  const d = s === 1 ? pick([1, 1, 2]) : 1;
+  const padding = [0, 1].map(() => [integer(-1, 3), integer(-1, 3)] as const);
+  const [inputs, outputs, groups] = [integer(16, 40), integer(16, 40), pick([1, 1, 2])];
+  return {
+    kernel: transposed ? 'convTranspose' : 'conv',
+    input: [pick([1, 2]), groups * inputs, integer(30, 40), integer(30, 40)],
+    weight: [groups * (transposed ? inputs : outputs), transposed ? outputs : inputs, k, k],
+    bias: integer(0, 1) === 1,
+    options: {
+      stride: [s, s],
+      dilation: [d, d],
+      padding,
+      groups,
+      ...(transposed ? { outputPadding: [0, 0], overlap: pick(['sum', 'sum', 'average']) } : {}),
+    },
+    seed: integer(1, 2 ** 30),
+  };
 }
 
 /** Terms of the longest sum of a case. */

@@ -70,6 +70,9 @@ export function currentBackend(): Backend {
   return current;
 }
 
+/** Whether float32 layers that are fit for it are computed in Winograd's form now. */
+export const usesWinograd = (): boolean => winograd && currentBackend().name === 'wasm';
+
 /** Runs `body` on another engine. */
 export function underBackend<T>(backend: Backend, body: () => T): T {
   const before = current;

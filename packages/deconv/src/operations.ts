@@ -62,7 +62,11 @@ import {
   stridedWrite as stridedWriteLoop,
 } from './kernels/wasm/loops/layout.js';
 import { matmul as matmulLoop } from './kernels/wasm/loops/matmul.js';
-import { argMax as argMaxLoop, reduce as reduceLoop } from './kernels/wasm/loops/reduce.js';
+import {
+  argMax as argMaxLoop,
+  reduce as reduceLoop,
+  reduceSum as reduceSumLoop,
+} from './kernels/wasm/loops/reduce.js';
 import { softmax as softmaxLoop } from './kernels/wasm/loops/softmax.js';
 import {
   axisMap as axisMapLoop,
@@ -125,6 +129,13 @@ export const reduce: Operation<'reduce'> = {
   name: 'reduce',
   reference: reduceDefinition,
   wasm: reduceLoop,
+};
+
+/** Sums alone, for programs that use no others. */
+export const reduceSum: Operation<'reduce'> = {
+  name: 'reduce',
+  reference: reduceDefinition,
+  wasm: reduceSumLoop,
 };
 
 export const argMax: Operation<'argMax'> = {

@@ -197,6 +197,6 @@ function describe(
     ['machine', `${processor}, ${platform}`],
   ];
   const note =
-    'Median of repeated passes. Peak: the matrix kernel alone, in the first-level cache; of all threads, as many times that.';
+    "Median of repeated passes. Peak: the matrix kernel alone, in the first-level cache; of all threads, as many times that.\nBeyond 100 %: layers in Winograd's form take fewer multiplications than are counted.";
   return [table(chosen), '', drawn, '', paint.dim(note)].join('\n');
 }

@@ -45,7 +45,7 @@ async function resultOf(model: (typeof models)[number], picture: Pixels, memory:
 
 describe('useModel', () => {
   it.each(models)('gives in parts what $type gives for the whole', async (model) => {
-    const [width, height] = model.task === 'segment' ? [301, 213] : [93, 71];
+    const [width, height] = model.task === 'segment' ? [601, 413] : [93, 71];
     const picture = noise(width, height);
     const whole = await resultOf(model, picture, 2 ** 30);
     expect(whole.parts).toBe(1);

@@ -11,13 +11,14 @@ import type { ConvGeometry } from './conv.js';
 /** Inputs of a tile along an axis. */
 export const TILE_INPUTS = 4;
 
-/** Outputs along an axis below which tiles are too few, and below which they are if the weight does not fit a cache. */
+/** Outputs along an axis, of each residue of the dilation, below which tiles are too few. */
 const LEAST_SIDE = 12;
-const LEAST_SIDE_FAR = 24;
-/** Values of a transformed weight that fit. */
-const NEAR = 4 * 1024 * 1024;
-/** Input channels, times the residues of the dilation, of which a few tiles have room in the work space. */
-const MOST_SPREAD = 1024;
+/** Values of a transformed weight beyond which reading them takes longer than the multiplications that are saved. */
+const MOST_WEIGHT = 4 * 1024 * 1024;
+/** Input channels, times the residues of the dilation, of which enough tiles have room in the work space. */
+const MOST_SPREAD = 512;
+/** Phases of a transposed convolution. */
+const MOST_PHASES = 16;
 /**
  * What transforming a tile costs per input channel and per output channel, in multiplications, roughly as measured; and the
  * share of the cost of plain sums that is worth it.
@@ -33,19 +34,26 @@ function tapsOf(g: ConvGeometry, transposed: boolean, axis: number): number | un
   return k % s === 0 && (s === 1 || g.dilation[axis] === 1) ? k / s : undefined;
 }
 
-/** What channels and kernel make of it: outputs of a tile along each axis, and outputs that there must be; undefined for none. */
-function termsOf(g: ConvGeometry, transposed: boolean): { outputs: number; least: number } | undefined {
+/** Outputs of a tile along each axis, if channels and kernel are fit for the form; else undefined. */
+function outputsOf(g: ConvGeometry, transposed: boolean): number | undefined {
   if (g.rank !== 2) return undefined;
   const taps = tapsOf(g, transposed, 0);
   if ((taps !== 2 && taps !== 3) || tapsOf(g, transposed, 1) !== taps) return undefined;
   const [from, to] = transposed ? [g.yChannels, g.xChannels] : [g.xChannels, g.yChannels];
   const phases = transposed ? g.stride[0] * g.stride[1] : 1;
   const [inputs, rows] = [from / g.groups, (to / g.groups) * phases];
-  if (inputs * g.dilation[0] * g.dilation[1] > MOST_SPREAD) return undefined;
+  const weight = TILE_INPUTS ** 2 * inputs * rows;
+  const spread = inputs * g.dilation[0] * g.dilation[1];
+  if (phases > MOST_PHASES || weight > MOST_WEIGHT || spread > MOST_SPREAD) return undefined;
   const outputs = TILE_INPUTS + 1 - taps;
-  const cost = TILE_INPUTS ** 2 * inputs * rows + INPUT_COST * inputs + OUTPUT_COST * rows;
-  if (cost > WORTH * outputs ** 2 * taps ** 2 * inputs * rows) return undefined;
-  return { outputs, least: TILE_INPUTS ** 2 * inputs * rows > NEAR ? LEAST_SIDE_FAR : LEAST_SIDE };
+  const cost = weight + INPUT_COST * inputs + OUTPUT_COST * rows;
+  return cost > WORTH * (outputs * taps) ** 2 * inputs * rows ? undefined : outputs;
+}
+
+/** Outputs of a tile along an axis, if channels, kernel and the length of this axis are fit for the form. */
+function outputsAlong(g: ConvGeometry, transposed: boolean, axis: number): number | undefined {
+  const side = transposed ? g.xSize[axis] / g.stride[axis] : g.ySize[axis];
+  return side >= LEAST_SIDE * g.dilation[axis] ? outputsOf(g, transposed) : undefined;
 }
 
 /** Tiles along an axis, and what they read. */
@@ -65,11 +73,10 @@ export interface TilesAlong {
  * Winograd's form. It is used where both axes are.
  */
 export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): TilesAlong | undefined {
-  const terms = termsOf(g, transposed);
+  const outputs = outputsAlong(g, transposed, axis);
+  if (outputs === undefined) return undefined;
   const [k, s, d, pb] = [g.kernelSize[axis], g.stride[axis], g.dilation[axis], g.padBefore[axis]];
-  const side = transposed ? Math.floor(g.xSize[axis] / s) : g.ySize[axis];
-  if (terms === undefined || side < terms.least) return undefined;
-  const step = terms.outputs * d;
+  const step = outputs * d;
   const over = step * s;
   const reach = TILE_INPUTS * d - 1;
   if (!transposed) return { step, first: -pb, last: reach - pb, over, from: 0, to: 0 };
@@ -82,4 +89,4 @@ export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): 
 
 /** Whether a convolution, or its transpose, is computed in Winograd's form. */
 export const isWinograd = (g: ConvGeometry, transposed: boolean): boolean =>
-  g.rank === 2 && tilesAlong(g, transposed, 0) !== undefined && tilesAlong(g, transposed, 1) !== undefined;
+  g.batch > 0 && [0, 1].every((axis) => outputsAlong(g, transposed, axis) !== undefined);

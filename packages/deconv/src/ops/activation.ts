@@ -5,7 +5,7 @@
 import type { Activation } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { clamp, greater, leakyRelu, mul, sigmoid, square, sub, tanh, where } from './elementwise.js';
+import { clamp, greater, leakyRelu, leakyReluSlope, mul, sigmoid, square, sub, tanh } from './elementwise.js';
 
 const NAMES = ['relu', 'leakyRelu', 'clamp', 'sigmoid', 'tanh'] as const;
 
@@ -63,10 +63,10 @@ export function applyActivation(x: Tensor, { fn, parameters: [p, q] }: Activatio
 
 /** g · f′ written in the output y = f(x): σ′ = y(1 − y), tanh′ = 1 − y², and 1 inside, 0 at and beyond the ends of clamp. */
 export function throughActivation(g: Tensor, y: Tensor, { fn, parameters: [p, q] }: Activation): Tensor {
-  if (fn === 'leakyRelu') return where(greater(y, 0), g, mul(g, p));
+  if (fn === 'leakyRelu') return mul(g, leakyReluSlope(y, p));
   if (fn === 'clamp') {
     const above = greater(y, p);
-    return q === Number.POSITIVE_INFINITY ? mul(g, above) : where(mul(above, greater(q, y)), g, 0);
+    return mul(g, q === Number.POSITIVE_INFINITY ? above : mul(above, greater(q, y)));
   }
   return mul(g, fn === 'sigmoid' ? mul(y, sub(1, y)) : sub(1, square(y)));
 }

@@ -265,6 +265,10 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return unary('leakyRelu', functions.leakyRelu, x, [slope]);
 }
 
+/** What leakyRelu multiplies gradients by: 1 where x > 0, else the slope. */
+export const leakyReluSlope = (x: Tensor, slope: number): Tensor =>
+  unary('leakyRelu', functions.leakyRelu, x, [slope], 1);
+
 /**
  * x for x > 0, else weight·x, the weight a tensor that can be learned (He et al. 2015, arXiv:1502.01852); broadcast, so
  * one weight per channel of (N, C, H, W) has the shape (C, 1, 1). d/dx = weight and d/dweight = x where x ≤ 0.

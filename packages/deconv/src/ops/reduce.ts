@@ -70,7 +70,7 @@ export function sum(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
   const reduction = read('sum', x, options);
   const { input, axes, kept, shape } = reduction;
   return scoped(() => {
-    const output = run(operation.reduce, [input], { fn: 'sum', shape: input.shape, axes }, kept);
+    const output = run(operation.reduceSum, [input], { fn: 'sum', shape: input.shape, axes }, kept);
     const recorded = record('sum', output, [input], (g) => [expand(g, input.shape)], []);
     return report('sum', reduction, reshape(recorded, shape));
   });
@@ -111,7 +111,7 @@ function extremum(fn: 'max' | 'min', x: Tensor, options: ReduceOptions | PerAxis
     const recorded = record(fn, output, [input], (g) => {
       // Equals share the gradient evenly.
       const chosen = equal(input, expand(output, input.shape));
-      const ties = run(operation.reduce, [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
+      const ties = run(operation.reduceSum, [chosen], { fn: 'sum', shape: input.shape, axes }, kept);
       return [mul(expand(div(g, ties), input.shape), chosen)];
     });
     return report(fn, reduction, reshape(recorded, shape));

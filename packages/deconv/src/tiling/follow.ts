@@ -7,6 +7,7 @@
  * softmax and matrix products along it; constants that vary along it; and what looks at values.
  */
 import type { ConvAttributes, OpName, OpTable } from '../backend.js';
+import { usesWinograd } from '../backends.js';
 import type { WindowGeometry } from '../geometry/window.js';
 import { type TilesAlong, tilesAlong } from '../geometry/winograd.js';
 import { type Shape, sameShape, sizeOf, stridesOf } from '../shape.js';
@@ -298,7 +299,7 @@ export class Follower {
     tiles: (space: number) => TilesAlong | undefined,
   ): State {
     return this.#slide(inputs, from, to, (a, node, size, s) => {
-      const along = tiles(s);
+      const along = inputs[0].dtype === 'float32' && usesWinograd() ? tiles(s) : undefined;
       // Two nodes whatever they are: whole and part, if not computed alike, differ in their numbers.
       if (along === undefined) return this.#window(a, this.#window(a, node, size, reach(s)), size, {});
       const { step, first, last, over, from, to } = along;

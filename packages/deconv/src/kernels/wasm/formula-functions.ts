@@ -1,10 +1,9 @@
 /**
  * formula-functions: what formulas can say: operators and functions that are one instruction, and functions written in
- * formulas themselves.
+ * formulas themselves, as far as convolutions need them. Rarer ones come with the formulas that use them (loops/formulas.ts).
  *
- * Where the mathematics comes from: eˣ = 2ⁿ·eʳ with r = x − n·ln 2, |r| ≤ ln 2 / 2, by a polynomial (Cephes' expf);
- * ln x = k·ln 2 + ln m with √½ ≤ m < √2 and s = (m − 1)/(m + 1), ln m = 2s + 2s³/3 + … (fdlibm's logf); erfc x = e^(−x²)
- * times a polynomial in 1/(1 + 0.4 x), fitted to 10⁻⁷ for this file. NaN and infinities come out as in float64.
+ * Where the mathematics comes from: eˣ = 2ⁿ·eʳ with r = x − n·ln 2, |r| ≤ ln 2 / 2, by a polynomial (Cephes' expf). NaN and
+ * infinities come out as in float64.
  */
 import type { VectorName } from './assembler.js';
 
@@ -58,39 +57,10 @@ export const DEFINITIONS: Readonly<Record<string, readonly [parameters: string, 
   small: ['r', 'poly(r,1.98756915e-4,.00139819995,.00833345191,.0416657959,.166666655,.5)*r*r+r'],
   exp: ['t', 'scaled(small(rest(t))+1,exponent(t))'],
   expm1: ['t', 'scaled(small(rest(t)),exponent(t))+(scaled(1,exponent(t))-1)'],
-  // Numbers below 2⁻¹²⁶ have no full mantissa: times 2²⁵ first. √½ = 0x3f3504f3.
-  normal: ['t', 't<1.17549435e-38 ? t*33554432 : t'],
-  bits: ['t', 'iadd(normal(t),#4913933)'],
-  twosOf: ['t', 'toFloat(isub(right(bits(t),#23),#127))-(t<1.17549435e-38 ? 25 : 0)'],
-  fraction: ['t', 'iadd(iand(bits(t),#8388607),#1060439283)-1'],
-  ratio: ['m', 'm/(2+m)'],
-  series: ['m,z', '.5*m*m+z*poly(z,.242790788,.284987867,.400009722,.666666627)'],
-  lnOf: ['t,k,m', 'k*.693138123+(m-(.5*m*m-(ratio(m)*series(m,ratio(m)*ratio(m))+k*9.05800061e-6)))'],
-  log: ['t', 't>0 ? (t<1/0 ? lnOf(t,twosOf(t),fraction(t)) : t) : t==0 ? -1/0 : 0/0'],
-  // ln(1 + y) = 2·artanh s = 2(s + s³/3 + s⁵/5 + …), s = y/(2 + y), for 0 ≤ y ≤ 1.
-  artanh2: ['s', 's*poly(s*s,2/15,2/13,2/11,2/9,2/7,2/5,2/3,2)'],
-  softplusOf: ['t,y', 'max(t,0)+artanh2(y/(2+y))'],
-  softplus: ['t', 'softplusOf(t,exp(-abs(t)))'],
   sigmoid: ['t', '1/(1+exp(-t))'],
   tanhOf: ['t,u', 't<0 ? u/(u+2) : -u/(u+2)'],
   tanh: ['t', 'tanhOf(t,expm1(-2*abs(t)))'],
   sech2Of: ['e', '4*e/((1+e)*(1+e))'],
   // 1 − tanh²
   sech2: ['t', 'sech2Of(exp(-2*abs(t)))'],
-  // tanh(softplus t) = w/(w + 2), w = eᵗ(eᵗ + 2), and 1 − its square.
-  mishOf: ['e', 'e*(e+2)'],
-  mishW: ['t', 'mishOf(exp(min(t,30)))'],
-  mishTanh: ['t', 'mishW(t)/(mishW(t)+2)'],
-  mishSech2: ['t', '4*(mishW(t)+1)/((mishW(t)+2)*(mishW(t)+2))'],
-  erfcx: ['u', 'u*poly(u,.06807757,-.36630958,.63081053,-.31907629,.37605825,.15100281,.23432133,.22511529)'],
-  // For t ≥ 0.
-  erfc: ['t', 'exp(-(t*t))*erfcx(1/(1+.4*t))'],
-  erf: [
-    't',
-    'abs(t)<.5 ? t*poly(t*t,.00471798,-.02675718,.11282823,-.37612609,1.12837917) : sign(t)*(1-erfc(abs(t)))',
-  ],
-  // Normal density and distribution.
-  density: ['t', '.3989422804*exp(-.5*t*t)'],
-  tail: ['t', '.5*erfc(.7071067812*abs(t))'],
-  normalOf: ['t', 't<0 ? tail(t) : 1-tail(t)'],
 };

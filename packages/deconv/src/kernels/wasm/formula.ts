@@ -2,7 +2,7 @@
  * formula: elementwise functions written as text, compiled to vectors at run time. `x>0 ? x : p*x` is a kernel.
  *
  * The language: numbers, names, + − * /, one comparison, `c ? a : b` (both sides are computed), and functions, some of
- * which are written in it themselves. What occurs twice is computed once. All values are four floats; a comparison gives a
+ * which are written in it themselves, in front of the formula if need be: `twice(t)=2*t; twice(x)+1`. What occurs twice is computed once. All values are four floats; a comparison gives a
  * mask, good only before `?`. `#1` is an integer, for the functions that look at the bits of a float. A fault in a formula
  * is a fault of the house, and throws.
  */
@@ -26,8 +26,15 @@ class Formula {
   readonly #numbers = new Map<Node, number>();
   readonly root: Node;
 
+  readonly #definitions: Record<string, readonly [parameters: string, body: string]> = { ...DEFINITIONS };
+
   constructor(text: string, names: readonly string[]) {
-    this.root = this.#parse(text, new Map(names.map((name) => [name, this.node(name)])));
+    const [body = '', ...own] = text.split(';').reverse();
+    for (const definition of own) {
+      const [, name, parameters, value] = definition.match(/(\w+)\((.+?)\)=(.+)/) ?? [];
+      this.#definitions[name] = [parameters, value];
+    }
+    this.root = this.#parse(body, new Map(names.map((name) => [name, this.node(name)])));
     this.root.uses++;
   }
 
@@ -116,7 +123,7 @@ class Formula {
       }
       return terms[0];
     }
-    const definition = DEFINITIONS[name];
+    const definition = this.#definitions[name];
     if (definition === undefined) throw new Error(`formula: no function ${name}`);
     const [parameters, body] = definition;
     return this.#parse(body, new Map(parameters.split(',').map((parameter, i) => [parameter, args[i]])));

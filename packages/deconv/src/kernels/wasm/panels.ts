@@ -89,11 +89,14 @@ export function layPanels(
     });
     blocks.push({ from, count, panels });
   }
-  const commands = list.length - first;
-  const per = Math.max(1, Math.ceil(commands / PACK_ITEMS));
-  const packs = Array.from({ length: Math.ceil(commands / per) }, (_, i) => ({
+  return { blocks, floats: at, packs: packStretches(first, list.length) };
+}
+
+/** The commands from `first` on, which pack, as items of several. */
+export function packStretches(first: number, end: number): Stretch[] {
+  const per = Math.max(1, Math.ceil((end - first) / PACK_ITEMS));
+  return Array.from({ length: Math.ceil((end - first) / per) }, (_, i) => ({
     first: first + i * per,
-    count: Math.min(per, commands - i * per),
+    count: Math.min(per, end - first - i * per),
   }));
-  return { blocks, floats: at, packs };
 }

@@ -31,37 +31,23 @@ import {
 } from './commands.js';
 import type { DenseOptions } from './dense-plan.js';
 import { type Band, layItems } from './items.js';
+import { packStretches } from './panels.js';
 import type { Problem } from './problem.js';
 import { type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
 
 const PLACES = TILE_INPUTS * TILE_INPUTS;
-/**
- * Bytes of transformed input: of a band that one thread works on, unless it would have fewer than so many tiles; of the bands
- * that threads share; and of a band's products.
- */
-const OWN_TARGET = 768 * 1024;
+/** Tiles of a band: as many as keep its transformed input to so many bytes, but not fewer or more than so many. */
+const INPUT_TARGET = 768 * 1024;
 const LEAST_TILES = 96;
-const SHARED_TARGET = 3 * 1024 * 1024;
-/** Bytes of work space of a thread, products aside. */
-const WORK_TARGET = 3 * 1024 * 1024;
+const MOST_TILES = 256;
+/** Bytes of transformed input and what it is made from, at most; and of a band's products. */
+const ROOM = 3 * 1024 * 1024;
 const PRODUCTS_TARGET = 384 * 1024;
 /** Rows of a product that threads share should have at most, and channels that one item transforms at least. */
 const SHARED_ROWS = 96;
 const LEAST_CHANNELS = 8;
-/** Items that work worth sharing is cut into, if it allows; and those that packing is. */
+/** Items that work worth sharing is cut into, if it allows. */
 const ITEMS = 8;
-const PACK_ITEMS = 16;
-/** Bands are cut smaller for the threads as long as they cost at most so much more than the best. */
-const CUT = 1.08;
-/**
- * Costs in multiplications of a product, roughly as measured: reading a value of a weight that stays in the cache, and of one
- * that does not; reading a value of the transformed input anew for another block of rows.
- */
-const NEAR_WEIGHT = 256 * 1024;
-const NEAR_COST = 8;
-const FAR_COST = 20;
-const AGAIN_COST = 8;
-
 /** A run of output channels, and where its panels begin, in bytes. */
 interface Block {
   readonly from: number;
@@ -75,12 +61,11 @@ interface Run {
   readonly count: number;
 }
 
-/** Bands of so many tiles, of so many pictures at once; how many there are, and what they cost per place, row and channel. */
+/** Bands of so many tiles, of so many pictures at once; and how many there are. */
 interface Cut {
   readonly size: readonly number[];
   readonly pictures: number;
   readonly count: number;
-  readonly cost: number;
 }
 
 /** Where the transformed input of a band lies: its base and its first byte. */
@@ -117,24 +102,21 @@ class WinogradPlanner {
   plan(batch: number, flops: number): Plan {
     const p = this.#p;
     const groups = this.#groups;
-    const fitOf = (bytes: number) => Math.floor(bytes / (4 * PLACES * p.inChannels));
     const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
-    const cuts = this.#cuts(batch, Math.min(fitOf(SHARED_TARGET), Math.max(fitOf(OWN_TARGET), LEAST_TILES)));
-    const cheapest = (list: readonly Cut[]) => list.reduce((a, b) => (b.cost < a.cost ? b : a));
-    const best = cheapest(cuts);
-    const enough = cuts.filter(({ count, cost }) => count >= least && cost <= CUT * best.cost);
-    const together = groups === 1 && enough.length === 0;
-    const cut = enough.length > 0 ? cheapest(enough) : best;
+    const cut = this.#cut(batch);
+    const together = groups === 1 && cut.count < least;
     const pitch = this.#pitchOf(this.#tilesOf(cut.size, cut.pictures));
     const most = Math.floor(PRODUCTS_TARGET / (4 * PLACES * pitch * this.#kinds));
     const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
     const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / this.#kinds)) : p.outChannels;
-    const step = Math.min(p.outChannels, roundUp(Math.max(1, Math.min(most, wanted)), this.#options.tile.mr));
+    const { mr } = this.#options.tile;
+    const rows = Math.max(1, Math.min(most, wanted));
+    const step = Math.min(p.outChannels, rows < mr ? rows : rows - (rows % mr));
     const { blocks, floats, packs } = this.#layWeight(step);
     const { bias, activation } = this.#options;
     const repeats = { batch: 1, groups, bias, slopes: activation?.fn === 'prelu', packedFloats: floats };
-    const slot = PLACES * this.#planeBytes(p.inChannels, pitch);
-    const slots = together ? Math.max(1, Math.min(cut.count, Math.floor(SHARED_TARGET / slot))) : 0;
+    const slot = this.#slotBytes(pitch);
+    const slots = together ? Math.max(1, Math.min(cut.count, Math.floor(ROOM / slot))) : 0;
     const stages = together
       ? this.#together(batch, cut, blocks, { slots, bytes: slot })
       : [this.#apart(batch, cut, blocks)];
@@ -218,50 +200,25 @@ class WinogradPlanner {
     return pictures * this.#residues.length * height * width;
   }
 
-  /** Ways to cut the grid into bands of at most `fit` tiles that have room. */
-  #cuts(batch: number, fit: number): Cut[] {
+  /** Bands of as many tiles as there is room for: several pictures, or rows of one, or parts of a row; all about the same. */
+  #cut(batch: number): Cut {
     const [, height, width] = gridOf(this.#p);
-    const { nr } = this.#options.tile;
-    const rows = this.#kinds * this.#p.outChannels;
-    const weight = PLACES * this.#p.inChannels * rows <= NEAR_WEIGHT ? NEAR_COST : FAR_COST;
-    const costOf = (tiles: number) => {
-      if (tiles === 0) return 0;
-      const lanes = roundUp(tiles, nr);
-      const block = Math.min(rows, PRODUCTS_TARGET / (4 * PLACES * lanes));
-      return lanes * (1 + AGAIN_COST / block) + weight;
-    };
-    /** Lengths that an axis is cut into, and how often each. */
-    const lengths = (whole: number, part: number) =>
-      [
-        [part, Math.floor(whole / part)],
-        [whole % part, whole % part === 0 ? 0 : 1],
-      ] as const;
-    const cutOf = (pictures: number, h: number, w: number): Cut => {
-      let [count, cost] = [0, 0];
-      for (const [n, timesN] of lengths(batch, pictures))
-        for (const [y, timesY] of lengths(height, h))
-          for (const [x, timesX] of lengths(width, w)) {
-            const times = timesN * timesY * timesX;
-            count += times;
-            cost += times * costOf(this.#tilesOf([1, y, x], n));
-          }
-      return { size: [1, h, w], pictures, count, cost };
-    };
-    const fits = (pictures: number, size: readonly number[]) => {
-      const tiles = this.#tilesOf(size, pictures);
-      const bytes = PLACES * this.#planeBytes(this.#p.inChannels, this.#pitchOf(tiles));
-      return tiles <= fit && bytes + 4 * this.#input.layout(size).floats <= WORK_TARGET;
-    };
-    const cuts: Cut[] = [];
-    for (let n = 1; n <= batch && fits(n, [1, height, width]); n++) cuts.push(cutOf(n, height, width));
-    for (let h = height - 1; h >= 1; h--) if (fits(1, [1, h, width])) cuts.push(cutOf(1, h, width));
-    // Parts of single rows, if whole ones are too long.
-    for (let parts = 2; cuts.length === 0; parts++) {
-      const w = Math.min(width, roundUp(Math.ceil(width / parts), 4));
-      if (fits(1, [1, 1, w])) cuts.push(cutOf(1, 1, w));
-      else if (w <= 4) break;
+    const size = [1, height, width];
+    const wanted = INPUT_TARGET / (4 * PLACES * this.#p.inChannels);
+    let pictures = 1;
+    for (let fit = Math.min(MOST_TILES, Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
+      const even = (whole: number, each: number, unit = 1) => {
+        const parts = Math.ceil(whole / Math.max(unit, Math.floor(fit / each)));
+        return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
+      };
+      pictures = even(batch, this.#tilesOf([1, height, width], 1));
+      size[1] = even(height, this.#tilesOf([1, 1, width], pictures));
+      size[2] = even(width, this.#tilesOf([1, size[1], 1], pictures), 4);
+      const slot = this.#slotBytes(this.#pitchOf(this.#tilesOf(size, pictures)));
+      if (slot + 4 * this.#input.layout(size).floats <= ROOM || fit < this.#residues.length) break;
     }
-    return cuts;
+    const count = Math.ceil(batch / pictures) * Math.ceil(height / size[1]) * Math.ceil(width / size[2]);
+    return { size, pictures, count };
   }
 
   /** Floats from one row of tiles to the next: whole strips, a few tiles that may be touched, no power of two. */
@@ -306,13 +263,12 @@ class WinogradPlanner {
       blocks.push({ from, count, panels: 4 * at });
       at += PLACES * rows.length * p.inChannels;
     }
-    const commands = this.#list.length - first;
-    const per = Math.max(1, Math.ceil(commands / PACK_ITEMS));
-    const packs = Array.from({ length: Math.ceil(commands / per) }, (_, i) => ({
-      first: first + i * per,
-      count: Math.min(per, commands - i * per),
-    }));
-    return { blocks, floats: at, packs };
+    return { blocks, floats: at, packs: packStretches(first, this.#list.length) };
+  }
+
+  /** Bytes of the transformed input of a band. */
+  #slotBytes(pitch: number): number {
+    return PLACES * this.#planeBytes(this.#p.inChannels, pitch);
   }
 
   /** Bytes of one place of so many rows. */

@@ -15,7 +15,9 @@ export const unary: Loop<OpTable['unary']> = (ground, inputs, { fn, order, param
   const { storage, at } = ground.result(x.length);
   const text = typeof wasm === 'function' ? wasm(order, parameters) : wasm && (wasm[order] ?? 'none(x)');
   if (text !== undefined) {
-    const [formula, names, pattern] = g === undefined ? [text, 'x', '1'] : [`(${text})*g`, 'xg', '11'];
+    // Definitions stay in front.
+    const times = () => text.replace(/[^;]+$/, '($&)*g');
+    const [formula, names, pattern] = g === undefined ? [text, 'x', '1'] : [times(), 'xg', '11'];
     ground.kernels.apply(formula, names, pattern, [at, 0], 1, x.length, places, parameters);
     return storage;
   }

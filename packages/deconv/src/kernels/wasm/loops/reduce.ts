@@ -82,15 +82,28 @@ export function extremeInto(
   });
 }
 
+type Reduce = Loop<OpTable['reduce']>;
+
+const reducer =
+  (
+    into: (ground: Ground, from: number, shape: Shape, kept: Shape, out: number, fn: string) => void,
+  ): Reduce =>
+  (ground, [x], { fn, shape, axes }) => {
+    const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
+    const from = ground.at(x);
+    const { storage, at } = ground.result(sizeOf(kept));
+    into(ground, from, shape, kept, at, fn);
+    return storage;
+  };
+
+/** (x) → summed over the named axes. */
+export const reduceSum: Reduce = /* @__PURE__ */ reducer(sumInto);
+
 /** (x) → reduced over the named axes. */
-export const reduce: Loop<OpTable['reduce']> = (ground, [x], { fn, shape, axes }) => {
-  const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
-  const from = ground.at(x);
-  const { storage, at } = ground.result(sizeOf(kept));
+export const reduce: Reduce = /* @__PURE__ */ reducer((ground, from, shape, kept, at, fn) => {
   if (fn === 'sum') sumInto(ground, from, shape, kept, at);
-  else extremeInto(ground, fn, from, shape, kept, at);
-  return storage;
-};
+  else extremeInto(ground, fn === 'max' ? 'max' : 'min', from, shape, kept, at);
+});
 
 /** (x) → position of the largest value along the axis: the first of equals, a NaN before all. */
 export const argMax: Loop<OpTable['argMax']> = (ground, [x], { shape, axis }) => {
