@@ -20,12 +20,14 @@ const MOST_SPREAD = 512;
 /** Phases of a transposed convolution. */
 const MOST_PHASES = 16;
 /**
- * What transforming a tile costs per input channel and per output channel, in multiplications, roughly as measured; and the
- * share of the cost of plain sums that is worth it.
+ * What transforming a tile costs, in multiplications, roughly as measured: per input channel a part that goes by its inputs and
+ * one by the outputs, whose number is how far tiles lie apart; per output channel one by the outputs. And the share of the cost
+ * of plain sums that is worth it.
  */
-const INPUT_COST = 120;
-const OUTPUT_COST = 100;
-const WORTH = 0.9;
+const PER_TILE = 80;
+const PER_STEP = 10;
+const PER_OUTPUT = 25;
+const WORTH = 0.83;
 
 /** Taps of every phase along an axis; undefined if they differ, or are none. */
 function tapsOf(g: ConvGeometry, transposed: boolean, axis: number): number | undefined {
@@ -46,8 +48,9 @@ function outputsOf(g: ConvGeometry, transposed: boolean): number | undefined {
   const spread = inputs * g.dilation[0] * g.dilation[1];
   if (phases > MOST_PHASES || weight > MOST_WEIGHT || spread > MOST_SPREAD) return undefined;
   const outputs = TILE_INPUTS + 1 - taps;
-  const cost = weight + INPUT_COST * inputs + OUTPUT_COST * rows;
-  return cost > WORTH * (outputs * taps) ** 2 * inputs * rows ? undefined : outputs;
+  const all = outputs ** 2;
+  const cost = weight + (PER_TILE + PER_STEP * all) * inputs + PER_OUTPUT * all * rows;
+  return cost > WORTH * all * taps ** 2 * inputs * rows ? undefined : outputs;
 }
 
 /** Outputs of a tile along an axis, if channels, kernel and the length of this axis are fit for the form. */
