@@ -12,7 +12,7 @@ import type { ConvGeometry } from './conv.js';
 export const TILE_INPUTS = 4;
 
 /** Outputs along an axis, of each residue of the dilation, below which tiles are too few. */
-const LEAST_SIDE = 12;
+const LEAST_SIDE = 8;
 /** Values of a transformed weight beyond which reading them takes longer than the multiplications that are saved. */
 const MOST_WEIGHT = 4 * 1024 * 1024;
 /** Input channels, times the residues of the dilation, of which enough tiles have room in the work space. */
