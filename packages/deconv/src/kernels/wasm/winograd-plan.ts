@@ -9,7 +9,7 @@
  *   5. store       from there to the output, as in dense plans.
  *
  * A value that is not finite would spoil all outputs of its tile, not only those that see it. So a result that is not finite
- * raises the flag of the call, and the engine's user has the problem solved densely then.
+ * raises the flag of the call, and the problem is solved densely then (loops/conv.ts).
  */
 import type { Activation } from '../../backend.js';
 import { TILE_INPUTS } from '../../geometry/winograd.js';
@@ -48,6 +48,7 @@ const SHARED_ROWS = 96;
 const LEAST_CHANNELS = 8;
 /** Items that work worth sharing is cut into, if it allows. */
 const ITEMS = 8;
+
 /** A run of output channels, and where its panels begin, in bytes. */
 interface Block {
   readonly from: number;
