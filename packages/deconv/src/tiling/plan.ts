@@ -73,8 +73,9 @@ export interface TilePlan {
 /** How large tiles may be. */
 export interface TileOptions {
   /**
-   * Pixels of the picture by which tiles advance, for all its axes or one each; rounded up to the alignment, doubled until the
-   * network takes parts of that size, and what a tile needs around it comes on top. `'auto'` (the default): as large as maxMemory allows, the whole picture if it fits.
+   * Pixels of the picture by which tiles advance, for all its axes or one each; rounded up to the alignment, doubled until
+   * the network takes parts of that size, and what a tile needs around it comes on top. `'auto'` (the default): as large as
+   * maxMemory allows, the whole picture if it fits.
    */
   readonly tile?: 'auto' | number | readonly number[] | undefined;
   /** Bytes for the values of a run: the tile, what is computed of it, the result. Default 2²⁹ (512 MiB). */

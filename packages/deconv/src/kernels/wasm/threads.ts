@@ -1,7 +1,7 @@
 /**
  * threads: helpers for the calling thread. They share the linear memory and know nothing but `drain`: wait for a stage, see
- * whether there are new kernels on the shelf, take items until there are none, wait again. The calling thread works too, and does all of the work when there are no
- * helpers: in a page without cross-origin isolation, before they are ready, or after one was lost.
+ * whether there are new kernels on the shelf, take items until there are none, wait again. The calling thread works too, and
+ * does all of the work when there are no helpers: in a page without cross-origin isolation, before they are ready, or after one was lost.
  *
  * A helper spins for a moment after each stage, because waking a parked one costs some 80 µs, and then parks. In Node it
  * does not keep the process alive.
