@@ -29,8 +29,8 @@ export interface ConfigureOptions {
   /**
    * Compute 3 × 3 layers, and transposed ones whose phases have 2 × 2 or 3 × 3 taps, by tiles of 4 × 4 inputs with 2.25 times
    * fewer multiplications (Winograd 1980; Lavin and Gray 2015), where there are channels and positions enough for it to pay.
-   * The largest error is no larger than that of plain sums, on all data tried; but next to large values small ones err by
-   * 10⁻⁷ of the large ones, and exact zeros may become 10⁻⁸ of what lies beside them. False: plain sums everywhere.
+   * The largest error is no larger than that of plain sums, on all data tried; but where phases
+   * have 2 × 2 taps, outputs beside a large input that they do not see err by some 10⁻⁷ of it, zeros too. False: plain sums everywhere.
    * Default true.
    */
   readonly winograd?: boolean | undefined;
