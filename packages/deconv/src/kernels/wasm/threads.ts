@@ -10,8 +10,8 @@ import { CONTROL, CONTROL_WORDS } from './commands.js';
 import { host, type LinearMemory } from './platform.js';
 import { TAKE } from './shelf.js';
 
-/** Looks for work before a helper parks: a fraction of a millisecond. */
-const SPINS = 500_000;
+/** Looks for work before a helper parks: a few milliseconds, in which the caller may copy a result of some megabytes. */
+const SPINS = 4_000_000;
 /** An item takes milliseconds; a helper that has not finished one after so long is gone. */
 const LOST_AFTER_MS = 10_000;
 

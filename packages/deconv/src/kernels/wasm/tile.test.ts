@@ -6,11 +6,12 @@ import { webAssembly } from './platform.js';
 import { chooseTile, hasSimd, tryTiles } from './tile.js';
 
 describe('chooseTile', () => {
-  it('takes one of the candidates, the fastest of those tried', () => {
+  it('takes one of the candidates, the first of those that are about the fastest', () => {
     expect(hasSimd()).toBe(true);
     const choice = chooseTile(false);
     expect(['6×8', '4×8']).toContain(`${choice?.tile.mr}×${choice?.tile.nr}`);
-    expect(choice?.peak).toBe(Math.max(...(choice?.tried ?? []).map(({ peak }) => peak)));
+    const peaks = (choice?.tried ?? []).map(({ peak }) => peak);
+    expect(choice?.peak).toBeGreaterThanOrEqual(Math.max(...peaks) / 1.08);
     expect(choice?.peak).toBeGreaterThan(0);
     expect(chooseTile(true)?.tried.map(({ tile }) => tile.nr)).toEqual([16, 8, 8]);
   });

@@ -17,11 +17,17 @@ export interface Choice {
 }
 
 /** A kernel is run for so long before it counts: at least, and at most while it has not become faster by this factor. */
-const WARM_MS = 3;
+const WARM_MS = 2;
 const MOST_WARM_MS = 20;
 /** Wide tiles are worth waiting for: they are asked for, and twice as fast. */
 const MOST_WARM_WIDE_MS = 100;
 const OPTIMISED = 0.6;
+/**
+ * Candidates are then timed in turns, so that what else the machine does falls on all of them, and the best turn of each
+ * counts: noise only ever slows. One must be this much faster than another that stands before it.
+ */
+const TURNS = 12;
+const CLEARLY = 1.08;
 
 const K = 128;
 const [A_AT, B_AT, TABLE_AT, C_AT] = [4096, 16384, 32768, 49152];
@@ -44,8 +50,11 @@ export function hasSimd(): boolean {
 const now = (): number =>
   (globalThis as { performance?: { now(): number } }).performance?.now() ?? Date.now();
 
-/** Runs a tile's kernel on numbers whose product is known; returns its speed, or 0 if it computes wrongly. */
-function measure(tile: Tile): number {
+/** Flops of a timed run of a kernel, about. */
+const RUN_FLOPS = 4e6;
+
+/** A tile's kernel, compiled and warm: runs it once more and returns its speed. Undefined if it computes wrongly. */
+function warm(tile: Tile): (() => number) | undefined {
   const { Memory, Module, Instance } = webAssembly();
   const limits = { initial: 1, maximum: 1, shared: false };
   const memory = new Memory(limits);
@@ -65,27 +74,26 @@ function measure(tile: Tile): number {
     for (let j = 0; j < nr; j++) {
       let sum = 0;
       for (let k = 0; k < K; k++) sum += floats[A_AT / 4 + k * mr + r] * floats[B_AT / 4 + k * nr + j];
-      if (floats[C_AT / 4 + r * nr + j] !== sum) return 0;
+      if (floats[C_AT / 4 + r * nr + j] !== sum) return undefined;
     }
   }
   const flops = 2 * mr * nr * K;
-  const batch = Math.max(1, Math.round(4e6 / flops));
+  const batch = Math.max(1, Math.round(RUN_FLOPS / flops));
   const timed = () => {
     const start = now();
     call(batch);
     return now() - start;
   };
   // Until the optimiser has the kernel, which on a busy machine takes it longer: optimised code is at least twice as fast
-  // as what an engine begins with. Then a few short runs of which the best counts: noise only ever slows.
+  // as what an engine begins with.
   const most = nr >= 16 ? MOST_WARM_WIDE_MS : MOST_WARM_MS;
-  const warm = now();
+  const began = now();
   const first = timed();
   let best = first;
-  while (now() - warm < WARM_MS || (best > OPTIMISED * first && now() - warm < most)) {
+  while (now() - began < WARM_MS || (best > OPTIMISED * first && now() - began < most)) {
     best = Math.min(best, timed());
   }
-  for (let i = 0; i < 4; i++) best = Math.min(best, timed());
-  return (flops * batch) / Math.max(best, 1e-3) / 1e6;
+  return () => (flops * batch) / Math.max(timed(), 1e-3) / 1e6;
 }
 
 /** Tries the candidates and takes the fastest that computes rightly; undefined without SIMD. */
@@ -104,8 +112,14 @@ export function chooseTile(wide: boolean): Choice | undefined {
 export function tryTiles(candidates: readonly Tile[]): Choice | undefined {
   if (!hasSimd()) return undefined;
   const able = candidates.filter(({ relaxed }) => !relaxed || hasRelaxed());
-  const tried = able.map((tile) => ({ tile, peak: measure(tile) })).filter(({ peak }) => peak > 0);
-  if (tried.length === 0) return undefined;
-  const best = tried.reduce((a, b) => (b.peak > a.peak ? b : a));
+  const racers = able.flatMap((tile) => {
+    const run = warm(tile);
+    return run === undefined ? [] : [{ tile, run, peak: 0 }];
+  });
+  if (racers.length === 0) return undefined;
+  for (let turn = 0; turn < TURNS; turn++)
+    for (const racer of racers) racer.peak = Math.max(racer.peak, racer.run());
+  const tried = racers.map(({ tile, peak }) => ({ tile, peak }));
+  const best = tried.reduce((a, b) => (b.peak > CLEARLY * a.peak ? b : a));
   return { ...best, tried };
 }
