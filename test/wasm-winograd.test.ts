@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { convGeometry, weightShapeOf } from '../packages/deconv/src/geometry/conv.js';
-import { isWinograd } from '../packages/deconv/src/geometry/winograd.js';
+import { formOf } from '../packages/deconv/src/geometry/winograd.js';
 import { generateKernels, type Tile } from '../packages/deconv/src/kernels/wasm/microkernels.js';
 import { forwardProblem, inputGradProblem } from '../packages/deconv/src/kernels/wasm/problem.js';
 import { planWinograd } from '../packages/deconv/src/kernels/wasm/winograd-plan.js';
@@ -27,10 +27,11 @@ const { commands } = generateKernels(TILES[0], { initial: 1, maximum: 1, shared:
 
 /** The plan of a case, if it is computed in Winograd's form. */
 function planOf(kernel: Linear, { geometry: g, bias, average, activation }: Case, tile: Tile) {
-  if (!isWinograd(g, kernel === 'conv.inputGrad')) return undefined;
+  const form = formOf(g, kernel === 'conv.inputGrad');
+  if (form === undefined) return undefined;
   const problem = kernel === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
   const options = { tile, commands, bias, scale: average, activation: average ? undefined : activation };
-  return planWinograd(problem, g.batch, g.groups, options);
+  return planWinograd(problem, form, g.batch, g.groups, options);
 }
 
 /** A random case, of at most `flops` operations, that is computed in Winograd's form. */
@@ -45,6 +46,9 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
             [3, 1],
             [3, 1],
             [2, 1],
+            [4, 2],
+            [6, 2],
+            [6, 3],
           ] as const)
         : ([
             [3, 1],
@@ -61,7 +65,8 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
       const d = s === 1 ? pick([1, 1, 1, 2, 3]) : 1;
       const [before, after] = [integer(-2, 4), integer(-2, 4)];
       const out = integer(11, 26) * (kernel === 'conv.forward' ? d : Math.max(s, d));
-      return { d, before, after, n: kernel === 'conv.forward' ? out + d * (k - 1) - before - after : out };
+      const seen = s * (out - 1) + d * (k - 1) + 1 - before - after;
+      return { d, before, after, n: kernel === 'conv.forward' ? seen : out };
     });
     const groups = pick([1, 1, 1, 2]);
     const [inputs, outputs] = [integer(12, 60), integer(8, 60)];

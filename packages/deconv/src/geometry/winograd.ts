@@ -1,6 +1,6 @@
 /**
- * winograd: which convolutions are worth computing in Winograd's form, with 16 multiplications per tile and pair of channels
- * where plain sums take 36, told by their geometry alone. (How, and the matrices: kernels/wasm/winograd.ts.)
+ * winograd: which convolutions are worth computing in Winograd's form, with 36 multiplications per tile and pair of channels
+ * where plain sums take 144, told by their geometry alone. (How, and the matrices: kernels/wasm/winograd.ts.)
  *
  * Whether one is depends on its channels, and on each axis by itself. So pictures and large enough parts of them are computed
  * in the same form, and what runs networks in tiles can ask here what to keep to: a result in this form depends, in its last
@@ -8,55 +8,68 @@
  */
 import type { ConvGeometry } from './conv.js';
 
-/** Inputs of a tile along an axis. */
-export const TILE_INPUTS = 4;
+/** How tiles of a kernel with so many taps can be made. */
+export interface Form {
+  readonly taps: number;
+  /** Inputs and outputs of a tile along an axis: inputs = outputs + taps − 1. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Outputs along an axis, of each residue of the dilation, below which tiles are too few. */
+  readonly leastSide: number;
+  /** Values of a transformed input per tile and place of which enough tiles have room in the work space. */
+  readonly mostSpread: number;
+  /** What transforming a tile costs, in multiplications, roughly as measured: per input channel, and per output channel. */
+  readonly perInput: number;
+  readonly perOutput: number;
+}
 
-/** Outputs along an axis, of each residue of the dilation, below which tiles are too few. */
-const LEAST_SIDE = 8;
+/** Larger tiles first: they take fewer multiplications. */
+export const FORMS: readonly Form[] = [
+  { taps: 3, inputs: 6, outputs: 4, leastSide: 16, mostSpread: 256, perInput: 320, perOutput: 400 },
+  { taps: 3, inputs: 4, outputs: 2, leastSide: 8, mostSpread: 512, perInput: 120, perOutput: 100 },
+  { taps: 2, inputs: 4, outputs: 3, leastSide: 8, mostSpread: 512, perInput: 170, perOutput: 225 },
+];
+
 /** Values of a transformed weight beyond which reading them takes longer than the multiplications that are saved. */
 const MOST_WEIGHT = 4 * 1024 * 1024;
-/** Input channels, times the residues of the dilation, of which enough tiles have room in the work space. */
-const MOST_SPREAD = 512;
+/** The same where it is read once for so many pictures. */
+const MANY_PICTURES = 8;
+const MOST_WEIGHT_OF_MANY = 12 * 1024 * 1024;
 /** Phases of a transposed convolution. */
 const MOST_PHASES = 16;
-/**
- * What transforming a tile costs, in multiplications, roughly as measured: per input channel a part that goes by its inputs and
- * one by the outputs, whose number is how far tiles lie apart; per output channel one by the outputs. And the share of the cost
- * of plain sums that is worth it.
- */
-const PER_TILE = 80;
-const PER_STEP = 10;
-const PER_OUTPUT = 25;
+/** Share of the cost of plain sums that is worth it. */
 const WORTH = 0.83;
 
-/** Taps of every phase along an axis; undefined if they differ, or are none. */
-function tapsOf(g: ConvGeometry, transposed: boolean, axis: number): number | undefined {
+/**
+ * Taps along an axis of every phase of a transposed convolution, or, of a convolution with a stride, of every residue of its
+ * input; undefined if they differ, or are none.
+ */
+function tapsOf(g: ConvGeometry, axis: number): number | undefined {
   const [k, s] = [g.kernelSize[axis], g.stride[axis]];
-  if (!transposed) return s === 1 ? k : undefined;
   return k % s === 0 && (s === 1 || g.dilation[axis] === 1) ? k / s : undefined;
 }
 
-/** Outputs of a tile along each axis, if channels and kernel are fit for the form; else undefined. */
-function outputsOf(g: ConvGeometry, transposed: boolean): number | undefined {
-  if (g.rank !== 2) return undefined;
-  const taps = tapsOf(g, transposed, 0);
-  if ((taps !== 2 && taps !== 3) || tapsOf(g, transposed, 1) !== taps) return undefined;
-  const [from, to] = transposed ? [g.yChannels, g.xChannels] : [g.xChannels, g.yChannels];
-  const phases = transposed ? g.stride[0] * g.stride[1] : 1;
-  const [inputs, rows] = [from / g.groups, (to / g.groups) * phases];
-  const weight = TILE_INPUTS ** 2 * inputs * rows;
-  const spread = inputs * g.dilation[0] * g.dilation[1];
-  if (phases > MOST_PHASES || weight > MOST_WEIGHT || spread > MOST_SPREAD) return undefined;
-  const outputs = TILE_INPUTS + 1 - taps;
-  const all = outputs ** 2;
-  const cost = weight + (PER_TILE + PER_STEP * all) * inputs + PER_OUTPUT * all * rows;
-  return cost > WORTH * all * taps ** 2 * inputs * rows ? undefined : outputs;
+/** Whether channels and kernel are fit for the form. */
+function fits(g: ConvGeometry, transposed: boolean, form: Form): boolean {
+  const { taps, inputs, outputs } = form;
+  const phases = g.stride[0] * g.stride[1];
+  const [from, to] = transposed ? [g.yChannels, g.xChannels * phases] : [g.xChannels * phases, g.yChannels];
+  const [depth, rows] = [from / g.groups, to / g.groups];
+  const weight = inputs ** 2 * depth * rows;
+  const mostWeight = g.batch >= MANY_PICTURES ? MOST_WEIGHT_OF_MANY : MOST_WEIGHT;
+  const spread = depth * g.dilation[0] * g.dilation[1];
+  if (phases > MOST_PHASES || weight > mostWeight || spread > form.mostSpread) return false;
+  const cost = weight + form.perInput * depth + form.perOutput * rows;
+  return cost <= WORTH * outputs ** 2 * taps ** 2 * depth * rows;
 }
 
-/** Outputs of a tile along an axis, if channels, kernel and the length of this axis are fit for the form. */
-function outputsAlong(g: ConvGeometry, transposed: boolean, axis: number): number | undefined {
-  const side = transposed ? g.xSize[axis] / g.stride[axis] : g.ySize[axis];
-  return side >= LEAST_SIDE * g.dilation[axis] ? outputsOf(g, transposed) : undefined;
+/** The form for a length of this axis, if channels and kernel are fit for one. */
+function formAlong(g: ConvGeometry, transposed: boolean, axis: number): Form | undefined {
+  if (g.rank !== 2 || tapsOf(g, 0) !== tapsOf(g, 1)) return undefined;
+  const side = (transposed ? g.xSize[axis] / g.stride[axis] : g.ySize[axis]) / g.dilation[axis];
+  return FORMS.find(
+    (form) => form.taps === tapsOf(g, axis) && side >= form.leastSide && fits(g, transposed, form),
+  );
 }
 
 /** Tiles along an axis, and what they read. */
@@ -73,23 +86,28 @@ export interface TilesAlong {
 
 /**
  * The tiles along an axis of a convolution, or of its transpose, if channels, kernel and the length of this axis are fit for
- * Winograd's form. It is used where both axes are.
+ * Winograd's form. It is used where both axes are, in the smaller of their tiles: those of the larger begin where they do.
  */
 export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): TilesAlong | undefined {
-  const outputs = outputsAlong(g, transposed, axis);
-  if (outputs === undefined) return undefined;
+  const form = formAlong(g, transposed, axis);
+  if (form === undefined) return undefined;
+  const { inputs, outputs } = form;
   const [k, s, d, pb] = [g.kernelSize[axis], g.stride[axis], g.dilation[axis], g.padBefore[axis]];
-  const step = outputs * d;
-  const over = step * s;
-  const reach = TILE_INPUTS * d - 1;
-  if (!transposed) return { step, first: -pb, last: reach - pb, over, from: 0, to: 0 };
+  const across = outputs * d;
+  if (!transposed) {
+    const last = inputs * s * d - 1 - pb;
+    return { step: across * s, first: -pb, last, over: across, from: 0, to: 0 };
+  }
   // Residue r of o + pb begins at input ⌈(pb − r) / s⌉, which is ⌊pb / s⌋ or one more.
   const base = Math.floor(pb / s);
   const first = base - (k / s - 1) * d;
   const ends = s === 1 ? { from: 0, to: 0 } : { from: pb - s * base - s, to: pb - s * base + s };
-  return { step, first, last: first + reach, over, ...ends };
+  return { step: across, first, last: first + inputs * d - 1, over: across * s, ...ends };
 }
 
-/** Whether a convolution, or its transpose, is computed in Winograd's form. */
-export const isWinograd = (g: ConvGeometry, transposed: boolean): boolean =>
-  g.batch > 0 && [0, 1].every((axis) => outputsAlong(g, transposed, axis) !== undefined);
+/** Winograd's form of a convolution, or of its transpose, if it is computed in one. */
+export function formOf(g: ConvGeometry, transposed: boolean): Form | undefined {
+  const [a, b] = [0, 1].map((axis) => (g.batch > 0 ? formAlong(g, transposed, axis) : undefined));
+  if (a === undefined || b === undefined) return undefined;
+  return a.inputs < b.inputs ? a : b;
+}

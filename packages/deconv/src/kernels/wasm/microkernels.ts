@@ -12,7 +12,7 @@
  * 256 bits. Interleaving is done by `store2` and its like, from a small buffer.
  */
 
-import { TILE_INPUTS } from '../../geometry/winograd.js';
+import { FORMS } from '../../geometry/winograd.js';
 import { ACTIVATIONS, activate } from './activations.js';
 import {
   type FunctionBuilder,
@@ -234,10 +234,11 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   for (const phases of TOGETHER) add(`store${phases}`, (f, p) => storeTogether(f, p, phases));
   add('turn', turn);
   add('clear', clear);
-  add('tileInput', (f, p) => tileInput(f, p, tile.nr / 8));
-  for (const taps of [2, 3]) {
-    add(`tileWeight${taps}`, (f, p) => tileWeight(f, p, taps));
-    add(`tileOutput${TILE_INPUTS + 1 - taps}`, (f, p) => tileOutput(f, p, TILE_INPUTS + 1 - taps));
+  for (const inputs of new Set(FORMS.map((form) => form.inputs)))
+    add(`tileInput${inputs}`, (f, p) => tileInput(f, p, inputs, tile.nr / 8, tile.relaxed));
+  for (const form of FORMS) {
+    add(`tileWeight${form.outputs}`, (f, p) => tileWeight(f, p, form));
+    add(`tileOutput${form.outputs}`, (f, p) => tileOutput(f, p, form, tile.relaxed));
   }
   for (const [fn, formula] of Object.entries(ACTIVATIONS)) add(fn, (f, p) => activate(f, p, formula));
   const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));

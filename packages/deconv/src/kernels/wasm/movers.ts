@@ -39,7 +39,7 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
         () => {
           f.get(count).set(left2);
           const load = (at: number) => f.get(s).access('v128.load', at);
-          // Every second, third, fourth float, four at a time.
+          // Every second, third, fourth … float, four at a time.
           const picks: readonly (readonly [floats: number, pick: () => void])[] = [
             [2, () => load(16).shuffle([0, 2, 4, 6])],
             [
@@ -55,6 +55,22 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
                 load(16).shuffle([0, 4, 0, 4]);
                 load(32);
                 load(48).shuffle([0, 4, 0, 4]).shuffle([0, 1, 4, 5]);
+              },
+            ],
+            [
+              6,
+              () => {
+                load(16).shuffle([0, 6, 0, 6]);
+                load(48);
+                load(64).shuffle([0, 6, 0, 6]).shuffle([0, 1, 4, 5]);
+              },
+            ],
+            [
+              8,
+              () => {
+                load(32).shuffle([0, 4, 0, 4]);
+                load(64);
+                load(96).shuffle([0, 4, 0, 4]).shuffle([0, 1, 4, 5]);
               },
             ],
           ];

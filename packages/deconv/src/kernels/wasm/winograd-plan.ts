@@ -3,7 +3,7 @@
  * they are small, of several:
  *
  *   1. pad         the rows of the input that the band sees, split by residue of the step from tile to tile;
- *   2. tileInput   sixteen planes, one per place of a tile: rows of input channels × tiles;
+ *   2. tileInput   a plane for every place of a tile: rows of input channels × tiles;
  *   3. gemm        output channels × tiles, once per place;
  *   4. tileOutput  the products of a tile to its outputs;
  *   5. store       from there to the output, as in dense plans.
@@ -12,7 +12,7 @@
  * raises the flag of the call, and the problem is solved densely then (loops/conv.ts).
  */
 import type { Activation } from '../../backend.js';
-import { TILE_INPUTS } from '../../geometry/winograd.js';
+import type { Form } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
@@ -35,7 +35,6 @@ import { packStretches } from './panels.js';
 import type { Problem } from './problem.js';
 import { type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
 
-const PLACES = TILE_INPUTS * TILE_INPUTS;
 /** Tiles of a band: as many as keep its transformed input to so many bytes, but not fewer or more than so many. */
 const INPUT_TARGET = 768 * 1024;
 const LEAST_TILES = 96;
@@ -72,10 +71,22 @@ interface Cut {
 /** Where the transformed input of a band lies: its base and its first byte. */
 type Place = readonly [base: number, at: number];
 
+type Pair = readonly [y: number, x: number];
+
+/** All pairs of numbers below two. */
+function pairs(height: number, width: number): Pair[] {
+  return Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width]);
+}
+
 class WinogradPlanner {
   readonly #p: Problem;
   readonly #y: TileAxis;
   readonly #x: TileAxis;
+  readonly #form: Form;
+  /** Places of a tile: matrix products. */
+  readonly #places: number;
+  /** Rows of the transformed input: residues of the stride × input channels. */
+  readonly #depth: number;
   readonly #options: DenseOptions;
   readonly #list: CommandList;
   readonly #tables = new TableBuilder();
@@ -83,21 +94,25 @@ class WinogradPlanner {
   readonly #groups: number;
   /** Phases of the original problem: rows per output channel. */
   readonly #kinds: number;
-  /** Residues of the dilation, of both axes. */
-  readonly #residues: readonly (readonly [y: number, x: number])[];
+  /** Residues of the dilation, and of the stride, of both axes. */
+  readonly #residues: readonly Pair[];
+  readonly #splits: readonly Pair[];
   #workBytes = 0;
 
-  constructor({ problem, y, x }: TileProblem, groups: number, options: DenseOptions) {
+  constructor({ problem, form, y, x }: TileProblem, groups: number, options: DenseOptions) {
     this.#p = problem;
     this.#y = y;
     this.#x = x;
+    this.#form = form;
+    this.#places = form.inputs ** 2;
+    this.#depth = problem.inChannels * y.splits * x.splits;
     this.#groups = groups;
     this.#options = options;
     this.#list = new CommandList(options.commands);
     this.#input = new BandInput(problem, gridOf(problem));
     this.#kinds = y.kinds.length * x.kinds.length;
-    const range = (length: number) => Array.from({ length }, (_, i) => i);
-    this.#residues = range(y.dilation).flatMap((ry) => range(x.dilation).map((rx) => [ry, rx] as const));
+    this.#residues = pairs(y.dilation, x.dilation);
+    this.#splits = pairs(y.splits, x.splits);
   }
 
   plan(batch: number, flops: number): Plan {
@@ -107,7 +122,7 @@ class WinogradPlanner {
     const cut = this.#cut(batch);
     const together = groups === 1 && cut.count < least;
     const pitch = this.#pitchOf(this.#tilesOf(cut.size, cut.pictures));
-    const most = Math.floor(PRODUCTS_TARGET / (4 * PLACES * pitch * this.#kinds));
+    const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * this.#kinds));
     const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
     const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / this.#kinds)) : p.outChannels;
     const { mr } = this.#options.tile;
@@ -205,7 +220,7 @@ class WinogradPlanner {
   #cut(batch: number): Cut {
     const [, height, width] = gridOf(this.#p);
     const size = [1, height, width];
-    const wanted = INPUT_TARGET / (4 * PLACES * this.#p.inChannels);
+    const wanted = INPUT_TARGET / (4 * this.#places * this.#depth);
     let pictures = 1;
     for (let fit = Math.min(MOST_TILES, Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
       const even = (whole: number, each: number, unit = 1) => {
@@ -235,7 +250,10 @@ class WinogradPlanner {
     const { mr } = this.#options.tile;
     const [, , kw] = p.kernelSize;
     const tapTable = this.#tables.add(this.#y.taps.flatMap((u) => this.#x.taps.map((v) => 4 * (u * kw + v))));
-    const kTable = this.#tables.add(Array.from({ length: p.inChannels }, (_, i) => 4 * i * p.weightIn));
+    const channels = Array.from({ length: p.inChannels }, (_, i) => i);
+    const taps = this.#splits.flatMap(([y, x]) => channels.map((i) => 4 * (i * p.weightIn + y * kw + x)));
+    const kTable = this.#tables.add(taps);
+    const depth = this.#depth;
     const first = this.#list.length;
     const blocks: Block[] = [];
     let at = 0;
@@ -248,28 +266,28 @@ class WinogradPlanner {
       );
       const rowTable = this.#tables.add(rows);
       for (let r = 0; r < rows.length; r += mr) {
-        const panel = [BASE.packed, 4 * (at + r * p.inChannels)] as const;
+        const panel = [BASE.packed, 4 * (at + r * depth)] as const;
         this.#list.push(
-          `tileWeight${this.#y.taps.length}`,
+          `tileWeight${this.#form.outputs}`,
           [BASE.weight, 0],
           panel,
           [BASE.tables, rowTable + 4 * r],
           Math.min(mr, rows.length - r),
           [BASE.tables, kTable],
-          p.inChannels,
+          depth,
           [BASE.tables, tapTable],
-          4 * rows.length * p.inChannels,
+          4 * rows.length * depth,
         );
       }
       blocks.push({ from, count, panels: 4 * at });
-      at += PLACES * rows.length * p.inChannels;
+      at += this.#places * rows.length * depth;
     }
     return { blocks, floats: at, packs: packStretches(first, this.#list.length) };
   }
 
   /** Bytes of the transformed input of a band. */
   #slotBytes(pitch: number): number {
-    return PLACES * this.#planeBytes(this.#p.inChannels, pitch);
+    return this.#places * this.#planeBytes(this.#depth, pitch);
   }
 
   /** Bytes of one place of so many rows. */
@@ -286,31 +304,35 @@ class WinogradPlanner {
     const [, height, width] = box.size;
     const each = height * width;
     const pitch = this.#pitchOf(this.#tilesOf(box.size, pictures));
-    const plane = this.#planeBytes(p.inChannels, pitch);
+    const plane = this.#planeBytes(this.#depth, pitch);
     const channelBytes = 4 * product(p.inSize);
-    const tables = this.#residues.map((residue) => this.#places(input, layout, residue));
+    const tables = this.#residues.map(([ry, rx]) =>
+      this.#splits.map(([sy, sx]) => this.#inputsOf(input, layout, [ry + sy, rx + sx])),
+    );
     for (let n = 0; n < pictures; n++) {
       input.pad(this.#list, box, layout, (n * p.inChannels * this.#groups + from) * channelBytes);
-      for (const [which, table] of tables.entries()) {
+      for (const [which, splits] of tables.entries()) {
         const lane = (n * this.#residues.length + which) * each;
-        const to = [base, at + 4 * (from * pitch + lane)] as const;
-        const channels = [count, 4 * layout.channel, 4 * pitch] as const;
-        const rows = [height, 4 * layout.x, 4 * width, width] as const;
-        this.#list.push('tileInput', [BASE.work, 0], to, [BASE.tables, table], plane, ...channels, ...rows);
+        for (const [split, table] of splits.entries()) {
+          const to = [base, at + 4 * ((split * p.inChannels + from) * pitch + lane)] as const;
+          const channels = [count, 4 * layout.channel, 4 * pitch] as const;
+          const rows = [height, 4 * layout.x, 4 * width, width] as const;
+          const name = `tileInput${this.#form.inputs}`;
+          this.#list.push(name, [BASE.work, 0], to, [BASE.tables, table], plane, ...channels, ...rows);
+        }
       }
     }
   }
 
   /** Table of the byte offsets of a tile's inputs in the padded input of a band. */
-  #places(input: BandInput, layout: Layout, [ry, rx]: readonly [number, number]): number {
+  #inputsOf(input: BandInput, layout: Layout, [ry, rx]: Pair): number {
     const across = input.reach[2].residues.length;
-    const offsets: number[] = [];
-    for (let i = 0; i < TILE_INPUTS; i++)
-      for (let j = 0; j < TILE_INPUTS; j++) {
-        const [planeY, y] = input.place(1, this.#y.low + ry + this.#y.dilation * i);
-        const [planeX, x] = input.place(2, this.#x.low + rx + this.#x.dilation * j);
-        offsets.push(4 * ((planeY * across + planeX) * layout.plane + y * layout.x + x));
-      }
+    const { inputs } = this.#form;
+    const offsets = pairs(inputs, inputs).map(([i, j]) => {
+      const [planeY, y] = input.place(1, this.#y.low + ry + this.#y.spacing * i);
+      const [planeX, x] = input.place(2, this.#x.low + rx + this.#x.spacing * j);
+      return 4 * ((planeY * across + planeX) * layout.plane + y * layout.x + x);
+    });
     return this.#tables.add(offsets);
   }
 
@@ -324,31 +346,33 @@ class WinogradPlanner {
     const tiles = this.#tilesOf(box.size, pictures);
     const pitch = this.#pitchOf(tiles);
     const row = 4 * pitch;
-    const inPlane = this.#planeBytes(p.inChannels, pitch);
-    const outAt = base === BASE.work ? at + PLACES * inPlane : 0;
+    const depth = this.#depth;
+    const { outputs } = this.#form;
+    const inPlane = this.#planeBytes(depth, pitch);
+    const outAt = base === BASE.work ? at + this.#places * inPlane : 0;
     const outBytes = 4 * p.outChannels * product(p.outSize) * this.#groups;
-    const kTable = this.#tables.add(Array.from({ length: p.inChannels }, (_, i) => i * row));
+    const kTable = this.#tables.add(Array.from({ length: depth }, (_, i) => i * row));
     for (const block of blocks) {
       const rows = this.#kinds * block.count;
       const outPlane = this.#planeBytes(rows, pitch);
-      this.#workBytes = Math.max(this.#workBytes, outAt + PLACES * outPlane);
+      this.#workBytes = Math.max(this.#workBytes, outAt + this.#places * outPlane);
       const strips = Math.ceil(tiles / tile.nr);
-      for (let place = 0; place < PLACES; place++) {
-        const panels = block.panels + 4 * place * rows * p.inChannels;
-        for (let k = 0; k < p.inChannels; k += K_BLOCK) {
-          const depth = Math.min(K_BLOCK, p.inChannels - k);
+      for (let place = 0; place < this.#places; place++) {
+        const panels = block.panels + 4 * place * rows * depth;
+        for (let k = 0; k < depth; k += K_BLOCK) {
+          const deep = Math.min(K_BLOCK, depth - k);
           eachTile(rows, tile.mr, (high, count, firstRow) => {
-            const a = [BASE.packed, panels + 4 * (firstRow * p.inChannels + k * high)] as const;
+            const a = [BASE.packed, panels + 4 * (firstRow * depth + k * high)] as const;
             const b = [base, at + place * inPlane] as const;
             const c = [BASE.work, outAt + place * outPlane + firstRow * row] as const;
             const along = [strips, 0, 4 * tile.nr, 4 * tile.nr] as const;
-            const down = [count, 4 * high * p.inChannels, 0, high * row] as const;
+            const down = [count, 4 * high * depth, 0, high * row] as const;
             const table = [BASE.tables, kTable + 4 * k] as const;
-            list.push(`gemm${high}`, a, b, table, depth, c, row, k === 0 ? 1 : 0, ...along, ...down);
+            list.push(`gemm${high}`, a, b, table, deep, c, row, k === 0 ? 1 : 0, ...along, ...down);
           });
         }
       }
-      list.push(`tileOutput${this.#y.outputs}`, [BASE.work, outAt], outPlane, FLAG_AT, rows, row, tiles);
+      list.push(`tileOutput${outputs}`, [BASE.work, outAt], outPlane, FLAG_AT, rows, row, tiles);
       if (activation !== undefined) this.#activate(activation, block, outAt, outPlane, row, tiles);
       for (let n = 0; n < pictures; n++) {
         const lines = this.#lines(box, row, (place, kind, residue) => {
@@ -370,7 +394,7 @@ class WinogradPlanner {
     positions: number,
   ) {
     const { bias } = this.#options;
-    for (let place = 0; place < this.#y.outputs * this.#x.outputs; place++)
+    for (let place = 0; place < this.#form.outputs ** 2; place++)
       for (let kind = 0; kind < this.#kinds; kind++) {
         const c = at + place * plane + kind * count * row;
         activateRows(this.#list, activation, { c, row, positions, from, count, bias });
@@ -387,7 +411,7 @@ class WinogradPlanner {
       this.#x.phases.flatMap((px): Line[] => {
         const [y, x] = [rangeIn(1, py), rangeIn(2, px)];
         if (y.count <= 0 || x.count <= 0) return [];
-        const place = py.place * this.#x.outputs + px.place;
+        const place = py.place * this.#form.outputs + px.place;
         const kind = py.kind * this.#x.kinds.length + px.kind;
         const residue = py.residue * this.#x.dilation + px.residue;
         return [
@@ -412,8 +436,13 @@ class WinogradPlanner {
  * The plan of a problem in Winograd's form, for one whose geometry says that it is fit for it. Results that are not finite raise
  * the flag of the call.
  */
-export function planWinograd(problem: Problem, batch: number, groups: number, options: DenseOptions): Plan {
-  const tiled = tileProblem(problem);
-  if (tiled === undefined) throw new Error("plan: not a problem for Winograd's form");
-  return new WinogradPlanner(tiled, groups, options).plan(batch, flopsOf(problem, batch * groups));
+export function planWinograd(
+  problem: Problem,
+  form: Form,
+  batch: number,
+  groups: number,
+  options: DenseOptions,
+): Plan {
+  const planner = new WinogradPlanner(tileProblem(problem, form), groups, options);
+  return planner.plan(batch, flopsOf(problem, batch * groups));
 }

@@ -7,7 +7,7 @@ import { refuse } from '../../../errors.js';
 import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
 import { coveragePlane } from '../../../geometry/coverage.js';
-import { isWinograd } from '../../../geometry/winograd.js';
+import { formOf } from '../../../geometry/winograd.js';
 import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { planDense } from '../dense-plan.js';
@@ -99,8 +99,9 @@ function compute(
   const options = { tile, commands, bias, scale: average, activation };
   const problem = () => (op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g));
   const dense = () => planDense(problem(), g.batch, g.groups, options);
-  if (engine.winograd && isWinograd(g, op === 'conv.inputGrad')) {
-    const winograd = () => planWinograd(problem(), g.batch, g.groups, options);
+  const form = engine.winograd ? formOf(g, op === 'conv.inputGrad') : undefined;
+  if (form !== undefined) {
+    const winograd = () => planWinograd(problem(), form, g.batch, g.groups, options);
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
   solve(engine.plan(key, dense));
