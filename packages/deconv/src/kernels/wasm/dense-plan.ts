@@ -420,6 +420,8 @@ export interface DenseOptions {
   /** Outputs are multiplied by a plane of factors; not together with an activation. */
   readonly scale: boolean;
   readonly activation?: Activation | undefined;
+  /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
+  readonly threads?: number | undefined;
 }
 
 /** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */

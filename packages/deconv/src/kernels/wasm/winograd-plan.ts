@@ -41,6 +41,9 @@ const LEAST_TILES = 96;
 const MOST_TILES = 256;
 /** Bytes of transformed input and what it is made from, at most; and of a band's products. */
 const ROOM = 3 * 1024 * 1024;
+/** Values of a transformed weight from which bands that threads share are made so many times as large: they read it so often less. */
+const HEAVY_WEIGHT = 4 * 1024 * 1024;
+const HEAVY_BANDS = 2;
 const PRODUCTS_TARGET = 384 * 1024;
 /** Rows of a product that threads share should have at most, and channels that one item transforms at least. */
 const SHARED_ROWS = 96;
@@ -119,8 +122,10 @@ class WinogradPlanner {
     const p = this.#p;
     const groups = this.#groups;
     const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
-    const cut = this.#cut(batch);
-    const together = groups === 1 && cut.count < least;
+    const heavy = this.#places * this.#depth * this.#kinds * p.outChannels > HEAVY_WEIGHT;
+    const shared = this.#cut(batch, heavy ? Math.min(HEAVY_BANDS, this.#options.threads ?? 1) : 1);
+    const together = groups === 1 && shared.count < least;
+    const cut = together ? shared : this.#cut(batch, 1);
     const pitch = this.#pitchOf(this.#tilesOf(cut.size, cut.pictures));
     const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * this.#kinds));
     const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
@@ -216,13 +221,16 @@ class WinogradPlanner {
     return pictures * this.#residues.length * height * width;
   }
 
-  /** Bands of as many tiles as there is room for: several pictures, or rows of one, or parts of a row; all about the same. */
-  #cut(batch: number): Cut {
+  /**
+   * Bands of as many tiles as there is room for, `times` the usual: several pictures, or rows of one, or parts of a row; all about
+   * the same.
+   */
+  #cut(batch: number, times: number): Cut {
     const [, height, width] = gridOf(this.#p);
     const size = [1, height, width];
     const wanted = INPUT_TARGET / (4 * this.#places * this.#depth);
     let pictures = 1;
-    for (let fit = Math.min(MOST_TILES, Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
+    for (let fit = Math.min(MOST_TILES, times * Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
       const even = (whole: number, each: number, unit = 1) => {
         const parts = Math.ceil(whole / Math.max(unit, Math.floor(fit / each)));
         return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
@@ -231,7 +239,7 @@ class WinogradPlanner {
       size[1] = even(height, this.#tilesOf([1, 1, width], pictures));
       size[2] = even(width, this.#tilesOf([1, size[1], 1], pictures), 4);
       const slot = this.#slotBytes(this.#pitchOf(this.#tilesOf(size, pictures)));
-      if (slot + 4 * this.#input.layout(size).floats <= ROOM || fit < this.#residues.length) break;
+      if (slot + 4 * this.#input.layout(size).floats <= times * ROOM || fit < this.#residues.length) break;
     }
     const count = Math.ceil(batch / pictures) * Math.ceil(height / size[1]) * Math.ceil(width / size[2]);
     return { size, pictures, count };

@@ -96,7 +96,7 @@ function compute(
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
     return storage;
   }
-  const options = { tile, commands, bias, scale: average, activation };
+  const options = { tile, commands, bias, scale: average, activation, threads: engine.threads };
   const problem = () => (op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g));
   const dense = () => planDense(problem(), g.batch, g.groups, options);
   const form = engine.winograd ? formOf(g, op === 'conv.inputGrad') : undefined;
