@@ -312,7 +312,11 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
     const scale = points.reduce((product, other) => product * (other === point ? point : point - other), 1);
     return powers.map((power) => point ** power / scale);
   });
-  return [powers.map((power) => (power === 0 ? 1 : 0)), ...values, powers.map((power) => (power === taps - 1 ? 1 : 0))];
+  return [
+    powers.map((power) => (power === 0 ? 1 : 0)),
+    ...values,
+    powers.map((power) => (power === taps - 1 ? 1 : 0)),
+  ];
 }
 
 /**

@@ -126,11 +126,7 @@ export function tileProblem(p: Problem, form: Form): TileProblem {
   const problem: Problem = {
     ...p,
     inStride: [1, outputs * y.spacing, outputs * x.spacing],
-    outStride: [
-      p.outStride[0],
-      p.outStride[1] * outputs * y.dilation,
-      p.outStride[2] * outputs * x.dilation,
-    ],
+    outStride: [p.outStride[0], p.outStride[1] * outputs * y.dilation, p.outStride[2] * outputs * x.dilation],
     classes: [zs, classOf(y), classOf(x)],
   };
   return { problem, form, y, x };
