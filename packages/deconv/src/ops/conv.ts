@@ -25,7 +25,7 @@ import {
 } from '../geometry/conv.js';
 import { coveragePlane } from '../geometry/coverage.js';
 import * as operation from '../operations.js';
-import { showShape } from '../shape.js';
+import { type Shape, showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
 import { type ActivationOption, applyActivation, readActivation, throughActivation } from './activation.js';
@@ -192,11 +192,50 @@ function checkBias(op: string, bias: MaybeBias, channels: number): void {
   }
 }
 
+/** Geometries of calls, and how many are remembered. */
+const remembered = new Map<string, ConvGeometry>();
+const MOST_REMEMBERED = 256;
+
+/**
+ * The geometry of a call, from an earlier one that said the same: checking and working it out takes longer than a small layer.
+ * Only where all options are numbers, missing, or one of the two words: of those the key tells all.
+ */
+function recall(
+  op: string,
+  x: Shape,
+  w: Shape,
+  options: ConvTransposeOptions,
+  make: () => ConvGeometry,
+): ConvGeometry {
+  const { stride, padding, dilation, groups, outputPadding, outputShape } = options;
+  const plain = (value: unknown) => typeof value === 'number' || value === undefined;
+  const words = padding === 'same' || padding === 'valid';
+  const known =
+    plain(stride) &&
+    (words || plain(padding)) &&
+    plain(dilation) &&
+    plain(groups) &&
+    plain(outputPadding) &&
+    outputShape === undefined;
+  if (!known) return make();
+  const key = `${op}|${x}|${w}|${stride}|${padding}|${dilation}|${groups}|${outputPadding}`;
+  let geometry = remembered.get(key);
+  if (geometry === undefined) {
+    geometry = make();
+    if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+    remembered.set(key, geometry);
+  }
+  return geometry;
+}
+
 function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   checkOptions(op, options, CONV_OPTIONS);
   return scoped(() => {
     const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
-    const geometry = convGeometry(input.shape, weight.shape, options, op);
+    const { shape } = input;
+    const geometry = recall(op, shape, weight.shape, options, () =>
+      convGeometry(shape, weight.shape, options, op),
+    );
     checkBias(op, bias, geometry.yChannels);
     const activation = readActivation(op, options.activation);
     const output = forward(op, input, weight, bias, geometry, activation);
@@ -225,12 +264,15 @@ function convTranspose(
   checkName(op, 'overlap', overlap, ['sum', 'average']);
   return scoped(() => {
     const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
-    // A whole output shape is written like the data; geometry wants the channels second.
-    let { outputShape } = options;
-    if (options.dataFormat === 'NHWC' && Array.isArray(outputShape) && outputShape.length === rank + 2) {
-      outputShape = [outputShape[0], outputShape[rank + 1], ...outputShape.slice(1, rank + 1)];
-    }
-    const geometry = convTransposeGeometry(input.shape, weight.shape, { ...options, outputShape }, op);
+    const { shape } = input;
+    const geometry = recall(op, shape, weight.shape, options, () => {
+      // A whole output shape is written like the data; geometry wants the channels second.
+      let { outputShape } = options;
+      if (options.dataFormat === 'NHWC' && Array.isArray(outputShape) && outputShape.length === rank + 2) {
+        outputShape = [outputShape[0], outputShape[rank + 1], ...outputShape.slice(1, rank + 1)];
+      }
+      return convTransposeGeometry(shape, weight.shape, { ...options, outputShape }, op);
+    });
     checkBias(op, bias, geometry.xChannels);
     const activation = readActivation(op, options.activation);
     if (overlap === 'sum') return restore(inputGrad(op, input, weight, bias, geometry, false, activation));

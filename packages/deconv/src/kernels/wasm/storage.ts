@@ -217,9 +217,19 @@ export class Residency {
 
   #copyOut({ dtype, length }: Cell, block: Block): TypedArray {
     const array = allocate(dtype, length);
-    const bytes = new Uint8Array(array.buffer);
-    bytes.set(new Uint8Array(this.heap.memory.buffer, block.at, bytes.length));
+    array.set(this.values(dtype, block, length));
     return array;
+  }
+
+  /** The values of a block, where they are. */
+  values(dtype: DType, block: Block, length: number): TypedArray {
+    if (dtype === 'float32') return this.heap.floats.subarray(block.at / 4, block.at / 4 + length);
+    const Values = allocate(dtype, 0).constructor as new (
+      b: ArrayBufferLike,
+      at: number,
+      n: number,
+    ) => TypedArray;
+    return new Values(this.heap.memory.buffer, block.at, length);
   }
 
   #copyIn(block: Block, array: TypedArray): void {
@@ -303,11 +313,6 @@ export class WasmStorage implements Storage {
   peek(): TypedArray {
     const { cell, owner } = this;
     if (cell.block === undefined) return arrayOf(cell);
-    const Values = allocate(cell.dtype, 0).constructor as new (
-      b: ArrayBufferLike,
-      at: number,
-      n: number,
-    ) => TypedArray;
-    return new Values(owner.heap.memory.buffer, cell.block.at, cell.length);
+    return owner.values(cell.dtype, cell.block, cell.length);
   }
 }

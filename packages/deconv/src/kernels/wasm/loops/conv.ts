@@ -7,7 +7,7 @@ import { refuse } from '../../../errors.js';
 import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
 import { coveragePlane } from '../../../geometry/coverage.js';
-import { formOf } from '../../../geometry/winograd.js';
+import { type Form, formOf } from '../../../geometry/winograd.js';
 import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { planDense } from '../dense-plan.js';
@@ -20,11 +20,34 @@ import type { Ground, Loop } from './ground.js';
 
 type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
 
-function keyOf(op: ConvName, { geometry, bias, average, activation }: ConvAttributes): string {
-  const f = activation === undefined ? '' : `${activation.fn}${activation.parameters}`;
+/** Of geometries that come again, what they are called by and computed as, for each way to finish. */
+interface Known {
+  readonly key: string;
+  readonly form: Form | undefined;
+}
+const known = new WeakMap<ConvGeometry, Map<string, Known>>();
+
+function knownOf(op: ConvName, attributes: ConvAttributes): Known {
+  const { geometry, bias, average, activation } = attributes;
+  let ways = known.get(geometry);
+  if (ways === undefined) {
+    ways = new Map();
+    known.set(geometry, ways);
+  }
+  const way = `${op}${bias}${average}${activation === undefined ? '' : `${activation.fn}${activation.parameters}`}`;
+  let found = ways.get(way);
+  if (found === undefined) {
+    const form = op === 'conv.weightGrad' ? undefined : formOf(geometry, op === 'conv.inputGrad');
+    found = { key: keyOf(way, geometry), form };
+    ways.set(way, found);
+  }
+  return found;
+}
+
+function keyOf(way: string, geometry: ConvGeometry): string {
   const { batch, groups, xChannels, yChannels, xSize, ySize, kernelSize, stride, dilation, padBefore } =
     geometry;
-  return `${op}|${batch},${groups},${xChannels},${yChannels}|${xSize}|${ySize}|${kernelSize}|${stride}|${dilation}|${padBefore}|${bias}${average}${f}`;
+  return `${way}|${batch},${groups},${xChannels},${yChannels}|${xSize}|${ySize}|${kernelSize}|${stride}|${dilation}|${padBefore}`;
 }
 
 /** What each operation is called in a complaint, and which of x, w and y are its two inputs and its output. */
@@ -91,7 +114,7 @@ function compute(
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
   };
-  const key = keyOf(op, attributes);
+  const { key, form } = knownOf(op, attributes);
   if (op === 'conv.weightGrad') {
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
     return storage;
@@ -99,8 +122,7 @@ function compute(
   const options = { tile, commands, bias, scale: average, activation, threads: engine.threads };
   const problem = () => (op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g));
   const dense = () => planDense(problem(), g.batch, g.groups, options);
-  const form = engine.winograd ? formOf(g, op === 'conv.inputGrad') : undefined;
-  if (form !== undefined) {
+  if (engine.winograd && form !== undefined) {
     const winograd = () => planWinograd(problem(), form, g.batch, g.groups, options);
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
