@@ -25,7 +25,7 @@ export interface Form {
 
 /** Larger tiles first: they take fewer multiplications. */
 export const FORMS: readonly Form[] = [
-  { taps: 3, inputs: 6, outputs: 4, leastSide: 16, mostSpread: 256, perInput: 500, perOutput: 600 },
+  { taps: 3, inputs: 6, outputs: 4, leastSide: 16, mostSpread: 256, perInput: 700, perOutput: 600 },
   { taps: 3, inputs: 4, outputs: 2, leastSide: 8, mostSpread: 512, perInput: 120, perOutput: 100 },
   { taps: 2, inputs: 4, outputs: 3, leastSide: 8, mostSpread: 512, perInput: 170, perOutput: 225 },
 ];

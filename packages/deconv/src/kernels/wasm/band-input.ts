@@ -3,6 +3,7 @@
  * strip is one contiguous row. Where nothing is to be padded or split, the input itself.
  */
 import { BASE, type CommandList, product, roundUp, SLACK } from './commands.js';
+import { SPLITS } from './movers.js';
 import type { AxisClass, Problem } from './problem.js';
 
 export interface Box {
@@ -96,50 +97,38 @@ export class BandInput {
     const [depth, height, width] = p.inSize;
     const { inChannels, inStride } = p;
     const extent = box.size.map((length, axis) => length + this.reach[axis].span);
+    const [, , across] = this.reach.map(({ residues }) => residues);
+    // All residues along a row in one pass, where there are all.
+    const whole = SPLITS.some((step) => step === inStride[2] && step === across.length);
     let plane = 0;
     for (const rz of this.reach[0].residues) {
       for (const ry of this.reach[1].residues) {
-        for (const rx of this.reach[2].residues) {
-          const [z0, z1, zIn] = this.inside(box, 0, rz);
-          const [y0, y1, yIn] = this.inside(box, 1, ry);
+        const [z0, z1, zIn] = this.inside(box, 0, rz);
+        const [y0, y1, yIn] = this.inside(box, 1, ry);
+        for (const [number, rx] of across.entries()) {
           const [x0, x1, xIn] = this.inside(box, 2, rx);
           for (let z = 0; z < extent[0]; z++) {
-            const at = (y: number) => 4 * (plane * layout.plane + (z * layout.y + y) * layout.x);
+            const at = (y: number) =>
+              [BASE.work, 4 * (plane * layout.plane + (z * layout.y + y) * layout.x)] as const;
+            const source = (x: number) =>
+              picture + 4 * (((zIn + (z - z0) * inStride[0]) * height + yIn) * width + x);
+            const channels = [inChannels, 4 * depth * height * width, 4 * layout.channel] as const;
+            const rows = (count: number) => [count, 4 * inStride[1] * width, 4 * layout.x] as const;
             const zeros = (from: number, to: number) => {
-              if (to <= from) return;
-              const dst = [BASE.work, at(from)] as const;
-              list.push(
-                'pad',
-                0,
-                dst,
-                inChannels,
-                0,
-                4 * layout.channel,
-                to - from,
-                0,
-                4 * layout.x,
-                extent[2],
-              );
+              if (to > from) list.push('pad', 0, at(from), ...channels, ...rows(to - from), extent[2]);
             };
-            const [from, to] = z >= z0 && z < z1 && x1 > x0 ? [y0, y1] : [extent[1], extent[1]];
+            const seen = z >= z0 && z < z1 && (whole || x1 > x0);
+            const [from, to] = seen ? [y0, y1] : [extent[1], extent[1]];
             zeros(0, from);
-            if (to > from) {
-              const source = ((zIn + (z - z0) * inStride[0]) * height + yIn) * width + xIn;
-              list.push(
-                'pad',
-                [BASE.input, picture + 4 * source],
-                [BASE.work, at(from)],
-                inChannels,
-                4 * depth * height * width,
-                4 * layout.channel,
-                to - from,
-                4 * inStride[1] * width,
-                4 * layout.x,
-                x0,
-                x1 - x0,
-                4 * inStride[2],
-                extent[2] - x1,
-              );
+            if (to > from && whole) {
+              const origin = inStride[2] * (box.from[2] + this.reach[2].low);
+              const line = [origin, width, extent[2], 4 * layout.plane] as const;
+              const input = [BASE.input, source(0)] as const;
+              if (number === 0)
+                list.push(`split${across.length}`, input, at(from), ...channels, ...rows(to - from), ...line);
+            } else if (to > from) {
+              const line = [x0, x1 - x0, 4 * inStride[2], extent[2] - x1] as const;
+              list.push('pad', [BASE.input, source(xIn)], at(from), ...channels, ...rows(to - from), ...line);
             }
             zeros(to, extent[1]);
           }

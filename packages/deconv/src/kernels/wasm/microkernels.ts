@@ -22,7 +22,7 @@ import {
   type ValueType,
 } from './assembler.js';
 import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
-import { clear, packA, packB, pad, store, storeTogether, TOGETHER, turn } from './movers.js';
+import { clear, packA, packB, pad, SPLITS, split, store, storeTogether, TOGETHER, turn } from './movers.js';
 import { tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */
@@ -228,6 +228,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
     add(`wider${rows}`, (f, p) => gemm(f, p, rows, tile.nr * strips, tile.relaxed));
   }
   add('pad', pad);
+  for (const step of SPLITS) add(`split${step}`, (f, p) => split(f, p, step));
   add('packA', packA);
   add('packB', (f, p) => packB(f, p, tile.nr));
   add('store', store);

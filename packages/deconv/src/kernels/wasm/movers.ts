@@ -4,6 +4,88 @@
  */
 import type { FunctionBuilder, Local } from './assembler.js';
 
+/** Steps by which inputs are split in vectors. */
+export const SPLITS = [2, 3, 4, 6, 8] as const;
+
+/** Floats r, r + step, r + 2 step and r + 3 step of a row, as one vector on the stack. */
+function every(f: FunctionBuilder, step: number, r: number, load: (vector: number) => void): void {
+  const [v, lane] = [(i: number) => (r + step * i) >> 2, (i: number) => (r + step * i) & 3];
+  if (v(0) === v(1) && v(2) === v(3)) {
+    load(v(0));
+    load(v(2));
+    f.shuffle([lane(0), lane(1), 4 + lane(2), 4 + lane(3)]);
+    return;
+  }
+  for (const i of [0, 2]) {
+    load(v(i));
+    load(v(i + 1));
+    f.shuffle([lane(i), lane(i), 4 + lane(i + 1), 4 + lane(i + 1)]);
+  }
+  f.shuffle([0, 2, 4, 6]);
+}
+
+/**
+ * split<step>: src, dst; n1, src1, dst1; n2, src2, dst2; origin, width, extent, plane.
+ * For n1 × n2 rows of `width` floats: position j of the r-th of `step` rows, which lie `plane` bytes apart, becomes float
+ * origin + step · j + r of the source, or zero where it has none; `extent` positions.
+ */
+export function split(f: FunctionBuilder, p: readonly Local[], step: number): void {
+  const [src, dst, n1, src1, dst1, n2, src2, dst2, origin, width, extent, plane] = p;
+  const [sRow, dRow, inner, at, d, to, left, x] = Array.from({ length: 8 }, () => f.local('i32'));
+  const row = Array.from({ length: step }, () => f.local('v128'));
+  f.countdown(n1, 1, () => {
+    f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(inner);
+    f.countdown(inner, 1, () => {
+      f.get(origin).set(at).get(dRow).set(d).get(extent).set(left);
+      f.countdown(left, 1, () => {
+        f.get(d).set(to);
+        // Four positions at once where their floats are all there; one comparison for both ends.
+        f.get(at)
+          .get(width)
+          .i32(4 * step - 1)
+          .op('i32.sub')
+          .op('i32.ge_u')
+          .op('i32.eqz');
+        f.get(left).i32(4).op('i32.ge_u').op('i32.and');
+        f.get(width)
+          .i32(4 * step)
+          .op('i32.ge_u')
+          .op('i32.and');
+        f.if(
+          () => {
+            f.get(sRow).get(at).i32(2).op('i32.shl').op('i32.add').set(x);
+            for (const [v, local] of row.entries())
+              f.get(x)
+                .access('v128.load', 16 * v)
+                .set(local);
+            for (let r = 0; r < step; r++) {
+              f.get(to);
+              every(f, step, r, (v) => f.get(row[v]));
+              f.access('v128.store').add(to, plane);
+            }
+            f.add(at, 4 * step)
+              .add(d, 16)
+              .add(left, -3);
+          },
+          () => {
+            for (let r = 0; r < step; r++) {
+              f.get(at).i32(r).op('i32.add').set(x);
+              f.get(to);
+              // Of a float that is not there, the zero at address 0.
+              f.i32(0).get(sRow).get(x).i32(2).op('i32.shl').op('i32.add');
+              f.get(x).get(width).op('i32.ge_u').op('select');
+              f.access('f32.load').access('f32.store').add(to, plane);
+            }
+            f.add(at, step).add(d, 4);
+          },
+        );
+      });
+      f.add(sRow, src2).add(dRow, dst2);
+    });
+    f.add(src, src1).add(dst, dst1);
+  });
+}
+
 /**
  * pad: src, dst; n1, src1, dst1; n2, src2, dst2; left, count, step, right.
  * For n1 × n2 rows: `left` zeros, `count` floats of the source `step` bytes apart, `right` zeros. May write up to three
@@ -38,51 +120,14 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
         },
         () => {
           f.get(count).set(left2);
-          const load = (at: number) => f.get(s).access('v128.load', at);
-          // Every second, third, fourth … float, four at a time.
-          const picks: readonly (readonly [floats: number, pick: () => void])[] = [
-            [2, () => load(16).shuffle([0, 2, 4, 6])],
-            [
-              3,
-              () => {
-                load(16).shuffle([0, 3, 6, 7]);
-                load(32).shuffle([0, 1, 2, 5]);
-              },
-            ],
-            [
-              4,
-              () => {
-                load(16).shuffle([0, 4, 0, 4]);
-                load(32);
-                load(48).shuffle([0, 4, 0, 4]).shuffle([0, 1, 4, 5]);
-              },
-            ],
-            [
-              6,
-              () => {
-                load(16).shuffle([0, 6, 0, 6]);
-                load(48);
-                load(64).shuffle([0, 6, 0, 6]).shuffle([0, 1, 4, 5]);
-              },
-            ],
-            [
-              8,
-              () => {
-                load(32).shuffle([0, 4, 0, 4]);
-                load(64);
-                load(96).shuffle([0, 4, 0, 4]).shuffle([0, 1, 4, 5]);
-              },
-            ],
-          ];
-          for (const [floats, pick] of picks) {
+          for (const floats of SPLITS) {
             f.get(step)
               .i32(4 * floats)
               .op('i32.eq');
             f.if(() =>
               f.countdown(left2, 4, () => {
                 f.get(d);
-                load(0);
-                pick();
+                every(f, floats, 0, (v) => f.get(s).access('v128.load', 16 * v));
                 f.access('v128.store')
                   .add(s, 16 * floats)
                   .add(d, 16);
