@@ -24,62 +24,99 @@ function every(f: FunctionBuilder, step: number, r: number, load: (vector: numbe
   f.shuffle([0, 2, 4, 6]);
 }
 
+/** Floats before and behind a row of the source that {@link split} may read, and not use. */
+const [BEFORE, BEHIND] = [64, 16];
+
 /**
  * split<step>: src, dst; n1, src1, dst1; n2, src2, dst2; origin, width, extent, plane.
  * For n1 × n2 rows of `width` floats: position j of the r-th of `step` rows, which lie `plane` bytes apart, becomes float
- * origin + step · j + r of the source, or zero where it has none; `extent` positions.
+ * origin + step · j + r of the source, or zero where it has none; `extent` positions. May write up to three floats beyond a
+ * row, as pad does.
  */
 export function split(f: FunctionBuilder, p: readonly Local[], step: number): void {
   const [src, dst, n1, src1, dst1, n2, src2, dst2, origin, width, extent, plane] = p;
   const [sRow, dRow, inner, at, d, to, left, x] = Array.from({ length: 8 }, () => f.local('i32'));
   const row = Array.from({ length: step }, () => f.local('v128'));
+  /** The floats of position `at`, at `d`, each by itself; those that there are not, or all. */
+  const one = (all: boolean) => {
+    f.get(d).set(to);
+    for (let r = 0; r < step; r++) {
+      f.get(at).i32(r).op('i32.add').set(x);
+      f.get(x).get(width).op('i32.ge_u');
+      const zero = () => f.get(to).f32(0).access('f32.store');
+      const value = () => {
+        f.get(to).get(sRow).get(x).i32(2).op('i32.shl').op('i32.add');
+        f.access('f32.load').access('f32.store');
+      };
+      if (all) f.if(zero, value);
+      else f.if(zero);
+      f.add(to, plane);
+    }
+  };
+  const four = () => {
+    f.get(sRow).get(at).i32(2).op('i32.shl').op('i32.add').set(x);
+    for (const [v, local] of row.entries())
+      f.get(x)
+        .access('v128.load', 16 * v)
+        .set(local);
+    f.get(d).set(to);
+    for (let r = 0; r < step; r++) {
+      f.get(to);
+      every(f, step, r, (v) => f.get(row[v]));
+      f.access('v128.store').add(to, plane);
+    }
+  };
+  /** Zeros for the floats that there are not, from one end on, position by position while there are such. */
+  const mend = (by: number, while_: () => void) => {
+    f.get(extent).set(left);
+    f.block((leave) =>
+      f.countdown(left, 1, () => {
+        while_();
+        f.op('i32.eqz');
+        leave();
+        one(false);
+        f.add(at, by * step).add(d, by * 4);
+      }),
+    );
+  };
   f.countdown(n1, 1, () => {
     f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(inner);
     f.countdown(inner, 1, () => {
       f.get(origin).set(at).get(dRow).set(d).get(extent).set(left);
       f.countdown(left, 1, () => {
-        f.get(d).set(to);
-        // Four positions at once where their floats are all there; one comparison for both ends.
+        f.get(at).i32(-BEFORE).op('i32.gt_s');
         f.get(at)
           .get(width)
-          .i32(4 * step - 1)
-          .op('i32.sub')
-          .op('i32.ge_u')
-          .op('i32.eqz');
-        f.get(left).i32(4).op('i32.ge_u').op('i32.and');
-        f.get(width)
-          .i32(4 * step)
-          .op('i32.ge_u')
+          .i32(BEHIND - 4 * step + 1)
+          .op('i32.add')
+          .op('i32.lt_s')
           .op('i32.and');
         f.if(
           () => {
-            f.get(sRow).get(at).i32(2).op('i32.shl').op('i32.add').set(x);
-            for (const [v, local] of row.entries())
-              f.get(x)
-                .access('v128.load', 16 * v)
-                .set(local);
-            for (let r = 0; r < step; r++) {
-              f.get(to);
-              every(f, step, r, (v) => f.get(row[v]));
-              f.access('v128.store').add(to, plane);
-            }
+            four();
             f.add(at, 4 * step)
               .add(d, 16)
               .add(left, -3);
           },
           () => {
-            for (let r = 0; r < step; r++) {
-              f.get(at).i32(r).op('i32.add').set(x);
-              f.get(to);
-              // Of a float that is not there, the zero at address 0.
-              f.i32(0).get(sRow).get(x).i32(2).op('i32.shl').op('i32.add');
-              f.get(x).get(width).op('i32.ge_u').op('select');
-              f.access('f32.load').access('f32.store').add(to, plane);
-            }
+            one(true);
             f.add(at, step).add(d, 4);
           },
         );
       });
+      f.get(origin).set(at).get(dRow).set(d);
+      mend(1, () => f.get(at).i32(0).op('i32.lt_s'));
+      // From the last position back.
+      f.get(extent).i32(1).op('i32.sub').tee(x).i32(2).op('i32.shl').get(dRow).op('i32.add').set(d);
+      f.get(x).i32(step).op('i32.mul').get(origin).op('i32.add').set(at);
+      mend(-1, () =>
+        f
+          .get(at)
+          .i32(step - 1)
+          .op('i32.add')
+          .get(width)
+          .op('i32.ge_s'),
+      );
       f.add(sRow, src2).add(dRow, dst2);
     });
     f.add(src, src1).add(dst, dst1);
