@@ -190,21 +190,32 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
  */
 export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void {
   const [src, dst, table, k, strips, srcStep, d1, d2] = p;
-  const [tp, left, row] = Array.from({ length: 3 }, () => f.local('i32'));
-  f.countdown(strips, 1, () => {
-    f.get(table).set(tp).get(k).set(left);
-    f.countdown(left, 1, () => {
-      f.get(tp).access('i32.load').get(src).op('i32.add').set(row);
-      for (let j = 0; j < nr / 4; j++) {
-        f.get(dst).get(row);
-        if (j & 1) f.get(d1).op('i32.add');
-        if (j & 2) f.get(d2).op('i32.add');
-        f.access('v128.load').access('v128.store', 16 * j);
-      }
-      f.add(dst, 4 * nr).add(tp, 4);
+  const [tp, left, row, to, stripBytes] = Array.from({ length: 5 }, () => f.local('i32'));
+  f.get(k)
+    .i32(4 * nr)
+    .op('i32.mul')
+    .set(stripBytes);
+  // Four strips at once as long as there are so many: a row is read in stretches that the processor sees coming.
+  for (const together of [4, 1]) {
+    f.countdown(strips, together, () => {
+      f.get(table).set(tp).get(k).set(left);
+      f.countdown(left, 1, () => {
+        f.get(tp).access('i32.load').get(src).op('i32.add').set(row).get(dst).set(to);
+        for (let strip = 0; strip < together; strip++) {
+          for (let j = 0; j < nr / 4; j++) {
+            f.get(to).get(row);
+            if (j & 1) f.get(d1).op('i32.add');
+            if (j & 2) f.get(d2).op('i32.add');
+            f.access('v128.load').access('v128.store', 16 * j);
+          }
+          f.add(row, srcStep).add(to, stripBytes);
+        }
+        f.add(dst, 4 * nr).add(tp, 4);
+      });
+      for (let strip = 0; strip < together; strip++) f.add(src, srcStep);
+      for (let strip = 1; strip < together; strip++) f.add(dst, stripBytes);
     });
-    f.add(src, srcStep);
-  });
+  }
 }
 
 /**
