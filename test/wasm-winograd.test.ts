@@ -29,9 +29,10 @@ const { commands } = generateKernels(TILES[0], { initial: 1, maximum: 1, shared:
 function planOf(kernel: Linear, { geometry: g, bias, average, activation }: Case, tile: Tile) {
   const form = formOf(g, kernel === 'conv.inputGrad');
   if (form === undefined) return undefined;
-  const problem = kernel === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g);
+  const filled = { ...g, kernelSize: g.stride.map((s) => s * form.taps) };
+  const problem = kernel === 'conv.forward' ? forwardProblem(filled) : inputGradProblem(filled);
   const options = { tile, commands, bias, scale: average, activation: average ? undefined : activation };
-  return planWinograd(problem, form, g.batch, g.groups, options);
+  return planWinograd(problem, form, g, options);
 }
 
 /** How far results may be off, relative to the largest. */
@@ -53,16 +54,22 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
             [3, 1],
             [2, 1],
             [4, 2],
+            [5, 2],
             [6, 2],
             [6, 3],
+            [8, 3],
+            [11, 4],
           ] as const)
         : ([
             [3, 1],
             [2, 1],
             [4, 2],
             [4, 2],
+            [5, 2],
             [6, 2],
             [6, 3],
+            [8, 3],
+            [11, 4],
             [9, 3],
             [8, 4],
           ] as const),
@@ -199,10 +206,11 @@ it('works in at most 4 MiB', () => {
       [6, 2],
       [6, 3],
       [8, 4],
+      [11, 4],
       [12, 4],
       [32, 16],
       [64, 32],
-    ][Math.floor(random() * 9)];
+    ][Math.floor(random() * 10)];
     const dilation = stride === 1 ? pick([1, 1, 2, 3, 8]) : 1;
     const x = [pick([1, 3, 16]), outputs, size[0] * stride, size[1] * stride];
     if (sizeOf(x) > 2 ** 31) continue;

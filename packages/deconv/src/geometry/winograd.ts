@@ -41,17 +41,17 @@ const MOST_PHASES = 16;
 const WORTH = 0.83;
 
 /**
- * Taps along an axis of every phase of a transposed convolution, or, of a convolution with a stride, of every residue of its
- * input; undefined if they differ, or are none.
+ * Taps along an axis of a phase of a transposed convolution, or, of a convolution with a stride, of a residue of its input: of
+ * all, if the kernel is filled up with zeros to a multiple of the stride. Undefined if they do not lie side by side.
  */
 function tapsOf(g: ConvGeometry, axis: number): number | undefined {
   const [k, s] = [g.kernelSize[axis], g.stride[axis]];
-  return k % s === 0 && (s === 1 || g.dilation[axis] === 1) ? k / s : undefined;
+  return s === 1 || g.dilation[axis] === 1 ? Math.ceil(k / s) : undefined;
 }
 
 /** Whether channels and kernel are fit for the form. */
 function fits(g: ConvGeometry, transposed: boolean, form: Form): boolean {
-  const { taps, inputs, outputs } = form;
+  const { inputs, outputs } = form;
   const phases = g.stride[0] * g.stride[1];
   const [from, to] = transposed ? [g.yChannels, g.xChannels * phases] : [g.xChannels * phases, g.yChannels];
   const [depth, rows] = [from / g.groups, to / g.groups];
@@ -60,7 +60,9 @@ function fits(g: ConvGeometry, transposed: boolean, form: Form): boolean {
   const spread = depth * g.dilation[0] * g.dilation[1];
   if (phases > MOST_PHASES || weight > mostWeight || spread > form.mostSpread) return false;
   const cost = weight + form.perInput * depth + form.perOutput * rows;
-  return cost <= WORTH * outputs ** 2 * taps ** 2 * depth * rows;
+  // Taps of a phase or a residue that are not filled up, on average.
+  const own = (g.kernelSize[0] * g.kernelSize[1]) / phases;
+  return cost <= WORTH * outputs ** 2 * own * depth * rows;
 }
 
 /** The form for a length of this axis, if channels and kernel are fit for one. */
@@ -91,8 +93,8 @@ export interface TilesAlong {
 export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): TilesAlong | undefined {
   const form = formAlong(g, transposed, axis);
   if (form === undefined) return undefined;
-  const { inputs, outputs } = form;
-  const [k, s, d, pb] = [g.kernelSize[axis], g.stride[axis], g.dilation[axis], g.padBefore[axis]];
+  const { taps, inputs, outputs } = form;
+  const [s, d, pb] = [g.stride[axis], g.dilation[axis], g.padBefore[axis]];
   const across = outputs * d;
   if (!transposed) {
     const last = inputs * s * d - 1 - pb;
@@ -100,7 +102,7 @@ export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): 
   }
   // Residue r of o + pb begins at input ⌈(pb − r) / s⌉, which is ⌊pb / s⌋ or one more.
   const base = Math.floor(pb / s);
-  const first = base - (k / s - 1) * d;
+  const first = base - (taps - 1) * d;
   const ends = s === 1 ? { from: 0, to: 0 } : { from: pb - s * base - s, to: pb - s * base + s };
   return { step: across, first, last: first + inputs * d - 1, over: across * s, ...ends };
 }

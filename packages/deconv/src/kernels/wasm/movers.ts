@@ -5,7 +5,7 @@
 import type { FunctionBuilder, Local } from './assembler.js';
 
 /** Steps by which inputs are split in vectors. */
-export const SPLITS = [2, 3, 4, 6, 8] as const;
+export const SPLITS = [2, 3, 4, 6, 8, 12, 16] as const;
 
 /** Floats r, r + step, r + 2 step and r + 3 step of a row, as one vector on the stack. */
 function every(f: FunctionBuilder, step: number, r: number, load: (vector: number) => void): void {

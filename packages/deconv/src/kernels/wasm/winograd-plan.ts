@@ -12,6 +12,7 @@
  * raises the flag of the call, and the problem is solved densely then (loops/conv.ts).
  */
 import type { Activation } from '../../backend.js';
+import type { ConvGeometry } from '../../geometry/conv.js';
 import type { Form } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
@@ -32,7 +33,7 @@ import {
 import type { DenseOptions } from './dense-plan.js';
 import { type Band, layItems } from './items.js';
 import { packStretches } from './panels.js';
-import type { Problem } from './problem.js';
+import { lift, type Problem, type Triple } from './problem.js';
 import { type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
 
 /** Tiles of a band: as many as keep its transformed input to so many bytes, but not fewer or more than so many. */
@@ -95,6 +96,8 @@ class WinogradPlanner {
   readonly #tables = new TableBuilder();
   readonly #input: BandInput;
   readonly #groups: number;
+  /** Of the weight as it is; the problem's is filled up. */
+  readonly #kernelSize: Triple;
   /** Phases of the original problem: rows per output channel. */
   readonly #kinds: number;
   /** Residues of the dilation, and of the stride, of both axes. */
@@ -102,14 +105,15 @@ class WinogradPlanner {
   readonly #splits: readonly Pair[];
   #workBytes = 0;
 
-  constructor({ problem, form, y, x }: TileProblem, groups: number, options: DenseOptions) {
+  constructor({ problem, form, y, x }: TileProblem, g: ConvGeometry, options: DenseOptions) {
     this.#p = problem;
     this.#y = y;
     this.#x = x;
     this.#form = form;
     this.#places = form.inputs ** 2;
     this.#depth = problem.inChannels * y.splits * x.splits;
-    this.#groups = groups;
+    this.#groups = g.groups;
+    this.#kernelSize = lift(g.kernelSize, 1);
     this.#options = options;
     this.#list = new CommandList(options.commands);
     this.#input = new BandInput(problem, gridOf(problem));
@@ -141,12 +145,13 @@ class WinogradPlanner {
     const stages = together
       ? this.#together(batch, cut, blocks, { slots, bytes: slot })
       : [this.#apart(batch, cut, blocks)];
-    const [packing] = layItems(p, packs, [], repeats);
+    const given = { ...p, kernelSize: this.#kernelSize };
+    const packing = packs.map((stretches) => layItems(given, stretches, [], repeats)[0]);
     return {
-      stages: [packing, ...stages.map((bands) => layItems(p, [], bands, repeats)[1])],
+      stages: [...packing, ...stages.map((bands) => layItems(given, [], bands, repeats)[1])],
       commands: Int32Array.from(this.#list.words),
       tables: Int32Array.from(this.#tables.words),
-      packStages: 1,
+      packStages: packs.length,
       packedBytes: floats * groups * 4 + SLACK * 4,
       workBytes: this.#workBytes,
       sharedBytes: slots * slot,
@@ -252,16 +257,34 @@ class WinogradPlanner {
     return pitch % 32 === 0 ? pitch + 16 : pitch;
   }
 
-  /** The transformed weight: per block and place, panels of rows that are (phase, channel) pairs. */
-  #layWeight(step: number): { blocks: Block[]; floats: number; packs: Stretch[] } {
+  /**
+   * The transformed weight: per block and place, panels of rows that are (phase, channel) pairs. Behind them lies the weight filled
+   * up with zeros, if it has to be: that is a stage of its own.
+   */
+  #layWeight(step: number): { blocks: Block[]; floats: number; packs: Stretch[][] } {
     const p = this.#p;
     const { mr } = this.#options.tile;
-    const [, , kw] = p.kernelSize;
+    const [[, ownHeight, ownWidth], [, kh, kw]] = [this.#kernelSize, p.kernelSize];
     const tapTable = this.#tables.add(this.#y.taps.flatMap((u) => this.#x.taps.map((v) => 4 * (u * kw + v))));
     const channels = Array.from({ length: p.inChannels }, (_, i) => i);
     const taps = this.#splits.flatMap(([y, x]) => channels.map((i) => 4 * (i * p.weightIn + y * kw + x)));
     const kTable = this.#tables.add(taps);
     const depth = this.#depth;
+    const packs: Stretch[][] = [];
+    let weight: Place = [BASE.weight, 0];
+    let floats = this.#places * this.#kinds * p.outChannels * depth;
+    if (kh > ownHeight || kw > ownWidth) {
+      const begin = this.#list.length;
+      weight = [BASE.packed, 4 * floats];
+      const pairs = p.inChannels * p.outChannels;
+      const each = [pairs, 4 * ownHeight * ownWidth, 4 * kh * kw] as const;
+      const zeros = [BASE.packed, 4 * (floats + ownHeight * kw)] as const;
+      const line = [0, ownWidth, 4, kw - ownWidth] as const;
+      this.#list.push('pad', [BASE.weight, 0], weight, ...each, ownHeight, 4 * ownWidth, 4 * kw, ...line);
+      this.#list.push('pad', 0, zeros, pairs, 0, 4 * kh * kw, kh - ownHeight, 0, 4 * kw, kw);
+      packs.push([{ first: begin, count: this.#list.length - begin }]);
+      floats += pairs * kh * kw;
+    }
     const first = this.#list.length;
     const blocks: Block[] = [];
     let at = 0;
@@ -277,7 +300,7 @@ class WinogradPlanner {
         const panel = [BASE.packed, 4 * (at + r * depth)] as const;
         this.#list.push(
           `tileWeight${this.#form.outputs}`,
-          [BASE.weight, 0],
+          weight,
           panel,
           [BASE.tables, rowTable + 4 * r],
           Math.min(mr, rows.length - r),
@@ -290,7 +313,8 @@ class WinogradPlanner {
       blocks.push({ from, count, panels: 4 * at });
       at += this.#places * rows.length * depth;
     }
-    return { blocks, floats: at, packs: packStretches(first, this.#list.length) };
+    packs.push(packStretches(first, this.#list.length));
+    return { blocks, floats, packs };
   }
 
   /** Bytes of the transformed input of a band. */
@@ -441,16 +465,10 @@ class WinogradPlanner {
 }
 
 /**
- * The plan of a problem in Winograd's form, for one whose geometry says that it is fit for it. Results that are not finite raise
- * the flag of the call.
+ * The plan of a convolution or its transpose in a form that its geometry is fit for; the problem is that of its kernel filled up to
+ * taps × stride. Results that are not finite raise the flag of the call.
  */
-export function planWinograd(
-  problem: Problem,
-  form: Form,
-  batch: number,
-  groups: number,
-  options: DenseOptions,
-): Plan {
-  const planner = new WinogradPlanner(tileProblem(problem, form), groups, options);
-  return planner.plan(batch, flopsOf(problem, batch * groups));
+export function planWinograd(problem: Problem, form: Form, g: ConvGeometry, options: DenseOptions): Plan {
+  const planner = new WinogradPlanner(tileProblem(problem, form), g, options);
+  return planner.plan(g.batch, flopsOf(problem, g.batch * g.groups));
 }

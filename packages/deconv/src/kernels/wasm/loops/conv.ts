@@ -120,10 +120,13 @@ function compute(
     return storage;
   }
   const options = { tile, commands, bias, scale: average, activation, threads: engine.threads };
-  const problem = () => (op === 'conv.forward' ? forwardProblem(g) : inputGradProblem(g));
-  const dense = () => planDense(problem(), g.batch, g.groups, options);
+  const problem = op === 'conv.forward' ? forwardProblem : inputGradProblem;
+  const dense = () => planDense(problem(g), g.batch, g.groups, options);
   if (engine.winograd && form !== undefined) {
-    const winograd = () => planWinograd(problem(), form, g.batch, g.groups, options);
+    // The kernel filled up with zeros to as many taps for every phase, or residue, as the form has.
+    const kernelSize = g.stride.map((s) => s * form.taps);
+    const filled = () => problem({ ...g, kernelSize });
+    const winograd = () => planWinograd(filled(), form, g, options);
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
   solve(engine.plan(key, dense));
