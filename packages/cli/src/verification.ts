@@ -121,11 +121,14 @@ function drawTiled(integer: (from: number, to: number) => number): Case {
       ? [
           [3, 1],
           [4, 2],
+          [5, 2],
           [6, 3],
         ]
       : [
           [3, 1],
           [2, 1],
+          [4, 2],
+          [6, 2],
         ],
   );
   const d = s === 1 ? pick([1, 1, 2]) : 1;
@@ -133,7 +136,7 @@ function drawTiled(integer: (from: number, to: number) => number): Case {
   const [inputs, outputs, groups] = [integer(16, 40), integer(16, 40), pick([1, 1, 2])];
   return {
     kernel: transposed ? 'convTranspose' : 'conv',
-    input: [pick([1, 2]), groups * inputs, integer(30, 40), integer(30, 40)],
+    input: [pick([1, 2]), groups * inputs, integer(30, 60), integer(30, 60)],
     weight: [groups * (transposed ? inputs : outputs), transposed ? outputs : inputs, k, k],
     bias: integer(0, 1) === 1,
     options: {

@@ -120,7 +120,14 @@ describe('tiles put together are the whole', () => {
     const half: Network = (x) => conv2d(x, wide(32, 32, 3, 5), { stride: 2, padding: 1 });
     const twice: Network = (x) => convTranspose2d(x, wide(32, 24, 4, 6), { stride: 2, padding: 1 });
     const thrice: Network = (x) => convTranspose2d(x, wide(32, 24, 6, 7), { stride: 3, padding: 2 });
+    const quarter: Network = (x) => conv2d(x, wide(48, 3, 11, 8), { stride: 4, padding: 3 });
+    const split: Network = (x) => conv2d(x, wide(32, 32, 4, 9), { stride: 2, padding: 1 });
+    const fivefold: Network = (x) => conv2d(x, wide(64, 32, 5, 10), { stride: 2, padding: 2 });
+    const filled: Network = (x) => convTranspose2d(x, wide(48, 48, 11, 11), { stride: 4, padding: 4 });
     const networks = [
+      [first, split, plain],
+      [first, fivefold],
+      [quarter, filled],
       [first, plain, plain],
       [first, dilated, plain],
       [first, shrunk, plain, shrunk],
