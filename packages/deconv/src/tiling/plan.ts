@@ -13,6 +13,7 @@
  * Memory is what lives at the same time in a dry run, to the byte. Refuses networks that cannot be run in parts along any
  * axis in need of cutting, saying which operation is to blame, and budgets that no tile keeps.
  */
+import { usesWinograd } from '../backends.js';
 import { DeconvError, refuse, show } from '../errors.js';
 import { type Shape, showShape } from '../shape.js';
 import type { DType } from '../tensor.js';
@@ -443,7 +444,7 @@ function planAutomatically(planner: Planner, maxMemory: number): TilePlan {
       OP,
       'maxMemory',
       `the smallest tile needs ${mebibytes(least)}, maxMemory is ${mebibytes(maxMemory)}`,
-      `maxMemory: ${Math.ceil(least / 2 ** 20)} * 2 ** 20`,
+      `maxMemory: ${Math.ceil(least / 2 ** 20)} * 2 ** 20${usesWinograd() ? '; or configure({ winograd: false }), which can do with smaller tiles' : ''}`,
     );
   }
   // A plan may have to widen its tiles.
