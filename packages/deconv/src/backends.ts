@@ -27,10 +27,11 @@ export interface ConfigureOptions {
    */
   readonly wideSimd?: boolean | undefined;
   /**
-   * Compute 3 × 3 layers, and transposed ones whose phases have 2 × 2 or 3 × 3 taps, by tiles of 4 × 4 inputs with 2.25 times
-   * fewer multiplications (Winograd 1980; Lavin and Gray 2015), where there are channels and positions enough for it to pay.
-   * The largest error is no larger than that of plain sums, on all data tried; but where phases
-   * have 2 × 2 taps, outputs beside a large input that they do not see err by some 10⁻⁷ of it, zeros too. False: plain sums everywhere.
+   * Compute layers with two or three taps per axis and residue of the stride (3 × 3; 4 × 4 and 5 × 5 at stride 2; 11 × 11 at
+   * stride 4; transposed or not) by tiles, with 2.25 to 4 times fewer multiplications (Winograd 1980; Lavin and Gray 2015), where
+   * there are channels and positions enough for it to pay. The largest error is up to some 2.5 times that of plain sums, on all
+   * data tried, in large tiles, and smaller than it in small ones; outputs beside a large input that they do not see err by some
+   * 10⁻⁷ of it, zeros too. False: plain sums everywhere.
    * Default true.
    */
   readonly winograd?: boolean | undefined;
