@@ -55,3 +55,15 @@ export function webAssembly(): WebAssemblyHost {
   if (host.WebAssembly === undefined) throw new Error('deconv: this JavaScript engine has no WebAssembly');
   return host.WebAssembly;
 }
+
+interface NodeBuffers {
+  allocUnsafeSlow(bytes: number): { readonly buffer: ArrayBuffer };
+}
+
+/** A buffer that will be written from end to end at once. Node need not fill it with zeros before, which takes as long. */
+export function unfilled(bytes: number): ArrayBuffer {
+  const { Buffer } = globalThis as { Buffer?: NodeBuffers };
+  if (host.process?.versions?.node === undefined || Buffer === undefined) return new ArrayBuffer(bytes);
+  const { buffer } = Buffer.allocUnsafeSlow(bytes);
+  return buffer.byteLength === bytes ? buffer : new ArrayBuffer(bytes);
+}

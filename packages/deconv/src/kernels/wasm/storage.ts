@@ -12,6 +12,7 @@
  */
 import { allocate, type DType, dtypeOf, type Storage, type TypedArray } from '../../tensor.js';
 import type { Block, Heap } from './heap.js';
+import { unfilled } from './platform.js';
 
 /** Values either in `array` or in `block`; in neither once they were released. It does not refer to its storage, so that the finaliser may hold it. */
 interface Cell {
@@ -45,6 +46,17 @@ const MOST_RESIDENT = 32_768;
 const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
 const MOST_PACKED = 4;
+
+/** Arrays of so many bytes or more are made unfilled. */
+const UNFILLED = 128 * 1024;
+
+/** What makes arrays of a number type over a buffer. */
+const arraysOf = (dtype: DType) =>
+  allocate(dtype, 0).constructor as new (
+    buffer: ArrayBufferLike,
+    at?: number,
+    length?: number,
+  ) => TypedArray;
 
 function bytesOf(dtype: DType, length: number): number {
   return length * (dtype === 'float64' ? 8 : dtype === 'uint8' ? 1 : 4);
@@ -216,20 +228,17 @@ export class Residency {
   }
 
   #copyOut({ dtype, length }: Cell, block: Block): TypedArray {
-    const array = allocate(dtype, length);
-    array.set(this.values(dtype, block, length));
+    const values = this.values(dtype, block, length);
+    const bytes = values.byteLength;
+    const array = bytes < UNFILLED ? allocate(dtype, length) : new (arraysOf(dtype))(unfilled(bytes));
+    array.set(values);
     return array;
   }
 
   /** The values of a block, where they are. */
   values(dtype: DType, block: Block, length: number): TypedArray {
     if (dtype === 'float32') return this.heap.floats.subarray(block.at / 4, block.at / 4 + length);
-    const Values = allocate(dtype, 0).constructor as new (
-      b: ArrayBufferLike,
-      at: number,
-      n: number,
-    ) => TypedArray;
-    return new Values(this.heap.memory.buffer, block.at, length);
+    return new (arraysOf(dtype))(this.heap.memory.buffer, block.at, length);
   }
 
   #copyIn(block: Block, array: TypedArray): void {
