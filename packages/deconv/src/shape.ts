@@ -42,6 +42,13 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
+/** Strides that repeat the axes along which `from` is broadcast to `to`. */
+export function broadcastStrides(from: Shape, to: Shape): number[] {
+  const own = stridesOf(from);
+  const missing = to.length - from.length;
+  return to.map((_, axis) => (axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]));
+}
+
 /** Refuses anything but an array of integers ≥ 0 whose product can be indexed; returns a frozen copy. */
 export function checkShape(op: string, argument: string, shape: unknown): Shape {
   if (!Array.isArray(shape))

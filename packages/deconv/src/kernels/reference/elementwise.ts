@@ -1,6 +1,6 @@
 /** Elementwise kernels: one argument (functions in unary.ts), two arguments with broadcasting, and selection. */
 import type { BinaryName, OpTable } from '../../backend.js';
-import { type Shape, sizeOf, stridesOf } from '../../shape.js';
+import { broadcastStrides, type Shape, sizeOf, stridesOf } from '../../shape.js';
 
 type Values = ArrayLike<number>;
 
@@ -23,13 +23,6 @@ const BINARY: Readonly<Record<BinaryName, (a: number, b: number) => number>> = {
   greaterEqual: (a, b) => Number(a >= b),
   prelu: (a, b) => (a > 0 ? a : a * b),
 };
-
-/** Strides that repeat the axes along which `from` is broadcast to `to`. */
-export function broadcastStrides(from: Shape, to: Shape): number[] {
-  const own = stridesOf(from);
-  const missing = to.length - from.length;
-  return to.map((_, axis) => (axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]));
-}
 
 /**
  * Calls `visit(position in the view)` for every element of a strided view in row-major order. An odometer: the counter

@@ -3,9 +3,9 @@
  * none; two arguments broadcast; selection; other number types.
  */
 import type { BinaryName, OpTable } from '../../../backend.js';
-import { sizeOf } from '../../../shape.js';
+import { broadcastStrides, sizeOf } from '../../../shape.js';
 import type { Loop, WasmFunction } from './ground.js';
-import { axesOf, broadcastStrides, single, walk } from './views.js';
+import { axesOf, single, walk } from './views.js';
 
 /** (x[, g]) → f, f′ or f″ of each element [· g]. */
 export const unary: Loop<OpTable['unary']> = (ground, inputs, { fn, order, parameters }) => {

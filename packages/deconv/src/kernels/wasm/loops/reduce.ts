@@ -4,11 +4,11 @@
  * end.
  */
 import type { OpTable } from '../../../backend.js';
-import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
+import { broadcastStrides, type Shape, sizeOf, stridesOf } from '../../../shape.js';
 import { maxRows, minRows, sumColumns, sumRows } from '../row-kernels.js';
 import { CALL } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
-import { axesOf, broadcastStrides, single, walk } from './views.js';
+import { axesOf, single, walk } from './views.js';
 
 /** Columns whose results stay in the first-level cache while the rows pass. */
 const COLUMNS = 4096;

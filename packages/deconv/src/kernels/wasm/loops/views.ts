@@ -3,7 +3,7 @@
  * where all arrays allow it, so that what is left is few and long; the innermost two go to a kernel, the rest to an
  * odometer. Also the one routine that copies any view into any other.
  */
-import { type Shape, sizeOf, stridesOf } from '../../../shape.js';
+import { type Shape, sizeOf } from '../../../shape.js';
 import { turn } from '../movers.js';
 import { copy, type RowKernel } from '../row-kernels.js';
 import { inPieces } from '../vector-kernels.js';
@@ -53,13 +53,6 @@ export function walk(
     }
     if (axis < 0) return;
   }
-}
-
-/** Strides that repeat the axes along which `from` is broadcast to `to`. */
-export function broadcastStrides(from: Shape, to: Shape): number[] {
-  const own = stridesOf(from);
-  const missing = to.length - from.length;
-  return to.map((_, axis) => (axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]));
 }
 
 /** See movers.ts. */
