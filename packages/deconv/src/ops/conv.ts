@@ -31,15 +31,15 @@ import { tracer } from '../trace.js';
 import { type ActivationOption, applyActivation, readActivation, throughActivation } from './activation.js';
 import { mul } from './elementwise.js';
 import { asFloat, fromValues, sameType } from './input.js';
-import { permute } from './layout.js';
-import { sum } from './reduce.js';
+import { permute, sumOver } from './layout.js';
 
 type MaybeBias = Tensor | undefined;
 
 /** Gradient of a bias: the *sum* over batch and space (not the mean), one number per channel. */
 function biasGradient(g: Tensor, bias: MaybeBias): (Tensor | null)[] {
   if (bias === undefined || !bias.requiresGrad) return [null];
-  return [sum(g, { axis: g.shape.map((_, axis) => axis).filter((axis) => axis !== 1) })];
+  const kept = g.shape.map((length, axis) => (axis === 1 ? length : 1));
+  return [sumOver('sum', g, kept, bias.shape)];
 }
 
 /** 1 / coverage over the output plane, 0 where nothing reaches; broadcasts over batch and channels. */

@@ -7,6 +7,7 @@ import type { AxisMap, StridedView } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import * as operation from '../operations.js';
 import {
+  broadcastStrides,
   checkShape,
   normaliseAxes,
   normaliseAxis,
@@ -38,6 +39,32 @@ function writeView(
 ): Tensor {
   const output = run(operation.stridedWrite, [x], { ...view, length: sizeOf(shape), mode, fill }, shape);
   return record(name, output, [x], (g) => [readView(name, g, view)], []);
+}
+
+/**
+ * x repeated to `shape`: `kept` is the shape of x, with an axis of length 1 for each that it is repeated along. Gradient: the
+ * sum over these.
+ */
+function repeat(name: string, x: Tensor, kept: Shape, shape: Shape): Tensor {
+  const view = { shape, strides: broadcastStrides(kept, shape), offset: 0 };
+  return record(
+    name,
+    run(operation.stridedRead, [x], view, shape),
+    [x],
+    (g) => [sumOver(name, g, kept, x.shape)],
+    [],
+  );
+}
+
+/**
+ * x summed over the axes along which `kept`, aligned with its last axes, has length 1; given the shape `shape`, of as many
+ * elements as `kept`. Gradient: repeated along these.
+ */
+export function sumOver(name: string, x: Tensor, kept: Shape, shape: Shape): Tensor {
+  const missing = x.rank - kept.length;
+  const axes = x.shape.flatMap((_, axis) => (axis < missing || kept[axis - missing] === 1 ? [axis] : []));
+  const output = run(operation.reduceSum, [x], { fn: 'sum', shape: x.shape, axes }, shape);
+  return record(name, output, [x], (g) => [repeat(name, g, kept, x.shape)], []);
 }
 
 /**
@@ -95,12 +122,12 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   if (axes.length !== input.rank || new Set(axes).size !== input.rank) {
     refuse('permute', 'order', `order must name each of ${input.rank} axes once, got ${show(order)}`);
   }
-  const strides = stridesOf(input.shape);
-  const output = readView('permute', input, {
-    shape: axes.map((axis) => input.shape[axis]),
-    strides: axes.map((axis) => strides[axis]),
-    offset: 0,
-  });
+  const own = stridesOf(input.shape);
+  const shape = axes.map((axis) => input.shape[axis]);
+  const view = { shape, strides: axes.map((axis) => own[axis]), offset: 0 };
+  const back = axes.map((_, axis) => axes.indexOf(axis));
+  const values = run(operation.stridedRead, [input], view, shape);
+  const output = record('permute', values, [input], (g) => [permute(g, back)], []);
   tracer?.('permute', [input], [output], { order: axes });
   return output;
 }
@@ -115,15 +142,6 @@ export function transpose(x: Tensor, a = -2, b = -1): Tensor {
   ];
   [order[p], order[q]] = [q, p];
   return permute(x, order);
-}
-
-function expandView(from: Shape, to: Shape): StridedView {
-  const own = stridesOf(from);
-  const missing = to.length - from.length;
-  const strides = to.map((_, axis) =>
-    axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing],
-  );
-  return { shape: to, strides, offset: 0 };
 }
 
 /**
@@ -147,15 +165,14 @@ export function expand(x: Tensor, shape: Shape): Tensor {
     );
   }
   if (sameShape(input.shape, axes)) return input.share();
-  const output = readView('expand', input, expandView(input.shape, axes));
+  const output = repeat('expand', input, input.shape, axes);
   tracer?.('expand', [input], [output], {});
   return output;
 }
 
 /** The adjoint of {@link expand}: sums over the axes along which `shape` would be repeated. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
-  return writeView('sumTo', x, expandView(shape, x.shape), shape, 'add', 0);
+  return sameShape(x.shape, shape) ? x : sumOver('sumTo', x, shape, shape);
 }
 
 /** Where {@link slice} starts, ends (excluded) and by which step it goes, per axis. */

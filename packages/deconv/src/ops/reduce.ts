@@ -7,7 +7,7 @@ import { scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
 import { div, equal, mul, square, sub } from './elementwise.js';
 import { asFloat, asTensor } from './input.js';
-import { expand, reshape } from './layout.js';
+import { expand, reshape, sumOver } from './layout.js';
 
 /** Over what to reduce, and in which form. */
 export interface ReduceOptions {
@@ -68,12 +68,8 @@ function report(
  */
 export function sum(x: Tensor, options?: ReduceOptions | PerAxis): Tensor {
   const reduction = read('sum', x, options);
-  const { input, axes, kept, shape } = reduction;
-  return scoped(() => {
-    const output = run(operation.reduceSum, [input], { fn: 'sum', shape: input.shape, axes }, kept);
-    const recorded = record('sum', output, [input], (g) => [expand(g, input.shape)], []);
-    return report('sum', reduction, reshape(recorded, shape));
-  });
+  const { input, kept, shape } = reduction;
+  return report('sum', reduction, sumOver('sum', input, kept, shape));
 }
 
 /** Mean over axes; NaN for nothing. */
