@@ -25,7 +25,7 @@ export interface ConvAttributes {
   readonly bias: boolean;
   /** `conv.inputGrad` only: divide each output by its coverage before the bias. */
   readonly average: boolean;
-  /** `conv.forward` and `conv.inputGrad`: applied last. Never together with `average`. */
+  /** `conv.forward` and `conv.inputGrad`: applied last. With `average`, never prelu. */
   readonly activation?: Activation | undefined;
 }
 

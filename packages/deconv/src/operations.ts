@@ -40,13 +40,13 @@ import {
   poolMax as poolMaxDefinition,
   unfold as unfoldDefinition,
 } from './kernels/reference/window.js';
+import { convInputGrad as convInputGradLoop } from './kernels/wasm/loops/averaged.js';
 import {
   channelAffine as channelAffineLoop,
   channelDot as channelDotLoop,
 } from './kernels/wasm/loops/channels.js';
 import {
   convForward as convForwardLoop,
-  convInputGrad as convInputGradLoop,
   convWeightGrad as convWeightGradLoop,
 } from './kernels/wasm/loops/conv.js';
 import {

@@ -19,6 +19,7 @@ import type { ActivationOption } from './activation.js';
 const forms: [string, ActivationOption, (x: Tensor) => Tensor][] = [
   ['relu', 'relu', relu],
   ['leakyRelu', { name: 'leakyRelu', slope: 0.2 }, (x) => leakyRelu(x, 0.2)],
+  ['steep leakyRelu', { name: 'leakyRelu', slope: 1.25 }, (x) => leakyRelu(x, 1.25)],
   ['leakyRelu by name', 'leakyRelu', (x) => leakyRelu(x)],
   ['clamp', { name: 'clamp', min: -0.5, max: 2 }, (x) => clamp(x, { min: -0.5, max: 2 })],
   ['sigmoid', 'sigmoid', sigmoid],

@@ -1,11 +1,11 @@
 /**
- * activation: the function at the end of a convolution: read from the options, applied by itself where it cannot be
- * fused, and differentiated through its *output*, since a fused convolution never keeps what went in.
+ * activation: the function at the end of a convolution: read from the options, and differentiated through its *output*,
+ * since a fused convolution never keeps what went in.
  */
 import type { Activation } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { clamp, greater, leakyRelu, leakyReluSlope, mul, sigmoid, square, sub, tanh } from './elementwise.js';
+import { greater, leakyReluSlope, mul, sub } from './elementwise.js';
 
 const NAMES = ['relu', 'leakyRelu', 'clamp', 'sigmoid', 'tanh'] as const;
 
@@ -54,13 +54,6 @@ export function readActivation(op: string, option: ActivationOption | undefined)
   return { fn: given.name, parameters: [] };
 }
 
-/** f(x) by itself. */
-export function applyActivation(x: Tensor, { fn, parameters: [p, q] }: Activation): Tensor {
-  if (fn === 'leakyRelu') return leakyRelu(x, p);
-  if (fn === 'clamp') return clamp(x, { min: p, max: q });
-  return fn === 'sigmoid' ? sigmoid(x) : tanh(x);
-}
-
 /** g · f′ written in the output y = f(x): σ′ = y(1 − y), tanh′ = 1 − y², and 1 inside, 0 at and beyond the ends of clamp. */
 export function throughActivation(g: Tensor, y: Tensor, { fn, parameters: [p, q] }: Activation): Tensor {
   if (fn === 'leakyRelu') return mul(g, leakyReluSlope(y, p));
@@ -68,5 +61,5 @@ export function throughActivation(g: Tensor, y: Tensor, { fn, parameters: [p, q]
     const above = greater(y, p);
     return mul(g, q === Number.POSITIVE_INFINITY ? above : mul(above, greater(q, y)));
   }
-  return mul(g, fn === 'sigmoid' ? mul(y, sub(1, y)) : sub(1, square(y)));
+  return mul(g, fn === 'sigmoid' ? mul(y, sub(1, y)) : sub(1, mul(y, y)));
 }

@@ -28,7 +28,7 @@ import * as operation from '../operations.js';
 import { type Shape, showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
-import { type ActivationOption, applyActivation, readActivation, throughActivation } from './activation.js';
+import { type ActivationOption, readActivation, throughActivation } from './activation.js';
 import { mul } from './elementwise.js';
 import { asFloat, fromValues, sameType } from './input.js';
 import { permute, sumOver } from './layout.js';
@@ -275,9 +275,7 @@ function convTranspose(
     });
     checkBias(op, bias, geometry.xChannels);
     const activation = readActivation(op, options.activation);
-    if (overlap === 'sum') return restore(inputGrad(op, input, weight, bias, geometry, false, activation));
-    const averaged = inputGrad(op, input, weight, bias, geometry, true);
-    return restore(activation === undefined ? averaged : applyActivation(averaged, activation));
+    return restore(inputGrad(op, input, weight, bias, geometry, overlap === 'average', activation));
   });
 }
 

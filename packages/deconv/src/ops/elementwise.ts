@@ -265,9 +265,11 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return unary('leakyRelu', functions.leakyRelu, x, [slope]);
 }
 
-/** What leakyRelu multiplies gradients by: 1 where x > 0, else the slope. */
-export const leakyReluSlope = (x: Tensor, slope: number): Tensor =>
-  unary('leakyRelu', functions.leakyRelu, x, [slope], 1);
+/** What leakyRelu of a slope ≥ 0 multiplies gradients by: 1 where x > 0, else the slope. No gradient. */
+export function leakyReluSlope(x: Tensor, slope: number): Tensor {
+  const [step, least] = slope <= 1 ? [greater(x, 0), slope] : [mul(greaterEqual(0, x), slope), 1];
+  return binary('maximum', step, least);
+}
 
 /**
  * x for x > 0, else weight·x, the weight a tensor that can be learned (He et al. 2015, arXiv:1502.01852); broadcast, so
