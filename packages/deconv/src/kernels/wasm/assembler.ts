@@ -108,6 +108,9 @@ export type PlainName = keyof typeof PLAIN;
 export type VectorName = keyof typeof VECTOR;
 export type AccessName = keyof typeof ACCESS;
 
+/** Whether there is a vector instruction of this name. */
+export const isVectorName = (name: string): name is VectorName => name in VECTOR;
+
 /** A local variable or parameter of a function. */
 export interface Local {
   readonly index: number;

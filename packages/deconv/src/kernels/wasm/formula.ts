@@ -6,8 +6,8 @@
  * mask, good only before `?`. `#1` is an integer, for the functions that look at the bits of a float. A fault in a formula
  * is a fault of the house, and throws.
  */
-import type { FunctionBuilder, Local, ValueType } from './assembler.js';
-import { DEFINITIONS, INSTRUCTIONS, LEVELS, OPERATORS } from './formula-functions.js';
+import type { FunctionBuilder, Local, ValueType, VectorName } from './assembler.js';
+import { DEFINITIONS, instructionOf, LEVELS } from './formula-functions.js';
 
 interface Node {
   readonly op: string;
@@ -26,11 +26,11 @@ class Formula {
   readonly #numbers = new Map<Node, number>();
   readonly root: Node;
 
-  readonly #definitions: Record<string, readonly [parameters: string, body: string]> = { ...DEFINITIONS };
+  readonly #definitions: Record<string, readonly [parameters: string, body: string]> = {};
 
   constructor(text: string, names: readonly string[]) {
-    const [body = '', ...own] = text.split(';').reverse();
-    for (const definition of own) {
+    const [body = '', ...definitions] = `${DEFINITIONS}${text}`.split(';').reverse();
+    for (const definition of definitions) {
       const [, name, parameters, value] = definition.match(/(\w+)\((.+?)\)=(.+)/) ?? [];
       this.#definitions[name] = [parameters, value];
     }
@@ -110,7 +110,7 @@ class Formula {
   }
 
   #call(name: string, args: readonly Node[]): Node {
-    if (name in INSTRUCTIONS) return this.node(name, args);
+    if (instructionOf(name) !== undefined) return this.node(name, args);
     if (name === 'poly') {
       // Estrin's scheme: neighbours joined, then neighbours of those: less waiting than in Horner's.
       let [power, ...terms] = args;
@@ -190,7 +190,7 @@ export function buildFormula(
     const shift = op === 'left' || op === 'right';
     for (const arg of shift ? args.slice(0, 1) : args) emit(arg);
     if (shift) f.i32(args[1].value);
-    f.op(INSTRUCTIONS[op] ?? OPERATORS[op]);
+    f.op(instructionOf(op) as VectorName);
     if (node.uses < 2) return;
     node.local ??= f.local('v128');
     f.tee(node.local);

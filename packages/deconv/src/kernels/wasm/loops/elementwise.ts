@@ -13,7 +13,8 @@ export const unary: Loop<OpTable['unary']> = (ground, inputs, { fn, order, param
   const [x, g] = inputs;
   const places = inputs.map((input) => [ground.at(input), 0] as const);
   const { storage, at } = ground.result(x.length);
-  const text = typeof wasm === 'function' ? wasm(order, parameters) : wasm && (wasm[order] ?? 'none(x)');
+  const text =
+    typeof wasm === 'function' ? wasm(order, parameters) : wasm && (wasm[order] ?? 'min(abs(x),0)');
   if (text !== undefined) {
     // Definitions stay in front.
     const times = () => text.replace(/[^;]+$/, '($&)*g');

@@ -7,6 +7,14 @@
  * ln m = 2s + 2s³/3 + … (fdlibm's logf); erfc x = e^(−x²) times a polynomial in 1/(1 + 0.4 x), fitted to 10⁻⁷ for this file.
  */
 
+// 0, or NaN where t is.
+const NONE = 'none(t)=min(abs(t),0);';
+
+const SIGN = 'sign(t)=t>0 ? 1 : t<0 ? -1 : t;';
+
+// 1 − tanh²
+const SECH2 = 'sech2Of(e)=4*e/((1+e)*(1+e));sech2(t)=sech2Of(exp(-2*abs(t)));';
+
 // Numbers below 2⁻¹²⁶ have no full mantissa: times 2²⁵ first. √½ = 0x3f3504f3.
 const LOG =
   'normal(t)=t<1.17549435e-38 ? t*33554432 : t;' +
@@ -49,9 +57,9 @@ const NORMAL =
 const using = (own: readonly string[], formulas: readonly string[]): readonly string[] =>
   formulas.map((formula) => own.join('') + formula);
 
-export const abs = ['abs(x)', 'sign(x)'];
+export const abs = /* @__PURE__ */ using([SIGN], ['abs(x)', 'sign(x)']);
 
-export const sign = ['sign(x)'];
+export const sign = /* @__PURE__ */ using([SIGN], ['sign(x)']);
 
 export const floor = ['floor(x)'];
 
@@ -63,18 +71,18 @@ export const log = /* @__PURE__ */ using([LOG], ['log(x)', '1/x', '-1/(x*x)']);
 
 export const sqrt = ['sqrt(x)', '.5/sqrt(x)', '-.25/(x*sqrt(x))'];
 
-export const square = ['x*x', '2*x', '2+none(x)'];
+export const square = /* @__PURE__ */ using([NONE], ['x*x', '2*x', '2+none(x)']);
 
 export const reciprocal = ['1/x', '-1/(x*x)', '2/(x*x*x)'];
 
 export const erf = /* @__PURE__ */ using(
-  [ERFC, ERF],
+  [SIGN, ERFC, ERF],
   ['erf(x)', '1.1283791671*exp(-(x*x))', 'exp(-(x*x))*x*-2.2567583342'],
 );
 
-export const relu = ['max(x,0)', 'x>0 ? 1 : none(x)'];
+export const relu = /* @__PURE__ */ using([NONE], ['max(x,0)', 'x>0 ? 1 : none(x)']);
 
-export const leakyRelu = ['x>0 ? x : p*x', 'x>0 ? 1 : p+none(x)'];
+export const leakyRelu = /* @__PURE__ */ using([NONE], ['x>0 ? x : p*x', 'x>0 ? 1 : p+none(x)']);
 
 export const elu = ['x>0 ? x : p*expm1(x)', 'x>0 ? 1 : p*exp(x)', 'x>0 ? 0 : p*exp(x)'];
 
@@ -87,7 +95,7 @@ export const selu = [
 
 export const sigmoid = ['sigmoid(x)', 'sigmoid(x)*sigmoid(-x)', 'sigmoid(x)*sigmoid(-x)*-tanh(.5*x)'];
 
-export const tanh = ['tanh(x)', 'sech2(x)', '-2*tanh(x)*sech2(x)'];
+export const tanh = /* @__PURE__ */ using([SECH2], ['tanh(x)', 'sech2(x)', '-2*tanh(x)*sech2(x)']);
 
 export const softplus = /* @__PURE__ */ using(
   [SOFTPLUS],
@@ -120,13 +128,15 @@ export const silu = [
   'sigmoid(x)*sigmoid(-x)*(2-x*tanh(.5*x))',
 ];
 
-export const hardSigmoid = ['min(1,max(0,p*x+q))', 'p*x+q>0 ? (p*x+q<1 ? p : none(x)) : none(x)'];
+export const hardSigmoid = /* @__PURE__ */ using(
+  [NONE],
+  ['min(1,max(0,p*x+q))', 'p*x+q>0 ? (p*x+q<1 ? p : none(x)) : none(x)'],
+);
 
-export const hardSwish = [
-  'x*min(1,max(0,x/6+.5))',
-  'x<=-3 ? 0 : x>=3 ? 1 : x/3+.5',
-  'abs(x)<3 ? 1/3 : none(x)',
-];
+export const hardSwish = /* @__PURE__ */ using(
+  [NONE],
+  ['x*min(1,max(0,x/6+.5))', 'x<=-3 ? 0 : x>=3 ? 1 : x/3+.5', 'abs(x)<3 ? 1/3 : none(x)'],
+);
 
 export const mish = /* @__PURE__ */ using(
   [MISH],
@@ -137,13 +147,15 @@ export const mish = /* @__PURE__ */ using(
   ],
 );
 
-export const softsign = [
-  'x/(1+abs(x))',
-  '1/((1+abs(x))*(1+abs(x)))',
-  '-2*sign(x)/((1+abs(x))*(1+abs(x))*(1+abs(x)))',
-];
+export const softsign = /* @__PURE__ */ using(
+  [SIGN],
+  ['x/(1+abs(x))', '1/((1+abs(x))*(1+abs(x)))', '-2*sign(x)/((1+abs(x))*(1+abs(x))*(1+abs(x)))'],
+);
 
-export const clamp = ['min(q,max(p,x))', 'x>=p ? (x<=q ? 1 : none(x)) : none(x)'];
+export const clamp = /* @__PURE__ */ using(
+  [NONE],
+  ['min(q,max(p,x))', 'x>=p ? (x<=q ? 1 : none(x)) : none(x)'],
+);
 
 /** The nth power as products, for a small integer n. */
 const product = (n: number): string =>
