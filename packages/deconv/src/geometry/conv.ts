@@ -156,15 +156,8 @@ export function readPadding(op: string, padding: unknown, rank: number): Pads {
   });
 }
 
-interface Sides {
-  /** Shape of the array that goes in. */
-  readonly inputShape: Shape;
-  readonly weightShape: Shape;
-  /** Spatial rank. */
-  readonly rank: number;
-}
-
-function readRank(op: string, inputShape: Shape, weightShape: Shape): Sides {
+/** The number of spatial axes. */
+function readRank(op: string, inputShape: Shape, weightShape: Shape): number {
   checkShape(op, 'input', inputShape);
   checkShape(op, 'weight', weightShape);
   const rank = inputShape.length - 2;
@@ -192,7 +185,7 @@ function readRank(op: string, inputShape: Shape, weightShape: Shape): Sides {
   if (weightShape.some((length) => length < 1)) {
     refuse(op, 'weight', `weight must have axes ≥ 1, got shape ${showShape(weightShape)}`);
   }
-  return { inputShape, weightShape, rank };
+  return rank;
 }
 
 function readGroups(op: string, groups: unknown, channels: number): number {
@@ -210,19 +203,22 @@ function readGroups(op: string, groups: unknown, channels: number): number {
 /** Letters of a weight's spatial axes: W, HW or DHW. */
 const spatialLetters = (rank: number) => 'DHW'.slice(3 - rank);
 
-function refuseWeightChannels(
+/** Refuses a weight for other channels than the input has, and tells which layout it may be in. */
+function checkWeightChannels(
   op: string,
-  sides: Sides,
-  transposed: boolean,
+  channels: number,
   groups: number,
-  wanted: string,
-): never {
-  const { inputShape, weightShape, rank } = sides;
-  const channels = inputShape[1];
+  weightShape: Shape,
+  transposed: boolean,
+): void {
+  const axis = transposed ? 0 : 1;
+  const inGroup = transposed ? channels : channels / groups;
+  if (weightShape[axis] === inGroup) return;
+  const share = inGroup === channels ? channels : `${channels} / groups ${groups} = ${inGroup}`;
+  const rank = weightShape.length - 2;
   const space = spatialLetters(rank);
   const own = transposed ? `IO${space}` : `OI${space}`;
   // Where the input channels would stand in the other usual layouts.
-  const inGroup = transposed ? channels : channels / groups;
   const keep = Array.from({ length: rank }, (_, axis) => axis);
   const guesses: [string, boolean, number[]][] = [
     [
@@ -242,14 +238,38 @@ function refuseWeightChannels(
     ],
   ];
   const found = guesses.find(([, fits]) => fits);
-  return refuse(
+  refuse(
     op,
     'weight',
-    `weight must be ${own} with ${wanted}, got ${showShape(weightShape)}`,
+    `weight must be ${own} with ${share} input channels in axis ${axis}, got ${showShape(weightShape)}`,
     found === undefined
       ? undefined
       : `this looks like ${found[0]}: permute(weight, [${found[2].join(', ')}])`,
   );
+}
+
+/** What convolutions and transposed ones have in common. */
+function readCommon(
+  op: string,
+  inputShape: Shape,
+  weightShape: Shape,
+  options: ConvGeometryOptions,
+  transposed: boolean,
+) {
+  const rank = readRank(op, inputShape, weightShape);
+  const groups = readGroups(op, options.groups, inputShape[1]);
+  checkWeightChannels(op, inputShape[1], groups, weightShape, transposed);
+  if (!transposed && weightShape[0] % groups !== 0) {
+    refuse(op, 'groups', `output channels ${weightShape[0]} must divide by groups ${groups}`);
+  }
+  return {
+    rank,
+    batch: inputShape[0],
+    groups,
+    kernelSize: weightShape.slice(2),
+    stride: perAxis(op, 'stride', options.stride ?? 1, rank, 1),
+    dilation: perAxis(op, 'dilation', options.dilation ?? 1, rank, 1),
+  };
 }
 
 /**
@@ -271,22 +291,10 @@ export function convGeometry(
   options: ConvGeometryOptions = {},
   op = 'convGeometry',
 ): ConvGeometry {
-  const sides = readRank(op, inputShape, weightShape);
-  const { rank } = sides;
-  const xChannels = inputShape[1];
-  const groups = readGroups(op, options.groups, xChannels);
-  if (weightShape[1] !== xChannels / groups) {
-    const share = groups === 1 ? `${xChannels}` : `${xChannels} / groups ${groups} = ${xChannels / groups}`;
-    refuseWeightChannels(op, sides, false, groups, `${share} input channels in axis 1`);
-  }
-  if (weightShape[0] % groups !== 0) {
-    refuse(op, 'groups', `output channels ${weightShape[0]} must divide by groups ${groups}`);
-  }
-  const stride = perAxis(op, 'stride', options.stride ?? 1, rank, 1);
-  const dilation = perAxis(op, 'dilation', options.dilation ?? 1, rank, 1);
+  const common = readCommon(op, inputShape, weightShape, options, false);
+  const { rank, kernelSize, stride, dilation } = common;
   const pads = readPadding(op, options.padding, rank);
   const xSize = inputShape.slice(2);
-  const kernelSize = weightShape.slice(2);
   const pad = xSize.map((n, axis) =>
     pads === 'same' ? samePadConv(n, kernelSize[axis], stride[axis], dilation[axis]) : pads[axis],
   );
@@ -303,16 +311,11 @@ export function convGeometry(
     return out;
   });
   return freeze({
-    rank,
-    batch: inputShape[0],
-    groups,
-    xChannels,
+    ...common,
+    xChannels: inputShape[1],
     yChannels: weightShape[0],
     xSize,
     ySize,
-    kernelSize,
-    stride,
-    dilation,
     padBefore: pad.map((p) => p.before),
     padAfter: pad.map((p) => p.after),
   });
@@ -361,20 +364,12 @@ export function convTransposeGeometry(
   options: ConvTransposeGeometryOptions = {},
   op = 'convTransposeGeometry',
 ): ConvGeometry {
-  const sides = readRank(op, inputShape, weightShape);
-  const { rank } = sides;
-  const yChannels = inputShape[1];
-  const groups = readGroups(op, options.groups, yChannels);
-  if (weightShape[0] !== yChannels) {
-    refuseWeightChannels(op, sides, true, groups, `${yChannels} input channels in axis 0`);
-  }
-  const xChannels = weightShape[1] * groups;
-  const stride = perAxis(op, 'stride', options.stride ?? 1, rank, 1);
-  const dilation = perAxis(op, 'dilation', options.dilation ?? 1, rank, 1);
+  const common = readCommon(op, inputShape, weightShape, options, true);
+  const { rank, kernelSize, stride, dilation } = common;
+  const xChannels = weightShape[1] * common.groups;
   const outputPadding = perAxis(op, 'outputPadding', options.outputPadding ?? 0, rank, 0);
   const pads = readPadding(op, options.padding, rank);
   const ySize = inputShape.slice(2);
-  const kernelSize = weightShape.slice(2);
 
   let wanted: number[] | undefined;
   if (options.outputShape !== undefined) {
@@ -432,16 +427,11 @@ export function convTransposeGeometry(
     padAfter.push(pad.after - extra);
   }
   return freeze({
-    rank,
-    batch: inputShape[0],
-    groups,
+    ...common,
     xChannels,
-    yChannels,
+    yChannels: inputShape[1],
     xSize,
     ySize,
-    kernelSize,
-    stride,
-    dilation,
     padBefore,
     padAfter,
   });

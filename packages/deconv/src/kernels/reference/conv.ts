@@ -9,17 +9,12 @@
 import type { Activation, ConvAttributes } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
+import { inThreeAxes } from '../../geometry/three-axes.js';
 import { sizeOf } from '../../shape.js';
 import { clamp, leakyRelu, sigmoid, tanh } from './unary.js';
 
 type Values = ArrayLike<number>;
 type Reading = 'forward' | 'inputGrad' | 'weightGrad';
-
-/** Three spatial axes whatever the rank: missing ones in front have length 1. */
-function lift(list: readonly number[], filler: number): [number, number, number] {
-  const [z, y, x] = [...new Array<number>(3 - list.length).fill(filler), ...list];
-  return [z, y, x];
-}
 
 /** The outputs q of one axis whose tap u falls inside the input: 0 ≤ q·s + u·d − pb < n. First and one past the last. */
 function inside(u: number, n: number, out: number, s: number, d: number, pb: number): [number, number] {
@@ -28,12 +23,13 @@ function inside(u: number, n: number, out: number, s: number, d: number, pb: num
 }
 
 function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Float64Array): void {
-  const [xd, xh, xw] = lift(g.xSize, 1);
-  const [yd, yh, yw] = lift(g.ySize, 1);
-  const [kd, kh, kw] = lift(g.kernelSize, 1);
-  const [sd, sh, sw] = lift(g.stride, 1);
-  const [dd, dh, dw] = lift(g.dilation, 1);
-  const [pd, ph, pw] = lift(g.padBefore, 0);
+  const { xSize, ySize, kernelSize, stride, dilation, padBefore } = inThreeAxes(g);
+  const [xd, xh, xw] = xSize;
+  const [yd, yh, yw] = ySize;
+  const [kd, kh, kw] = kernelSize;
+  const [sd, sh, sw] = stride;
+  const [dd, dh, dw] = dilation;
+  const [pd, ph, pw] = padBefore;
   const inputs = g.xChannels / g.groups;
   const outputs = g.yChannels / g.groups;
   for (let n = 0; n < g.batch; n++) {

@@ -3,7 +3,7 @@ import type { BandInput, Box } from './band-input.js';
 import { rangeOf } from './band-output.js';
 import { type CommandList, product, type Stretch, shift } from './commands.js';
 import type { Band } from './items.js';
-import type { Problem } from './problem.js';
+import type { Problem, Triple } from './problem.js';
 
 /** What the commands of a band depend on, besides its place. */
 function shapeOf(p: Problem, input: BandInput, box: Box): string {
@@ -56,9 +56,18 @@ export function layBands<Part>(
     const moved = { input: shift(steps, p.inStride, p.inSize), output: shift(steps, p.outStride, p.outSize) };
     for (const stretch of stretches) bands.push({ stretch, ...moved });
   };
-  for (let z = 0; z < grid[0]; z += size[0])
-    for (let y = 0; y < grid[1]; y += size[1]) for (let x = 0; x < grid[2]; x += size[2]) lay([z, y, x]);
+  eachPlace(grid, size, lay);
   return bands;
+}
+
+/** Visits the places of a grid of three axes that lie `step` apart, in the order of memory. */
+export function eachPlace(
+  grid: readonly number[],
+  step: readonly number[],
+  visit: (place: Triple) => void,
+): void {
+  for (let z = 0; z < grid[0]; z += step[0])
+    for (let y = 0; y < grid[1]; y += step[1]) for (let x = 0; x < grid[2]; x += step[2]) visit([z, y, x]);
 }
 
 /** Useful floating-point operations of a problem solved so many times. */

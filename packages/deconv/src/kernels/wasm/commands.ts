@@ -4,6 +4,8 @@
  * with shifts for the bases. The words of each in linear memory are fixed here, for those who write and who read them.
  */
 
+export { sizeOf as product } from '../../shape.js';
+
 /** Integers that a command takes. */
 export const COMMAND_ARGUMENTS = 20;
 
@@ -151,7 +153,6 @@ export const SLACK = 64;
 export const SHARE_FROM_FLOPS = 4e6;
 
 export const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
-export const product = (list: readonly number[]) => list.reduce((a, b) => a * b, 1);
 
 /** Bytes between two places that lie `steps` strides apart on each axis of an array. */
 export function shift(steps: readonly number[], stride: readonly number[], size: readonly number[]): number {

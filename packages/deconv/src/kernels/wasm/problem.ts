@@ -13,8 +13,10 @@
  * product. With few output channels that is what keeps the register tile full.
  */
 import type { ConvGeometry } from '../../geometry/conv.js';
+import { type Axes, inThreeAxes, type Triple } from '../../geometry/three-axes.js';
+import { sizeOf } from '../../shape.js';
 
-export type Triple = readonly [number, number, number];
+export type { Triple };
 
 /** One residue of the output along one axis. */
 export interface Phase {
@@ -53,12 +55,6 @@ export interface Problem {
   /** Weight element (o, i, tap) lies at o·weightOut + i·weightIn + tap. */
   readonly weightOut: number;
   readonly weightIn: number;
-}
-
-/** Three axes whatever the rank: missing ones in front. */
-export function lift(list: readonly number[], filler: number): Triple {
-  const [z, y, x] = [...new Array<number>(3 - list.length).fill(filler), ...list];
-  return [z, y, x];
 }
 
 function forwardAxis(out: number, k: number, d: number, pb: number): AxisClass[] {
@@ -100,34 +96,29 @@ function transposedAxis(
   return [...found.values()];
 }
 
-type Axes = Pick<ConvGeometry, 'xSize' | 'ySize' | 'kernelSize' | 'stride' | 'dilation' | 'padBefore'>;
-
 /** The axes of a convolution; a single one for a kernel of one tap that changes no size: no row of it has an end. */
 function axesOf(g: ConvGeometry): Axes {
   const pointwise = g.kernelSize.every(
     (k, a) => k === 1 && g.stride[a] === 1 && g.padBefore[a] === 0 && g.xSize[a] === g.ySize[a],
   );
   if (!pointwise) return g;
-  const size = [g.xSize.reduce((product, length) => product * length, 1)];
+  const size = [sizeOf(g.xSize)];
   return { xSize: size, ySize: size, kernelSize: [1], stride: [1], dilation: [1], padBefore: [0] };
 }
 
 /** y = conv(x, w) per picture and group. */
 export function forwardProblem(g: ConvGeometry): Problem {
-  const axes = axesOf(g);
-  const outSize = lift(axes.ySize, 1);
-  const kernelSize = lift(axes.kernelSize, 1);
-  const [dilation, padBefore] = [lift(axes.dilation, 1), lift(axes.padBefore, 0)];
-  const axis = (a: 0 | 1 | 2) => forwardAxis(outSize[a], kernelSize[a], dilation[a], padBefore[a]);
-  const taps = kernelSize[0] * kernelSize[1] * kernelSize[2];
+  const { xSize, ySize, kernelSize, stride, dilation, padBefore } = inThreeAxes(axesOf(g));
+  const axis = (a: 0 | 1 | 2) => forwardAxis(ySize[a], kernelSize[a], dilation[a], padBefore[a]);
+  const taps = sizeOf(kernelSize);
   const inChannels = g.xChannels / g.groups;
   return {
     inChannels,
     outChannels: g.yChannels / g.groups,
-    inSize: lift(axes.xSize, 1),
-    outSize,
+    inSize: xSize,
+    outSize: ySize,
     kernelSize,
-    inStride: lift(axes.stride, 1),
+    inStride: stride,
     outStride: [1, 1, 1],
     classes: [axis(0), axis(1), axis(2)],
     weightOut: inChannels * taps,
@@ -140,19 +131,12 @@ const FEW_ROWS = 12;
 
 /** x = convTranspose(y, w) per picture and group. */
 export function inputGradProblem(g: ConvGeometry): Problem {
-  const given = axesOf(g);
-  const outSize = lift(given.xSize, 1);
-  const kernelSize = lift(given.kernelSize, 1);
-  const [stride, dilation, padBefore] = [
-    lift(given.stride, 1),
-    lift(given.dilation, 1),
-    lift(given.padBefore, 0),
-  ];
+  const { xSize, ySize, kernelSize, stride, dilation, padBefore } = inThreeAxes(axesOf(g));
   const axes = (align: boolean) =>
     ([0, 1, 2] as const).map((a) =>
-      transposedAxis(outSize[a], kernelSize[a], stride[a], dilation[a], padBefore[a], align),
+      transposedAxis(xSize[a], kernelSize[a], stride[a], dilation[a], padBefore[a], align),
     );
-  const taps = kernelSize[0] * kernelSize[1] * kernelSize[2];
+  const taps = sizeOf(kernelSize);
   const outChannels = g.xChannels / g.groups;
   let [z, y, x] = axes(false);
   const largest = [z, y, x].reduce(
@@ -163,8 +147,8 @@ export function inputGradProblem(g: ConvGeometry): Problem {
   return {
     inChannels: g.yChannels / g.groups,
     outChannels,
-    inSize: lift(given.ySize, 1),
-    outSize,
+    inSize: ySize,
+    outSize: xSize,
     kernelSize,
     inStride: [1, 1, 1],
     outStride: stride,

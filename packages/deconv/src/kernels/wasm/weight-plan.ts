@@ -10,7 +10,10 @@
  *
  * and at the end w is put into its own order. No sum is ever split between threads, so their number cannot change a bit.
  */
+import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
+import { inThreeAxes } from '../../geometry/three-axes.js';
+import { eachPlace, eachTile } from './bands.js';
 import {
   BASE,
   CommandList,
@@ -27,7 +30,6 @@ import {
   TableBuilder,
 } from './commands.js';
 import type { Tile } from './microkernels.js';
-import { lift, type Triple } from './problem.js';
 
 /** Target for the turned x and y of one chunk, in bytes. */
 const CHUNK_TARGET = 3 * 1024 * 1024;
@@ -39,8 +41,8 @@ const SUMS_TARGET = 128 * 1024;
 interface Chunk {
   readonly n: number;
   readonly pictures: number;
-  readonly from: Triple;
-  readonly size: Triple;
+  readonly from: readonly number[];
+  readonly size: readonly number[];
 }
 
 /** At most so many items, made by joining neighbours: each should be worth a thread's while. */
@@ -62,8 +64,7 @@ export function planWeight(
   const { mr, nr } = options.tile;
   const list = new CommandList(options.commands);
   const tables = new TableBuilder();
-  const [xSize, ySize, k] = [lift(g.xSize, 1), lift(g.ySize, 1), lift(g.kernelSize, 1)];
-  const [s, d, pb] = [lift(g.stride, 1), lift(g.dilation, 1), lift(g.padBefore, 0)];
+  const { xSize, ySize, kernelSize: k, stride: s, dilation: d, padBefore: pb } = inThreeAxes(g);
   const inputs = g.xChannels / g.groups;
   const outputs = g.yChannels / g.groups;
   const [xPlane, yPlane, taps] = [product(xSize), product(ySize), product(k)];
@@ -78,15 +79,13 @@ export function planWeight(
   const pixel = merged ? inputs : 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const cRow = 4 * (tapRows * lanes + 16);
   const groupFloats = (cRow / 4) * outputs + SLACK;
-  const extent = (size: Triple): Triple => [
-    (size[0] - 1) * s[0] + (k[0] - 1) * d[0] + 1,
-    (size[1] - 1) * s[1] + (k[1] - 1) * d[1] + 1,
-    (size[2] - 1) * s[2] + (k[2] - 1) * d[2] + 1,
-  ];
-  const bytes = (size: Triple) => 4 * g.groups * (product(extent(size)) * pixel + product(size) * outputs);
+  const extent = (size: readonly number[]) =>
+    size.map((length, axis) => (length - 1) * s[axis] + kernelExtent(k[axis], d[axis]));
+  const bytes = (size: readonly number[]) =>
+    4 * g.groups * (product(extent(size)) * pixel + product(size) * outputs);
 
   // As much of K at a time as the buffer holds: pictures, else levels, rows or a part of a row of one.
-  const most: [number, number, number] = [...ySize];
+  const most = [...ySize];
   for (const axis of [0, 1, 2]) {
     while (bytes(most) > CHUNK_TARGET && most[axis] > 1) most[axis] = Math.ceil(most[axis] / 2);
   }
@@ -95,19 +94,10 @@ export function planWeight(
   const chunks: Chunk[] = [];
   for (let n = 0; n < g.batch; n += together) {
     const pictures = Math.min(together, g.batch - n);
-    for (let z = 0; z < ySize[0]; z += most[0]) {
-      for (let y = 0; y < ySize[1]; y += most[1]) {
-        for (let x = 0; x < ySize[2]; x += most[2]) {
-          const from: Triple = [z, y, x];
-          const size: Triple = [
-            Math.min(most[0], ySize[0] - z),
-            Math.min(most[1], ySize[1] - y),
-            Math.min(most[2], ySize[2] - x),
-          ];
-          chunks.push({ n, pictures, from, size });
-        }
-      }
-    }
+    eachPlace(ySize, most, (from) => {
+      const size = most.map((length, axis) => Math.min(length, ySize[axis] - from[axis]));
+      chunks.push({ n, pictures, from, size });
+    });
   }
 
   const flops = 2 * g.batch * g.groups * outputs * inputs * taps * yPlane;
@@ -234,7 +224,6 @@ export function planWeight(
   function turnY(chunk: Chunk, n: number, group: number): void {
     const { size, from } = chunk;
     const pixels = chunk.pictures * product(size);
-    const full = Math.floor(outputs / mr);
     // Rows that fill the width are one long row.
     const [rows, width] = size[2] === ySize[2] ? [1, size[1] * size[2]] : [size[1], size[2]];
     const emit = (height: number, tiles: number, firstRow: number) => {
@@ -249,8 +238,7 @@ export function planWeight(
         list.push('turn', src, dst, height, 4 * yPlane, width, 4, 4 * height, 0, ...tile, ...row);
       }
     };
-    if (full > 0) emit(mr, full, 0);
-    if (outputs > full * mr) emit(outputs - full * mr, 1, full * mr);
+    eachTile(outputs, mr, emit);
   }
 
   /** The commands that add a chunk's share to every tile: a stretch per group, tap row and block of output channels. */
@@ -260,14 +248,10 @@ export function planWeight(
     const pixels = chunk.pictures * product(chunk.size);
     const places: number[] = [];
     for (let n = 0; n < chunk.pictures; n++) {
-      for (let z = 0; z < chunk.size[0]; z++) {
-        for (let y = 0; y < chunk.size[1]; y++) {
-          for (let x = 0; x < chunk.size[2]; x++) {
-            const at = (z * s[0] * ey + y * s[1]) * ex + x * s[2];
-            places.push(4 * (n * g.groups * picture + at * pixel));
-          }
-        }
-      }
+      eachPlace(chunk.size, [1, 1, 1], ([z, y, x]) => {
+        const at = (z * s[0] * ey + y * s[1]) * ex + x * s[2];
+        places.push(4 * (n * g.groups * picture + at * pixel));
+      });
     }
     const table = tables.add(places);
     const stretches: Stretch[] = [];
@@ -284,7 +268,8 @@ export function planWeight(
           const end = Math.min(outputs, o + oBlock);
           for (let from = 0; from < pixels; from += K_BLOCK) {
             const depth = Math.min(K_BLOCK, pixels - from);
-            const emit = (height: number, tiles: number, firstRow: number) => {
+            eachTile(end - o, mr, (height, tiles, row0) => {
+              const firstRow = o + row0;
               const a = [BASE.shared, 4 * (panels + firstRow * pixels + from * height)] as const;
               const c = [BASE.packed, 4 * group * groupFloats + firstRow * cRow + 4 * row * lanes] as const;
               const strips = [lanes / nr, 0, 4 * nr, 4 * nr] as const;
@@ -301,10 +286,7 @@ export function planWeight(
                 ...strips,
                 ...tile,
               );
-            };
-            const full = Math.floor((end - o) / mr);
-            if (full > 0) emit(mr, full, o);
-            if (end - o > full * mr) emit(end - o - full * mr, 1, o + full * mr);
+            });
           }
           stretches.push({ first, count: list.length - first });
         }

@@ -4,9 +4,9 @@
  * beforehand, so that nothing is asked within a row.
  */
 import type { OpTable } from '../../../backend.js';
+import { lift } from '../../../geometry/three-axes.js';
 import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
-import { lift } from '../problem.js';
 import { accumulate, copy, larger, largest } from '../row-kernels.js';
 import type { Ground, Loop } from './ground.js';
 

@@ -1,0 +1,24 @@
+/** three-axes: convolutions over one, two or three axes as such over three, so that kernels need not be written for each. */
+import type { ConvGeometry } from './conv.js';
+
+/** One number per axis: levels, rows, positions of a row. */
+export type Triple = readonly [number, number, number];
+
+/** What a convolution does along its axes. */
+export type Axes = Pick<ConvGeometry, 'xSize' | 'ySize' | 'kernelSize' | 'stride' | 'dilation' | 'padBefore'>;
+
+/** Three axes whatever the rank: missing ones in front. */
+export function lift(list: readonly number[], filler: number): Triple {
+  const [z, y, x] = [...new Array<number>(3 - list.length).fill(filler), ...list];
+  return [z, y, x];
+}
+
+/** The same over three axes: missing ones, in front, have length 1. */
+export const inThreeAxes = (g: Axes): Readonly<Record<keyof Axes, Triple>> => ({
+  xSize: lift(g.xSize, 1),
+  ySize: lift(g.ySize, 1),
+  kernelSize: lift(g.kernelSize, 1),
+  stride: lift(g.stride, 1),
+  dilation: lift(g.dilation, 1),
+  padBefore: lift(g.padBefore, 0),
+});
