@@ -9,6 +9,7 @@ import type { Backend } from './backend.js';
 import { checkName, checkOptions, refuse, show } from './errors.js';
 import { reference } from './kernels/reference/index.js';
 import { processors, WasmBackend } from './kernels/wasm/index.js';
+import { setWide } from './kernels/wasm/wide.js';
 
 /** What {@link configure} understands. */
 export interface ConfigureOptions {
@@ -57,11 +58,13 @@ const MOST_THREADS = 64;
 
 let current: Backend | undefined;
 let threads = 0;
-let wideSimd = false;
+/** Asks for wide vectors, if they are wanted, and tells whether there are. Set by `configure` alone, so that others go without. */
+let widen: (() => boolean) | undefined;
 let winograd = true;
 
 function openWasm(): Backend {
   const count = threads === 0 ? Math.min(MOST_THREADS, Math.max(1, processors())) : threads;
+  const wideSimd = widen?.() ?? false;
   return WasmBackend.open({ threads: count, wideSimd, winograd }, reference) ?? reference;
 }
 
@@ -113,11 +116,11 @@ export async function configure(options: ConfigureOptions = {}): Promise<Configu
   if (form !== undefined && typeof form !== 'boolean') {
     refuse(op, 'winograd', `winograd must be true or false, got ${show(form)}`);
   }
-  const before = [threads, wideSimd, winograd].join();
+  const before = [threads, widen !== undefined, winograd].join();
   threads = count ?? threads;
-  wideSimd = wide ?? wideSimd;
+  if (wide !== undefined) widen = wide ? setWide : undefined;
   winograd = form ?? winograd;
-  const changed = [threads, wideSimd, winograd].join() !== before;
+  const changed = [threads, widen !== undefined, winograd].join() !== before;
   const name = options.backend ?? current?.name ?? 'wasm';
   if (name === 'reference') current = reference;
   else if (changed || current?.name !== 'wasm') {

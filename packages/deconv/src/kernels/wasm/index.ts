@@ -17,7 +17,7 @@ import { type Choice, chooseTile, tryTiles } from './tile.js';
 export interface WasmOptions {
   /** Threads to work with, the caller included. */
   readonly threads: number;
-  /** Let V8 fuse pairs of 128-bit operations into 256-bit ones, where it can. */
+  /** V8 may fuse pairs of 128-bit operations into 256-bit ones (see wide.ts). */
   readonly wideSimd: boolean;
   /** Compute in Winograd's form what is fit for it. Default true. */
   readonly winograd?: boolean | undefined;
@@ -45,23 +45,6 @@ export function processors(): number {
   return (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1;
 }
 
-/**
- * Asks V8 for what it has beyond the standard, by flags of the process; only Node can set them. Fused multiply–add needs
- * one before V8 11.4, where relaxed SIMD came in; fusing vectors to 256 bits has one that works from V8 13 on. Older
- * engines do not know it, and would complain. True when vectors may be fused.
- */
-function setWide(): boolean {
-  const v8 = host.process?.getBuiltinModule?.('node:v8') as
-    | { setFlagsFromString(flag: string): void }
-    | undefined;
-  if (v8 === undefined) return false;
-  const [major = 0, minor = 0] = (host.process?.versions?.v8 ?? '').split('.').map(Number);
-  if (major === 11 && minor < 4) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
-  if (major < 13) return false;
-  v8.setFlagsFromString('--experimental-wasm-revectorize');
-  return true;
-}
-
 /** The WebAssembly backend. Made synchronously; undefined where there is no WebAssembly with SIMD. */
 export class WasmBackend implements Backend {
   readonly name = 'wasm';
@@ -79,8 +62,7 @@ export class WasmBackend implements Backend {
   }
 
   static open(options: WasmOptions, fallback: Backend): WasmBackend | undefined {
-    const wide = options.wideSimd && setWide();
-    const choice = options.tile === undefined ? chooseTile(wide) : tryTiles([options.tile]);
+    const choice = options.tile === undefined ? chooseTile(options.wideSimd) : tryTiles([options.tile]);
     if (choice === undefined) return undefined;
     const { threads, winograd = true } = options;
     return new WasmBackend(new Engine({ tile: choice.tile, threads, winograd }), choice, fallback);
