@@ -171,6 +171,11 @@ export function installEngine(installed: Engine): void {
   engine = installed;
 }
 
+function loadedEngine(): Engine {
+  if (engine === undefined) throw new Error('deconv: autograd is not loaded');
+  return engine;
+}
+
 /** Nested arrays of numbers, as deep as the rank. */
 export type NestedNumbers = number | readonly NestedNumbers[];
 
@@ -294,8 +299,7 @@ export class Tensor {
         `only float32 and float64 tensors have gradients, this one is ${this.dtype}`,
       );
     }
-    if (engine === undefined) throw new Error('deconv: autograd is not loaded');
-    return engine.leaf();
+    return loadedEngine().leaf();
   }
 
   /** True for a tensor that no recorded operation made. */
@@ -355,8 +359,7 @@ export class Tensor {
    * ```
    */
   backward(gradOutput?: Tensor, options?: BackwardOptions): void {
-    if (engine === undefined) throw new Error('deconv: autograd is not loaded');
-    engine.backward(this, gradOutput, options);
+    loadedEngine().backward(this, gradOutput, options);
   }
 
   /** The same values, cut off from the tape. */

@@ -7,11 +7,10 @@
  */
 
 /** Value types. */
-export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
+export type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
 
 const VALUE_TYPE: Readonly<Record<ValueType, number>> = {
   i32: 0x7f,
-  i64: 0x7e,
   f32: 0x7d,
   f64: 0x7c,
   v128: 0x7b,
@@ -19,7 +18,6 @@ const VALUE_TYPE: Readonly<Record<ValueType, number>> = {
 
 /** Plain instructions without immediates, by their names in the specification. */
 const PLAIN = {
-  return: 0x0f,
   drop: 0x1a,
   select: 0x1b,
   'i32.eqz': 0x45,
@@ -216,7 +214,7 @@ export class FunctionBuilder {
 
   /** Pushes the vector of four integers, all `value`. */
   integers(value: number): this {
-    return this.#emit(0x41, ...signed(value), 0xfd, 17);
+    return this.i32(value).op('i32x4.splat');
   }
 
   /** Stores one 64-bit half of the vector on the stack. */
@@ -284,11 +282,6 @@ export class FunctionBuilder {
     }
     this.#depth--;
     return this.#emit(0x0b);
-  }
-
-  /** memory.copy: destination, source and byte count are on the stack. */
-  memoryCopy(): this {
-    return this.#emit(0xfc, 10, 0, 0);
   }
 
   /** memory.fill: destination, byte value and byte count are on the stack. */

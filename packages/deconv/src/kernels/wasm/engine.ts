@@ -76,8 +76,12 @@ function openHeap(shared: boolean): Heap {
 function writeItem(words: Int32Array, at: number, item: Item): void {
   words[at] = item.first;
   words[at + 1] = item.count;
-  for (const [name, base] of Object.entries(BASE))
-    words[at + 2 + base] = item.moves[name as keyof typeof BASE] ?? 0;
+  writeBases(words, at + 2, item.moves);
+}
+
+/** Writes a word for each base; 0 for those that are not given. */
+function writeBases(words: Int32Array, at: number, values: Item['moves']): void {
+  for (const [name, base] of Object.entries(BASE)) words[at + base] = values[name as keyof typeof BASE] ?? 0;
 }
 
 /** The engine of one tile on one memory. */
@@ -190,17 +194,8 @@ export class Engine {
     this.#shared = shared;
     const words = this.heap.integers;
     const control = CONTROL_AT / 4;
-    const bases = CONTROL_AT / 4 + CONTROL.bases;
-    words[bases + BASE.zero] = 0;
-    words[bases + BASE.input] = addresses.input;
-    words[bases + BASE.packed] = addresses.packed;
-    words[bases + BASE.output] = addresses.output;
-    words[bases + BASE.weight] = addresses.weight;
-    words[bases + BASE.bias] = addresses.bias;
-    words[bases + BASE.scale] = addresses.scale;
-    words[bases + BASE.tables] = loaded.tables.at;
-    words[bases + BASE.work] = work.at;
-    words[bases + BASE.shared] = shared.at;
+    const buffers = { tables: loaded.tables.at, work: work.at, shared: shared.at };
+    writeBases(words, control + CONTROL.bases, { ...addresses, ...buffers });
     words[control + CONTROL.commands] = loaded.commands.at;
     words[control + CONTROL.stride] = stride;
     words[control + CONTROL.flag] = 0;

@@ -10,6 +10,8 @@ import type { FunctionBuilder, Local, ValueType, VectorName } from './assembler.
 import { DEFINITIONS, instructionOf, LEVELS } from './formula-functions.js';
 
 interface Node {
+  /** What tells it from the other nodes. */
+  readonly id: number;
   readonly op: string;
   readonly value: number;
   readonly args: readonly Node[];
@@ -23,7 +25,6 @@ const TOKENS = /[A-Za-z]\w*|#\d+|\d*\.?\d+(?:e-?\d+)?|[<>=]=|\S/g;
 /** The nodes of one formula. */
 class Formula {
   readonly #nodes = new Map<string, Node>();
-  readonly #numbers = new Map<Node, number>();
   readonly root: Node;
 
   readonly #definitions: Record<string, readonly [parameters: string, body: string]> = {};
@@ -43,12 +44,11 @@ class Formula {
   }
 
   node(op: string, args: readonly Node[] = [], value = 0): Node {
-    const key = `${op}|${Object.is(value, -0) ? '-0' : value}|${args.map((arg) => this.#numbers.get(arg))}`;
+    const key = `${op}|${Object.is(value, -0) ? '-0' : value}|${args.map((arg) => arg.id)}`;
     const known = this.#nodes.get(key);
     if (known !== undefined) return known;
-    const made = { op, args, value, uses: 0, local: undefined };
+    const made = { id: this.#nodes.size, op, args, value, uses: 0, local: undefined };
     for (const arg of args) arg.uses++;
-    this.#numbers.set(made, this.#nodes.size);
     this.#nodes.set(key, made);
     return made;
   }
