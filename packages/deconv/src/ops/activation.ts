@@ -7,11 +7,18 @@ import { checkName, checkOptions, refuse, show } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { greater, leakyReluSlope, mul, sub } from './elementwise.js';
 
-const NAMES = ['relu', 'leakyRelu', 'clamp', 'sigmoid', 'tanh'] as const;
+/** The functions, and the numbers that belong to each where none are given. */
+const FORMS = {
+  relu: {},
+  leakyRelu: { slope: 0.01 },
+  clamp: { min: 0, max: 1 },
+  sigmoid: {},
+  tanh: {},
+} as const;
 
 /** A function by name, with its numbers if it has any. */
 export interface ActivationForm {
-  readonly name: (typeof NAMES)[number];
+  readonly name: keyof typeof FORMS;
   /** leakyRelu: factor of negative values, ≥ 0. Default 0.01. */
   readonly slope?: number | undefined;
   /** clamp: lower end. Default 0. */
@@ -35,23 +42,20 @@ export function readActivation(op: string, option: ActivationOption | undefined)
   if (option === undefined) return undefined;
   const given: ActivationForm = typeof option === 'string' ? { name: option } : option;
   checkOptions(op, given, ['name', 'slope', 'min', 'max']);
-  checkName(op, 'activation', given.name, NAMES);
-  const known = { relu: [], leakyRelu: ['slope'], clamp: ['min', 'max'], sigmoid: [], tanh: [] }[given.name];
+  const { name } = given;
+  checkName(op, 'activation', name, Object.keys(FORMS));
+  const standard: Readonly<Record<string, number>> = FORMS[name];
+  const known = Object.keys(standard) as ('slope' | 'min' | 'max')[];
   checkOptions(op, given, ['name', ...known]);
-  if (given.name === 'leakyRelu') {
-    const slope = number(op, 'slope', given.slope ?? 0.01);
-    // The sign of the output must tell that of the input, or the gradient could not be found.
-    if (slope < 0)
-      refuse(op, 'activation', `activation slope must be ≥ 0, got ${slope}`, 'leakyRelu(x, slope) takes any');
-    return { fn: 'leakyRelu', parameters: [slope] };
-  }
-  if (given.name === 'clamp') {
-    const [min, max] = [number(op, 'min', given.min ?? 0), number(op, 'max', given.max ?? 1)];
-    if (min > max) refuse(op, 'activation', `activation min ${min} must be ≤ max ${max}`);
-    return { fn: 'clamp', parameters: [min, max] };
-  }
-  if (given.name === 'relu') return { fn: 'clamp', parameters: [0, Number.POSITIVE_INFINITY] };
-  return { fn: given.name, parameters: [] };
+  const parameters = known.map((argument) => number(op, argument, given[argument] ?? standard[argument]));
+  const [p, q] = parameters;
+  // The sign of the output must tell that of the input, or the gradient could not be found.
+  if (name === 'leakyRelu' && p < 0)
+    refuse(op, 'activation', `activation slope must be ≥ 0, got ${p}`, 'leakyRelu(x, slope) takes any');
+  if (name === 'clamp' && p > q) refuse(op, 'activation', `activation min ${p} must be ≤ max ${q}`);
+  return name === 'relu'
+    ? { fn: 'clamp', parameters: [0, Number.POSITIVE_INFINITY] }
+    : { fn: name, parameters };
 }
 
 /** g · f′ written in the output y = f(x): σ′ = y(1 − y), tanh′ = 1 − y², and 1 inside, 0 at and beyond the ends of clamp. */
