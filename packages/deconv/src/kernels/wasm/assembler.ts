@@ -245,6 +245,28 @@ export class FunctionBuilder {
     return this.op('i32.add').set(local);
   }
 
+  /** Several new locals of a type. */
+  locals(count: number, type: ValueType): Local[] {
+    return Array.from({ length: count }, () => this.local(type));
+  }
+
+  /**
+   * Runs `body` `count` times. It gets copies of the pointers, which move by their steps, in bytes, from one time to the next.
+   */
+  each(
+    count: Local,
+    moving: readonly (readonly [pointer: Local, step: Local])[],
+    body: (...at: readonly Local[]) => void,
+  ): this {
+    const [left, ...at] = this.locals(1 + moving.length, 'i32');
+    this.get(count).set(left);
+    for (const [i, [pointer]] of moving.entries()) this.get(pointer).set(at[i]);
+    return this.countdown(left, 1, () => {
+      body(...at);
+      for (const [i, [, step]] of moving.entries()) this.add(at[i], step);
+    });
+  }
+
   /**
    * Repeats `body` while the counter is above 0, taking `step` off it each time. Nothing is done when it starts at 0 or
    * below.

@@ -59,10 +59,10 @@ export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUM
 function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number, relaxed: boolean): void {
   const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = p;
   const vectors = nr / 4;
-  const acc = Array.from({ length: rows * vectors }, () => f.local('v128'));
-  const bRow = Array.from({ length: vectors }, () => f.local('v128'));
+  const acc = f.locals(rows * vectors, 'v128');
+  const bRow = f.locals(vectors, 'v128');
   const aValue = f.local('v128');
-  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = Array.from({ length: 9 }, () => f.local('i32'));
+  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = f.locals(9, 'i32');
   f.i32(0).get(cRow).get(fresh).op('select').set(fromRow);
   f.countdown(n1, 1, () => {
     f.get(n2).set(inner);
@@ -161,7 +161,7 @@ export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number
  */
 export function drain(f: FunctionBuilder, p: readonly Local[], item: number): void {
   const [control, bases, thread] = p;
-  const [ticket, count, doing] = Array.from({ length: 3 }, () => f.local('i32'));
+  const [ticket, count, doing] = f.locals(3, 'i32');
   f.get(control).get(thread).i32(2).op('i32.shl').op('i32.add').set(doing);
   f.block((leave) => {
     f.loop((again) => {

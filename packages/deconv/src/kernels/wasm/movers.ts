@@ -4,6 +4,25 @@
  */
 import type { FunctionBuilder, Local } from './assembler.js';
 
+/** Of src, dst; n1, src1, dst1; n2, src2, dst2: `body` for each of n1 × n2 rows, with where it begins. */
+export function eachRow(
+  f: FunctionBuilder,
+  [src, dst, n1, src1, dst1, n2, src2, dst2]: readonly Local[],
+  body: (src: Local, dst: Local) => void,
+): void {
+  const outer = [
+    [src, src1],
+    [dst, dst1],
+  ] as const;
+  f.each(n1, outer, (s, d) => {
+    const inner = [
+      [s, src2],
+      [d, dst2],
+    ] as const;
+    f.each(n2, inner, body);
+  });
+}
+
 /** Steps by which inputs are split in vectors. */
 export const SPLITS = [2, 3, 4, 6, 8, 12, 16] as const;
 
@@ -34,11 +53,11 @@ const [BEFORE, BEHIND] = [64, 16];
  * row, as pad does.
  */
 export function split(f: FunctionBuilder, p: readonly Local[], step: number): void {
-  const [src, dst, n1, src1, dst1, n2, src2, dst2, origin, width, extent, plane] = p;
-  const [sRow, dRow, inner, at, d, to, left, x] = Array.from({ length: 8 }, () => f.local('i32'));
-  const row = Array.from({ length: step }, () => f.local('v128'));
+  const [origin, width, extent, plane] = p.slice(8);
+  const [at, d, to, left, x] = f.locals(5, 'i32');
+  const row = f.locals(step, 'v128');
   /** The floats of position `at`, at `d`, each by itself; those that there are not, or all. */
-  const one = (all: boolean) => {
+  const one = (sRow: Local, all: boolean) => {
     f.get(d).set(to);
     for (let r = 0; r < step; r++) {
       f.get(at).i32(r).op('i32.add').set(x);
@@ -53,7 +72,7 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
       f.add(to, plane);
     }
   };
-  const four = () => {
+  const four = (sRow: Local) => {
     f.get(sRow).get(at).i32(2).op('i32.shl').op('i32.add').set(x);
     for (const [v, local] of row.entries())
       f.get(x)
@@ -67,59 +86,54 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
     }
   };
   /** Zeros for the floats that there are not, from one end on, position by position while there are such. */
-  const mend = (by: number, while_: () => void) => {
+  const mend = (sRow: Local, by: number, wanted: () => void) => {
     f.get(extent).set(left);
     f.block((leave) =>
       f.countdown(left, 1, () => {
-        while_();
+        wanted();
         f.op('i32.eqz');
         leave();
-        one(false);
+        one(sRow, false);
         f.add(at, by * step).add(d, by * 4);
       }),
     );
   };
-  f.countdown(n1, 1, () => {
-    f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(inner);
-    f.countdown(inner, 1, () => {
-      f.get(origin).set(at).get(dRow).set(d).get(extent).set(left);
-      f.countdown(left, 1, () => {
-        f.get(at).i32(-BEFORE).op('i32.gt_s');
-        f.get(at)
-          .get(width)
-          .i32(BEHIND - 4 * step + 1)
-          .op('i32.add')
-          .op('i32.lt_s')
-          .op('i32.and');
-        f.if(
-          () => {
-            four();
-            f.add(at, 4 * step)
-              .add(d, 16)
-              .add(left, -3);
-          },
-          () => {
-            one(true);
-            f.add(at, step).add(d, 4);
-          },
-        );
-      });
-      f.get(origin).set(at).get(dRow).set(d);
-      mend(1, () => f.get(at).i32(0).op('i32.lt_s'));
-      // From the last position back.
-      f.get(extent).i32(1).op('i32.sub').tee(x).i32(2).op('i32.shl').get(dRow).op('i32.add').set(d);
-      f.get(x).i32(step).op('i32.mul').get(origin).op('i32.add').set(at);
-      mend(-1, () =>
-        f
-          .get(at)
-          .i32(step - 1)
-          .op('i32.add')
-          .get(width)
-          .op('i32.ge_s'),
+  eachRow(f, p, (sRow, dRow) => {
+    f.get(origin).set(at).get(dRow).set(d).get(extent).set(left);
+    f.countdown(left, 1, () => {
+      f.get(at).i32(-BEFORE).op('i32.gt_s');
+      f.get(at)
+        .get(width)
+        .i32(BEHIND - 4 * step + 1)
+        .op('i32.add')
+        .op('i32.lt_s')
+        .op('i32.and');
+      f.if(
+        () => {
+          four(sRow);
+          f.add(at, 4 * step)
+            .add(d, 16)
+            .add(left, -3);
+        },
+        () => {
+          one(sRow, true);
+          f.add(at, step).add(d, 4);
+        },
       );
-      f.add(sRow, src2).add(dRow, dst2);
     });
-    f.add(src, src1).add(dst, dst1);
+    f.get(origin).set(at).get(dRow).set(d);
+    mend(sRow, 1, () => f.get(at).i32(0).op('i32.lt_s'));
+    // From the last position back.
+    f.get(extent).i32(1).op('i32.sub').tee(x).i32(2).op('i32.shl').get(dRow).op('i32.add').set(d);
+    f.get(x).i32(step).op('i32.mul').get(origin).op('i32.add').set(at);
+    mend(sRow, -1, () =>
+      f
+        .get(at)
+        .i32(step - 1)
+        .op('i32.add')
+        .get(width)
+        .op('i32.ge_s'),
+    );
   });
 }
 
@@ -129,57 +143,51 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
  * floats beyond a row and read as many beyond the source; the next row, or the slack of the buffer, makes that good.
  */
 export function pad(f: FunctionBuilder, p: readonly Local[]): void {
-  const [src, dst, n1, src1, dst1, n2, src2, dst2, left, count, step, right] = p;
-  const [s, d, sRow, dRow, left2, inner] = Array.from({ length: 6 }, () => f.local('i32'));
+  const [left, count, step, right] = p.slice(8);
+  const [s, d, left2] = f.locals(3, 'i32');
   const zeros = (amount: Local) => {
     f.get(amount).set(left2);
     f.countdown(left2, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
   };
-  f.countdown(n1, 1, () => {
-    f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(inner);
-    f.countdown(inner, 1, () => {
-      f.get(sRow).set(s).get(dRow).set(d);
-      zeros(left);
-      f.get(step).i32(4).op('i32.eq');
-      f.if(
-        () => {
-          f.get(count).i32(3).op('i32.add').set(left2);
-          f.countdown(left2, 16, () => {
-            for (const at of [0, 16, 32, 48])
-              f.get(d).get(s).access('v128.load', at).access('v128.store', at);
-            f.add(s, 64).add(d, 64);
-          });
-          f.countdown(left2, 4, () =>
-            f.get(d).get(s).access('v128.load').access('v128.store').add(s, 16).add(d, 16),
+  eachRow(f, p, (sRow, dRow) => {
+    f.get(sRow).set(s).get(dRow).set(d);
+    zeros(left);
+    f.get(step).i32(4).op('i32.eq');
+    f.if(
+      () => {
+        f.get(count).i32(3).op('i32.add').set(left2);
+        f.countdown(left2, 16, () => {
+          for (const at of [0, 16, 32, 48]) f.get(d).get(s).access('v128.load', at).access('v128.store', at);
+          f.add(s, 64).add(d, 64);
+        });
+        f.countdown(left2, 4, () =>
+          f.get(d).get(s).access('v128.load').access('v128.store').add(s, 16).add(d, 16),
+        );
+        // Back from the rounded end to the true one.
+        f.get(dRow).get(left).get(count).op('i32.add').i32(2).op('i32.shl').op('i32.add').set(d);
+      },
+      () => {
+        f.get(count).set(left2);
+        for (const floats of SPLITS) {
+          f.get(step)
+            .i32(4 * floats)
+            .op('i32.eq');
+          f.if(() =>
+            f.countdown(left2, 4, () => {
+              f.get(d);
+              every(f, floats, 0, (v) => f.get(s).access('v128.load', 16 * v));
+              f.access('v128.store')
+                .add(s, 16 * floats)
+                .add(d, 16);
+            }),
           );
-          // Back from the rounded end to the true one.
-          f.get(dRow).get(left).get(count).op('i32.add').i32(2).op('i32.shl').op('i32.add').set(d);
-        },
-        () => {
-          f.get(count).set(left2);
-          for (const floats of SPLITS) {
-            f.get(step)
-              .i32(4 * floats)
-              .op('i32.eq');
-            f.if(() =>
-              f.countdown(left2, 4, () => {
-                f.get(d);
-                every(f, floats, 0, (v) => f.get(s).access('v128.load', 16 * v));
-                f.access('v128.store')
-                  .add(s, 16 * floats)
-                  .add(d, 16);
-              }),
-            );
-          }
-          f.countdown(left2, 1, () =>
-            f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4),
-          );
-        },
-      );
-      zeros(right);
-      f.add(sRow, src2).add(dRow, dst2);
-    });
-    f.add(src, src1).add(dst, dst1);
+        }
+        f.countdown(left2, 1, () =>
+          f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4),
+        );
+      },
+    );
+    zeros(right);
   });
 }
 
@@ -190,7 +198,7 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
  */
 export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void {
   const [src, dst, table, k, strips, srcStep, d1, d2] = p;
-  const [tp, left, row, to, stripBytes] = Array.from({ length: 5 }, () => f.local('i32'));
+  const [tp, left, row, to, stripBytes] = f.locals(5, 'i32');
   f.get(k)
     .i32(4 * nr)
     .op('i32.mul')
@@ -224,7 +232,7 @@ export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void
  */
 export function packA(f: FunctionBuilder, p: readonly Local[]): void {
   const [w, dst, rowTable, rows, kTable, k] = p;
-  const [base, rp, left] = Array.from({ length: 3 }, () => f.local('i32'));
+  const [base, rp, left] = f.locals(3, 'i32');
   f.countdown(k, 1, () => {
     f.get(kTable).access('i32.load').get(w).op('i32.add').set(base);
     f.get(rowTable).set(rp).get(rows).set(left);
@@ -243,13 +251,22 @@ export function packA(f: FunctionBuilder, p: readonly Local[]): void {
  */
 export function store(f: FunctionBuilder, p: readonly Local[]): void {
   const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
-  const [cRow, oRow, sRow, left2, left3, cp, op, sp] = Array.from({ length: 8 }, () => f.local('i32'));
+  const [left3, cp, op, sp] = f.locals(4, 'i32');
   const add = f.local('f32');
   const [add4, four] = [f.local('v128'), f.local('v128')];
-  f.countdown(n1, 1, () => {
+  const channels = [
+    [c, c1],
+    [out, out1],
+    [bias, bias1],
+  ] as const;
+  f.each(n1, channels, (c, out, bias) => {
     f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
-    f.get(c).set(cRow).get(out).set(oRow).get(scale).set(sRow).get(n2).set(left2);
-    f.countdown(left2, 1, () => {
+    const rows = [
+      [c, c2],
+      [out, out2],
+      [scale, out2],
+    ] as const;
+    f.each(n2, rows, (cRow, oRow, sRow) => {
       f.get(cRow).set(cp).get(oRow).set(op).get(sRow).set(sp).get(n3).set(left3);
       f.get(scale);
       f.if(
@@ -290,11 +307,7 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
           });
         },
       );
-      f.add(cRow, c2).add(oRow, out2);
-      f.get(scale);
-      f.if(() => f.add(sRow, out2));
     });
-    f.add(c, c1).add(out, out1).add(bias, bias1);
   });
 }
 
@@ -363,18 +376,26 @@ export const TOGETHER = [2, 3, 4, 6] as const;
 export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: number): void {
   const c = p.slice(0, phases);
   const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p.slice(phases);
-  const [at, oRow, left2, left3, cp, op] = Array.from({ length: 6 }, () => f.local('i32'));
+  const [left3, cp, op] = f.locals(3, 'i32');
   const add = f.local('f32');
   const add4 = f.local('v128');
-  const rows = Array.from({ length: phases }, () => f.local('v128'));
-  const pairs = Array.from({ length: phases }, () => f.local('v128'));
+  const rows = f.locals(phases, 'v128');
+  const pairs = f.locals(phases, 'v128');
   // The others are kept as their distances from the first.
   for (const other of c.slice(1)) f.get(other).get(c[0]).op('i32.sub').set(other);
   const place = (j: number) => (j === 0 ? f.get(cp) : f.get(cp).get(c[j]).op('i32.add'));
-  f.countdown(n1, 1, () => {
+  const channels = [
+    [c[0], c1],
+    [out, out1],
+    [bias, bias1],
+  ] as const;
+  f.each(n1, channels, (c, out, bias) => {
     f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
-    f.get(c[0]).set(at).get(out).set(oRow).get(n2).set(left2);
-    f.countdown(left2, 1, () => {
+    const lines = [
+      [c, c2],
+      [out, out2],
+    ] as const;
+    f.each(n2, lines, (at, oRow) => {
       f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
       f.countdown(left3, 4, () => {
         for (const [j, row] of rows.entries())
@@ -401,9 +422,7 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
         }
         f.add(cp, 4).add(op, out3);
       });
-      f.add(at, c2).add(oRow, out2);
     });
-    f.add(c[0], c1).add(out, out1).add(bias, bias1);
   });
 }
 
@@ -413,11 +432,9 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
  * with `pad` zero floats behind the rows of each column. Steps in bytes.
  */
 export function turn(f: FunctionBuilder, p: readonly Local[]): void {
-  const [src, dst, rows, srcRow, cols, srcCol, dstRow, zeros, n1, src1, dst1, n2, src2, dst2] = p;
-  const integers = (count: number) => Array.from({ length: count }, () => f.local('i32'));
-  const [sBlock, dBlock, sCol, dCol, s, d, left2, leftCols, leftRows, leftChunk, to, from] = integers(12);
-  const block = Array.from({ length: 4 }, () => f.local('v128'));
-  const spare = Array.from({ length: 4 }, () => f.local('v128'));
+  const [src, dst, rows, srcRow, cols, srcCol, dstRow, zeros, ...blocks] = p;
+  const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = f.locals(9, 'i32');
+  const [block, spare] = [f.locals(4, 'v128'), f.locals(4, 'v128')];
   // The rows of one column, from where s, d and leftRows stand.
   const finishColumn = () => {
     f.countdown(leftRows, 1, () => {
@@ -488,23 +505,18 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
       },
     );
   };
-  f.countdown(n1, 1, () => {
-    f.get(src).set(sBlock).get(dst).set(dBlock).get(n2).set(left2);
-    f.countdown(left2, 1, () => {
-      f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
-      f.get(srcCol).i32(4).op('i32.eq');
-      f.if(() => {
-        f.countdown(leftCols, 16, () => columns(4));
-        f.countdown(leftCols, 4, () => columns(1));
-      });
-      f.countdown(leftCols, 1, () => {
-        f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
-        finishColumn();
-        f.add(sCol, srcCol).add(dCol, dstRow);
-      });
-      f.add(sBlock, src2).add(dBlock, dst2);
+  eachRow(f, [src, dst, ...blocks], (sBlock, dBlock) => {
+    f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
+    f.get(srcCol).i32(4).op('i32.eq');
+    f.if(() => {
+      f.countdown(leftCols, 16, () => columns(4));
+      f.countdown(leftCols, 4, () => columns(1));
     });
-    f.add(src, src1).add(dst, dst1);
+    f.countdown(leftCols, 1, () => {
+      f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
+      finishColumn();
+      f.add(sCol, srcCol).add(dCol, dstRow);
+    });
   });
 }
 

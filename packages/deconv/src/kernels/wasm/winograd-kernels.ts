@@ -5,6 +5,7 @@
  */
 import type { Form } from '../../geometry/winograd.js';
 import type { FunctionBuilder, Local } from './assembler.js';
+import { eachRow } from './movers.js';
 
 /** The points of tiles of six inputs: 0, ±A, ±B, ∞; and the sum of their squares. */
 const [A, B] = [2 / 3, 3 / 2];
@@ -77,7 +78,7 @@ function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed
     });
   }
   const { times, plus } = bound(new Arithmetic(f, relaxed, [-C, A, -A, B, -B, -A * A, -B * B]));
-  const [even, odd] = [0, 1].map(() => Array.from({ length: vectors }, () => f.local('v128')));
+  const [even, odd] = [0, 1].map(() => f.locals(vectors, 'v128'));
   // x₀ + x₄ − c x₂, from the first input on.
   const end = (place: number, first: number) => (load: Load, put: Put) => {
     put(place, (v) => {
@@ -130,11 +131,10 @@ export function tileInput(
   vectors: number,
   relaxed: boolean,
 ): void {
-  const [src, dst, table, plane, n1, src1, dst1, n2, src2, dst2, n3] = p;
-  const [sRow, dRow, left2, left3, s, d, to] = Array.from({ length: 7 }, () => f.local('i32'));
-  const offsets = Array.from({ length: inputs * inputs }, () => f.local('i32'));
-  const vectorsOf = (count: number) =>
-    Array.from({ length: count }, () => Array.from({ length: vectors }, () => f.local('v128')));
+  const [src, dst, table, plane, ...steps] = p;
+  const [left3, s, d, to] = f.locals(4, 'i32');
+  const offsets = f.locals(inputs * inputs, 'i32');
+  const vectorsOf = (count: number) => Array.from({ length: count }, () => f.locals(vectors, 'v128'));
   // Two rows of places, not yet combined along the other axis.
   const rows = [vectorsOf(inputs), vectorsOf(inputs)];
   const parts = inputParts(f, inputs, vectors, relaxed);
@@ -178,30 +178,25 @@ export function tileInput(
       }
     }
   };
-  f.countdown(n1, 1, () => {
-    f.get(src).set(sRow).get(dst).set(dRow).get(n2).set(left2);
-    f.countdown(left2, 1, () => {
-      f.get(sRow)
-        .set(s)
-        .get(dRow)
-        .set(d)
-        .get(n3)
-        .i32(4 * vectors - 1)
-        .op('i32.add')
-        .set(left3);
-      f.countdown(left3, 4 * vectors, () => {
-        tiles();
-        f.add(s, 16 * vectors).add(d, 16 * vectors);
-      });
-      f.add(sRow, src2).add(dRow, dst2);
+  eachRow(f, [src, dst, ...steps], (sRow, dRow) => {
+    f.get(sRow)
+      .set(s)
+      .get(dRow)
+      .set(d)
+      .get(steps[6])
+      .i32(4 * vectors - 1)
+      .op('i32.add')
+      .set(left3);
+    f.countdown(left3, 4 * vectors, () => {
+      tiles();
+      f.add(s, 16 * vectors).add(d, 16 * vectors);
     });
-    f.add(src, src1).add(dst, dst1);
   });
 }
 
 /** Aᵀ: from a line of products to its outputs. */
 function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: boolean) {
-  const [sum, difference, sum2, difference2] = Array.from({ length: 4 }, () => f.local('v128'));
+  const [sum, difference, sum2, difference2] = f.locals(4, 'v128');
   const add = (a: Local, b: Local, to: Local) => f.get(a).get(b).op('f32x4.add').set(to);
   const sub = (a: Local, b: Local, to: Local) => f.get(a).get(b).op('f32x4.sub').set(to);
   if (inputs === 4) {
@@ -245,8 +240,8 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
 export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, relaxed: boolean): void {
   const { inputs, outputs } = form;
   const [c, plane, flag, n1, c1, n2] = p;
-  const [at, from, left] = Array.from({ length: 3 }, () => f.local('i32'));
-  const vectors = (count: number) => Array.from({ length: count }, () => f.local('v128'));
+  const [at, from, left] = f.locals(3, 'i32');
+  const vectors = (count: number) => f.locals(count, 'v128');
   const products = vectors(inputs);
   const columns = Array.from({ length: outputs }, () => vectors(inputs));
   const results = vectors(outputs);
@@ -327,9 +322,9 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
 export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form): void {
   const { taps: count } = form;
   const [w, dst, rowTable, rows, kTable, k, taps, plane] = p;
-  const [base, rp, left, at, to] = Array.from({ length: 5 }, () => f.local('i32'));
+  const [base, rp, left, at, to] = f.locals(5, 'i32');
   const floats = (length: number) => Array.from({ length }, () => f.local('f32'));
-  const offsets = Array.from({ length: count * count }, () => f.local('i32'));
+  const offsets = f.locals(count * count, 'i32');
   const g = Array.from({ length: count }, () => floats(count));
   const halves = floats(count);
   const matrix = weightRows(form);

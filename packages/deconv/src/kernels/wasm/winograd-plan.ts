@@ -13,6 +13,7 @@
  */
 import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
+import { lift } from '../../geometry/three-axes.js';
 import type { Form } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
@@ -33,7 +34,7 @@ import {
 import type { DenseOptions } from './dense-plan.js';
 import { type Band, layItems } from './items.js';
 import { packStretches } from './panels.js';
-import { lift, type Problem, type Triple } from './problem.js';
+import type { Problem, Triple } from './problem.js';
 import { type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
 
 /** Tiles of a band: as many as keep its transformed input to so many bytes, but not fewer or more than so many. */
