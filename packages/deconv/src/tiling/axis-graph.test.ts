@@ -64,6 +64,18 @@ describe('ratios and alignment', () => {
     expect(ratiosOf([input(32), doubled(0, 32)])[1]).toEqual({ output: 2, input: 1 });
   });
 
+  it('keep the scale where a short picture is padded by more than lies in between', () => {
+    const index = [4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2];
+    const mirrored: AxisNode = {
+      ...doubled(0, 7),
+      size: index.length,
+      taps: 1,
+      index: Int32Array.from(index),
+      weight: new Float64Array(index.length).fill(1),
+    } as AxisNode;
+    expect(ratiosOf([input(7), mirrored])[1]).toEqual({ output: 1, input: 1 });
+  });
+
   it('refuse a table that never repeats, and values of different scales side by side', () => {
     const index = Int32Array.from({ length: 64 }, (_, o) => Math.floor(o ** 1.3 / 4));
     const warped: AxisNode = {

@@ -142,6 +142,20 @@ function periodOf({ size, taps, index, weight }: TableNode): Ratio | undefined {
   return undefined;
 }
 
+/**
+ * The ratio of a table that is too short to tell by its middle. If it reads all of its source in order, one by one, it only pads, by
+ * more than there is in between perhaps. Else a guess; whether it fits, settle sees.
+ */
+function shortRatio({ size, taps, index }: TableNode, source: number): Ratio {
+  let run = 1;
+  let longest = 1;
+  for (let at = 1; at < size; at++) {
+    run = index[at] === index[at - 1] + 1 ? run + 1 : 1;
+    longest = Math.max(longest, run);
+  }
+  return taps === 1 && source > 2 && longest === source ? ratio(1, 1) : ratio(size, source);
+}
+
 /** Each value's step against that of the input. Refuses tables without a period, and values without positions. */
 export function ratiosOf(graph: AxisGraph): Ratio[] {
   const ratios: Ratio[] = [];
@@ -159,8 +173,7 @@ export function ratiosOf(graph: AxisGraph): Ratio[] {
       case 'table': {
         const period =
           periodOf(node) ??
-          // Too short to tell; whether it fits, settle sees.
-          (node.size < SHORT ? ratio(node.size, graph[node.source].size) : undefined) ??
+          (node.size < SHORT ? shortRatio(node, graph[node.source].size) : undefined) ??
           refuseTiling(
             node.label,
             'reads positions that do not repeat: it stretches the picture to a size, or by no simple factor',
