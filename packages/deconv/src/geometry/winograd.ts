@@ -66,11 +66,15 @@ function fits(g: ConvGeometry, transposed: boolean, form: Form): boolean {
 }
 
 /** The form for a length of this axis, if channels and kernel are fit for one. */
-function formAlong(g: ConvGeometry, transposed: boolean, axis: number): Form | undefined {
+function formAlong(g: ConvGeometry, transposed: boolean, axis: number, exact = false): Form | undefined {
   if (g.rank !== 2 || tapsOf(g, 0) !== tapsOf(g, 1)) return undefined;
   const side = (transposed ? g.xSize[axis] / g.stride[axis] : g.ySize[axis]) / g.dilation[axis];
   return FORMS.find(
-    (form) => form.taps === tapsOf(g, axis) && side >= form.leastSide && fits(g, transposed, form),
+    (form) =>
+      form.taps === tapsOf(g, axis) &&
+      side >= form.leastSide &&
+      !(exact && form.inputs === 6) &&
+      fits(g, transposed, form),
   );
 }
 
@@ -88,7 +92,8 @@ export interface TilesAlong {
 
 /**
  * The tiles along an axis of a convolution, or of its transpose, if channels, kernel and the length of this axis are fit for
- * Winograd's form. It is used where both axes are, in the smaller of their tiles: those of the larger begin where they do.
+ * Winograd's form. It is used where both axes are, in the smaller of their tiles, or smaller ones yet: those of the larger begin
+ * where they do.
  */
 export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): TilesAlong | undefined {
   const form = formAlong(g, transposed, axis);
@@ -107,9 +112,12 @@ export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): 
   return { step: across, first, last: first + inputs * d - 1, over: across * s, ...ends };
 }
 
-/** Winograd's form of a convolution, or of its transpose, if it is computed in one. */
-export function formOf(g: ConvGeometry, transposed: boolean): Form | undefined {
-  const [a, b] = [0, 1].map((axis) => (g.batch > 0 ? formAlong(g, transposed, axis) : undefined));
+/**
+ * Winograd's form of a convolution, or of its transpose, if it is computed in one. `exact`: one whose matrices hold halves and whole
+ * numbers, so that what needs no rounding in plain sums needs none here.
+ */
+export function formOf(g: ConvGeometry, transposed: boolean, exact = false): Form | undefined {
+  const [a, b] = [0, 1].map((axis) => (g.batch > 0 ? formAlong(g, transposed, axis, exact) : undefined));
   if (a === undefined || b === undefined) return undefined;
   return a.inputs < b.inputs ? a : b;
 }

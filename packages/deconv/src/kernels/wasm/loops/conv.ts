@@ -37,7 +37,8 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
   const way = `${op}${bias}${average}${activation === undefined ? '' : `${activation.fn}${activation.parameters}`}`;
   let found = ways.get(way);
   if (found === undefined) {
-    const form = op === 'conv.weightGrad' ? undefined : formOf(geometry, op === 'conv.inputGrad');
+    // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
+    const form = op === 'conv.weightGrad' ? undefined : formOf(geometry, op === 'conv.inputGrad', average);
     found = { key: keyOf(way, geometry), form };
     ways.set(way, found);
   }
