@@ -1,6 +1,6 @@
 /**
  * movers: the commands that compute nothing: bring rows of the input and of the weight into the form that `gemm` wants, and
- * results to where they belong. Each takes sixteen integers and loops over a whole block by itself.
+ * results to where they belong. Each takes up to twenty integers and loops over a whole block by itself.
  */
 import type { FunctionBuilder, Local } from './assembler.js';
 
