@@ -2,14 +2,18 @@
  * winograd: which convolutions are worth computing in Winograd's form, with 36 multiplications per tile and pair of channels
  * where plain sums take 144, told by their geometry alone. (How, and the matrices: kernels/wasm/winograd.ts.)
  *
- * Whether one is depends on its channels, and on each axis by itself. So pictures and large enough parts of them are computed
- * in the same form, and what runs networks in tiles can ask here what to keep to: a result in this form depends, in its last
- * bits, on all inputs of its tile, and on where tiles begin.
+ * Tiles lie along both axes of a plane, or along one axis only, as lines of eight inputs, with plain sums over the taps of the
+ * others. Which of the two depends on channels and kernel, and whether on each axis by itself. So pictures and large enough parts
+ * of them are computed in the same form, and what runs networks in tiles can ask here what to keep to: a result in this form
+ * depends, in its last bits, on all inputs of its tile, and on where tiles begin.
  */
+import { sizeOf } from '../shape.js';
 import type { ConvGeometry } from './conv.js';
 
-/** How tiles of a kernel with so many taps can be made. */
+/** How tiles of so many taps can be made. */
 export interface Form {
+  /** Tiles lie along two axes; else along one. */
+  readonly plane: boolean;
   readonly taps: number;
   /** Inputs and outputs of a tile along an axis: inputs = outputs + taps − 1. */
   readonly inputs: number;
@@ -23,12 +27,63 @@ export interface Form {
   readonly perOutput: number;
 }
 
-/** Larger tiles first: they take fewer multiplications. */
-export const FORMS: readonly Form[] = [
-  { taps: 3, inputs: 6, outputs: 4, leastSide: 16, mostSpread: 256, perInput: 700, perOutput: 600 },
-  { taps: 3, inputs: 4, outputs: 2, leastSide: 8, mostSpread: 512, perInput: 120, perOutput: 100 },
-  { taps: 2, inputs: 4, outputs: 3, leastSide: 8, mostSpread: 512, perInput: 170, perOutput: 225 },
+/** Tiles in planes, larger ones first: they take fewer multiplications. */
+const PLANES: readonly Form[] = [
+  {
+    plane: true,
+    taps: 3,
+    inputs: 6,
+    outputs: 4,
+    leastSide: 16,
+    mostSpread: 256,
+    perInput: 700,
+    perOutput: 600,
+  },
+  {
+    plane: true,
+    taps: 3,
+    inputs: 4,
+    outputs: 2,
+    leastSide: 7,
+    mostSpread: 512,
+    perInput: 120,
+    perOutput: 100,
+  },
+  {
+    plane: true,
+    taps: 2,
+    inputs: 4,
+    outputs: 3,
+    leastSide: 8,
+    mostSpread: 512,
+    perInput: 170,
+    perOutput: 225,
+  },
 ];
+
+/** Tiles in lines. Longer kernels are several of them, one behind the other. */
+const LINES: readonly Form[] = [3, 4, 5].map((taps) => ({
+  plane: false,
+  taps,
+  inputs: 8,
+  outputs: 9 - taps,
+  leastSide: 16,
+  mostSpread: 512,
+  perInput: 100,
+  perOutput: 100,
+}));
+
+/** All forms. */
+export const FORMS: readonly Form[] = [...PLANES, ...LINES];
+
+/** A form, and where its tiles lie. */
+export interface Tiling {
+  readonly form: Form;
+  /** The axes of the geometry along which there are tiles. */
+  readonly axes: readonly number[];
+  /** Kernels, of the form's taps, that the one along such an axis is cut into. */
+  readonly pieces: number;
+}
 
 /** Values of a transformed weight beyond which reading them takes longer than the multiplications that are saved. */
 const MOST_WEIGHT = 4 * 1024 * 1024;
@@ -37,6 +92,9 @@ const MANY_PICTURES = 8;
 const MOST_WEIGHT_OF_MANY = 12 * 1024 * 1024;
 /** Phases of a transposed convolution. */
 const MOST_PHASES = 16;
+/** Residues into which a row is split in vectors; one by one, transforming an input costs so many times as much. */
+const MOST_RESIDUES = 16;
+const ONE_BY_ONE = 2;
 /** Share of the cost of plain sums that is worth it. */
 const WORTH = 0.83;
 
@@ -49,33 +107,71 @@ function tapsOf(g: ConvGeometry, axis: number): number | undefined {
   return s === 1 || g.dilation[axis] === 1 ? Math.ceil(k / s) : undefined;
 }
 
-/** Whether channels and kernel are fit for the form. */
-function fits(g: ConvGeometry, transposed: boolean, form: Form): boolean {
+/** What a tiling takes, as a share of plain sums; more than 1 where it cannot be. */
+function costOf(g: ConvGeometry, transposed: boolean, { form, axes, pieces }: Tiling): number {
   const { inputs, outputs } = form;
-  const phases = g.stride[0] * g.stride[1];
+  // Along tiled axes phases, or residues, are rows, or channels, of their own, each with a part of the taps.
+  const along = (list: readonly number[]) => sizeOf(axes.map((axis) => list[axis]));
+  const phases = along(g.stride);
+  // Along the others every tap is.
+  const plain = sizeOf(g.kernelSize) / along(g.kernelSize);
   const [from, to] = transposed ? [g.yChannels, g.xChannels * phases] : [g.xChannels * phases, g.yChannels];
-  const [depth, rows] = [from / g.groups, to / g.groups];
-  const weight = inputs ** 2 * depth * rows;
+  const [depth, rows] = [(from / g.groups) * pieces, to / g.groups];
+  const weight = inputs ** axes.length * depth * plain * rows;
   const mostWeight = g.batch >= MANY_PICTURES ? MOST_WEIGHT_OF_MANY : MOST_WEIGHT;
-  const spread = depth * g.dilation[0] * g.dilation[1];
-  if (phases > MOST_PHASES || weight > mostWeight || spread > form.mostSpread) return false;
-  const cost = weight + form.perInput * depth + form.perOutput * rows;
+  // Along the others, residues of a convolution's input are transformed by themselves.
+  const channels = depth * (transposed ? 1 : sizeOf(g.stride) / phases);
+  const spread = channels * along(g.dilation);
+  if (phases > MOST_PHASES || weight > mostWeight || spread > form.mostSpread)
+    return Number.POSITIVE_INFINITY;
   // Taps of a phase or a residue that are not filled up, on average.
-  const own = (g.kernelSize[0] * g.kernelSize[1]) / phases;
-  return cost <= WORTH * outputs ** 2 * own * depth * rows;
+  const own = along(g.kernelSize) / phases;
+  const last = g.rank - 1;
+  const residues = axes.includes(last) ? outputs * g.dilation[last] : 1;
+  const perInput = form.perInput * (residues > MOST_RESIDUES ? ONE_BY_ONE : 1);
+  const cost = weight + perInput * channels + form.perOutput * rows;
+  return cost / (outputs ** axes.length * own * plain * (depth / pieces) * rows);
 }
 
-/** The form for a length of this axis, if channels and kernel are fit for one. */
-function formAlong(g: ConvGeometry, transposed: boolean, axis: number, exact = false): Form | undefined {
-  if (g.rank !== 2 || tapsOf(g, 0) !== tapsOf(g, 1)) return undefined;
-  const side = (transposed ? g.xSize[axis] / g.stride[axis] : g.ySize[axis]) / g.dilation[axis];
-  return FORMS.find(
-    (form) =>
-      form.taps === tapsOf(g, axis) &&
-      side >= form.leastSide &&
-      !(exact && form.inputs === 6) &&
-      fits(g, transposed, form),
-  );
+/** How planes of tiles can be laid, larger tiles first. */
+function planesOf(g: ConvGeometry): Tiling[] {
+  if (g.rank !== 2 || tapsOf(g, 0) !== tapsOf(g, 1)) return [];
+  return PLANES.filter(({ taps }) => taps === tapsOf(g, 0)).map((form) => ({
+    form,
+    axes: [0, 1],
+    pieces: 1,
+  }));
+}
+
+/**
+ * How lines of tiles can be laid: along the last axis but one, where lanes lie along rows as they are; along rows if the kernel
+ * has no other length. Phases of a transposed convolution that see different neighbours would have to be products of their own.
+ */
+function linesOf(g: ConvGeometry, transposed: boolean): Tiling[] {
+  const axis = g.rank > 1 && g.kernelSize[g.rank - 2] > 1 ? g.rank - 2 : g.rank - 1;
+  const taps = tapsOf(g, axis);
+  const others = g.stride.filter((_, a) => a !== axis);
+  if (taps === undefined || taps < 3 || (transposed && others.some((s) => s > 1))) return [];
+  if (axis === g.rank - 1 && g.kernelSize.some((k, a) => k > 1 && a !== axis)) return [];
+  return LINES.map((form) => ({ form, axes: [axis], pieces: Math.ceil(taps / form.taps) }));
+}
+
+/** The tilings that are worth it, of one kind, in the order in which they are taken if sides allow. */
+function tilingsOf(g: ConvGeometry, transposed: boolean, exact: boolean): Tiling[] {
+  const worth = (list: readonly Tiling[]) =>
+    list
+      .map((tiling) => ({ tiling, cost: costOf(g, transposed, tiling) }))
+      .filter(({ tiling, cost }) => cost <= WORTH && !(exact && tiling.form.inputs > 4));
+  const planes = worth(planesOf(g));
+  const [line] = worth(linesOf(g, transposed)).sort((a, b) => a.cost - b.cost);
+  const least = Math.min(...planes.map(({ cost }) => cost));
+  return line !== undefined && line.cost < least ? [line.tiling] : planes.map(({ tiling }) => tiling);
+}
+
+/** Whether an axis is long enough for a form. */
+function holds(g: ConvGeometry, transposed: boolean, axis: number, { leastSide }: Form): boolean {
+  const outputs = transposed ? g.xSize[axis] / g.stride[axis] : g.ySize[axis];
+  return outputs / g.dilation[axis] >= leastSide;
 }
 
 /** Tiles along an axis, and what they read. */
@@ -92,13 +188,18 @@ export interface TilesAlong {
 
 /**
  * The tiles along an axis of a convolution, or of its transpose, if channels, kernel and the length of this axis are fit for
- * Winograd's form. It is used where both axes are, in the smaller of their tiles, or smaller ones yet: those of the larger begin
- * where they do.
+ * Winograd's form. Planes are used where both axes are, in the smaller of their tiles, or smaller ones yet: those of the larger
+ * begin where they do.
  */
 export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): TilesAlong | undefined {
-  const form = formAlong(g, transposed, axis);
-  if (form === undefined) return undefined;
-  const { taps, inputs, outputs } = form;
+  const found = tilingsOf(g, transposed, false).find(
+    ({ form, axes }) => axes.includes(axis) && holds(g, transposed, axis, form),
+  );
+  if (found === undefined) return undefined;
+  const { form, pieces } = found;
+  const { outputs } = form;
+  const taps = form.taps * pieces;
+  const inputs = outputs + taps - 1;
   const [s, d, pb] = [g.stride[axis], g.dilation[axis], g.padBefore[axis]];
   const across = outputs * d;
   if (!transposed) {
@@ -113,11 +214,17 @@ export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): 
 }
 
 /**
- * Winograd's form of a convolution, or of its transpose, if it is computed in one. `exact`: one whose matrices hold halves and whole
- * numbers, so that what needs no rounding in plain sums needs none here.
+ * How a convolution, or its transpose, is laid in tiles, if it is computed in Winograd's form. `exact`: in one whose matrices hold
+ * halves and whole numbers, so that what needs no rounding in plain sums needs none here.
  */
-export function formOf(g: ConvGeometry, transposed: boolean, exact = false): Form | undefined {
-  const [a, b] = [0, 1].map((axis) => (g.batch > 0 ? formAlong(g, transposed, axis, exact) : undefined));
-  if (a === undefined || b === undefined) return undefined;
-  return a.inputs < b.inputs ? a : b;
+export function tilingOf(g: ConvGeometry, transposed: boolean, exact = false): Tiling | undefined {
+  if (g.batch === 0) return undefined;
+  return tilingsOf(g, transposed, exact).find(({ form, axes }) =>
+    axes.every((axis) => holds(g, transposed, axis, form)),
+  );
+}
+
+/** Taps along each axis of the kernel, filled up with zeros to a number that the tiling's form takes. */
+export function filledKernel(g: ConvGeometry, { form, axes, pieces }: Tiling): number[] {
+  return g.kernelSize.map((k, axis) => (axes.includes(axis) ? g.stride[axis] * form.taps * pieces : k));
 }

@@ -23,7 +23,7 @@ import {
 } from './assembler.js';
 import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
 import { clear, packA, packB, pad, SPLITS, split, store, storeTogether, TOGETHER, turn } from './movers.js';
-import { tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
+import { namesOf, tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */
 export interface Tile {
@@ -235,11 +235,11 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   for (const phases of TOGETHER) add(`store${phases}`, (f, p) => storeTogether(f, p, phases));
   add('turn', turn);
   add('clear', clear);
-  for (const inputs of new Set(FORMS.map((form) => form.inputs)))
-    add(`tileInput${inputs}`, (f, p) => tileInput(f, p, inputs, tile.nr / 8, tile.relaxed));
   for (const form of FORMS) {
-    add(`tileWeight${form.outputs}`, (f, p) => tileWeight(f, p, form));
-    add(`tileOutput${form.outputs}`, (f, p) => tileOutput(f, p, form, tile.relaxed));
+    const { input, weight, output } = namesOf(form);
+    if (!names.includes(input)) add(input, (f, p) => tileInput(f, p, form, tile.nr / 8, tile.relaxed));
+    add(weight, (f, p) => tileWeight(f, p, form));
+    add(output, (f, p) => tileOutput(f, p, form, tile.relaxed));
   }
   for (const [fn, formula] of Object.entries(ACTIVATIONS)) add(fn, (f, p) => activate(f, p, formula));
   const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));

@@ -7,152 +7,163 @@ import type { Form } from '../../geometry/winograd.js';
 import type { FunctionBuilder, Local } from './assembler.js';
 import { eachRow } from './movers.js';
 
-/** The points of tiles of six inputs: 0, ±A, ±B, ∞; and the sum of their squares. */
-const [A, B] = [2 / 3, 3 / 2];
-const C = A * A + B * B;
+/** The points besides 0 and ∞, each with its negative, by inputs of a tile. Their product is 1. */
+const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [1], 6: [2 / 3, 3 / 2], 8: [0.5, 1, 2] };
+
+/** Π (z − p²) over the points: the coefficients of 1, z, z² … */
+function polynomial(points: readonly number[]): number[] {
+  let product = [1];
+  for (const p of points) product = [0, ...product].map((c, i) => c - p * p * (product[i] ?? 0));
+  return product;
+}
 
 /** Loads input `i`, vector `v`, of a line onto the stack. */
 type Load = (i: number, v: number) => void;
 /** Takes a result of a line: `value` leaves its vector `v` on the stack. */
 type Put = (place: number, value: (v: number) => void) => void;
+/** A multiple of what `value` leaves on the stack. */
+type Term = readonly [factor: number, value: () => void];
 
-/** Vector arithmetic with constants, kept in locals. */
-class Arithmetic {
+/** Sums of multiples, the factors kept in locals. */
+class Sums {
   readonly #f: FunctionBuilder;
   readonly #relaxed: boolean;
   readonly #constants = new Map<number, Local>();
 
-  constructor(f: FunctionBuilder, relaxed: boolean, constants: readonly number[]) {
+  constructor(f: FunctionBuilder, relaxed: boolean, factors: readonly number[]) {
     this.#f = f;
     this.#relaxed = relaxed;
-    for (const value of constants) {
+    for (const factor of new Set(factors.filter((factor) => Math.abs(factor) !== 1))) {
       const local = f.local('v128');
-      f.splat(value).set(local);
-      this.#constants.set(value, local);
+      f.splat(factor).set(local);
+      this.#constants.set(factor, local);
     }
   }
 
-  #constant(value: number): void {
-    this.#f.get(this.#constants.get(value) as Local);
-  }
-
-  /** factor · x */
-  times(factor: number, x: () => void): void {
-    this.#constant(factor);
-    x();
-    this.#f.op('f32x4.mul');
-  }
-
-  /** factor · x + y */
-  plus(factor: number, x: () => void, y: () => void): void {
-    this.#constant(factor);
-    x();
-    if (!this.#relaxed) this.#f.op('f32x4.mul');
-    y();
-    this.#f.op(this.#relaxed ? 'f32x4.relaxed_madd' : 'f32x4.add');
+  /** Leaves Σ factor · value on the stack. */
+  push(terms: readonly Term[]): void {
+    const f = this.#f;
+    // Terms that are not multiplied come first, and are what others are added to.
+    const [first, ...rest] = [...terms].sort((a, b) => Number(b[0] === 1) - Number(a[0] === 1));
+    const upTo = (count: number): void => {
+      const [factor, value] = count === 0 ? first : rest[count - 1];
+      const constant = this.#constants.get(factor);
+      if (constant !== undefined) f.get(constant);
+      if (constant === undefined && count > 0) upTo(count - 1);
+      value();
+      if (constant === undefined) {
+        if (count > 0) f.op(factor === 1 ? 'f32x4.add' : 'f32x4.sub');
+        return;
+      }
+      if (count === 0 || !this.#relaxed) f.op('f32x4.mul');
+      if (count === 0) return;
+      upTo(count - 1);
+      f.op(this.#relaxed ? 'f32x4.relaxed_madd' : 'f32x4.add');
+    };
+    upTo(rest.length);
   }
 }
 
 /** Bᵀ of a line of inputs, in parts that each give one place or two, in order. */
 function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed: boolean) {
-  const both = (op: 'f32x4.add' | 'f32x4.sub', a: () => void, b: () => void) => {
-    a();
-    b();
-    f.op(op);
-  };
-  if (inputs === 4) {
-    const rows = [
-      [0, 2, 'f32x4.sub'],
-      [1, 2, 'f32x4.add'],
-      [2, 1, 'f32x4.sub'],
-      [3, 1, 'f32x4.sub'],
-    ] as const;
-    return rows.map(([one, other, op], place) => (load: Load, put: Put) => {
-      put(place, (v) =>
-        both(
-          op,
-          () => load(one, v),
-          () => load(other, v),
-        ),
-      );
-    });
-  }
-  const { times, plus } = bound(new Arithmetic(f, relaxed, [-C, A, -A, B, -B, -A * A, -B * B]));
+  const points = POINTS[inputs];
+  const ends = polynomial(points);
+  const pairs = points.map((p) => ({ p, factors: polynomial(points.filter((q) => q !== p)) }));
+  const all = [...ends, ...ends.map((c) => -c), ...pairs.flatMap(({ p, factors }) => [p, -p, ...factors])];
+  const sums = new Sums(f, relaxed, all);
   const [even, odd] = [0, 1].map(() => f.locals(vectors, 'v128'));
-  // x₀ + x₄ − c x₂, from the first input on.
-  const end = (place: number, first: number) => (load: Load, put: Put) => {
-    put(place, (v) => {
-      const ends = () =>
-        both(
-          'f32x4.add',
-          () => load(first, v),
-          () => load(first + 4, v),
-        );
-      plus(-C, () => load(first + 2, v), ends);
-    });
-  };
-  // (x₄ − q² x₂) ± (p x₃ − q x₁), p q = 1
-  const pair = (place: number, p: number, q: number) => (load: Load, put: Put) => {
-    for (const [v, to] of even.entries()) {
-      plus(
-        -q * q,
-        () => load(2, v),
-        () => load(4, v),
-      );
-      f.set(to);
-      plus(
-        -q,
-        () => load(1, v),
-        () => times(p, () => load(3, v)),
-      );
+  // Every second input, from the first on.
+  const every = (load: Load, first: number, factors: readonly number[], v: number) =>
+    factors.map((factor, i): Term => [factor, () => load(first + 2 * i, v)]);
+  const end = (place: number, first: number, factors: readonly number[]) => (load: Load, put: Put) =>
+    put(place, (v) => sums.push(every(load, first, factors, v)));
+  const pair = (place: number, p: number, factors: readonly number[]) => (load: Load, put: Put) => {
+    const both = (v: number, sign: number): Term[] => {
+      if (factors.length === 1)
+        return [
+          [1, () => load(2, v)],
+          [sign * p, () => load(1, v)],
+        ];
+      return [
+        [1, () => f.get(even[v])],
+        [sign * p, () => f.get(odd[v])],
+      ];
+    };
+    for (let v = 0; v < vectors && factors.length > 1; v++) {
+      sums.push(every(load, 2, factors, v));
+      f.set(even[v]);
+      sums.push(every(load, 1, factors, v));
       f.set(odd[v]);
     }
-    put(place, (v) => f.get(even[v]).get(odd[v]).op('f32x4.add'));
-    put(place + 1, (v) => f.get(even[v]).get(odd[v]).op('f32x4.sub'));
+    put(place, (v) => sums.push(both(v, 1)));
+    put(place + 1, (v) => sums.push(both(v, -1)));
   };
-  return [end(0, 0), pair(1, A, B), pair(3, B, A), end(5, 1)];
+  return [
+    end(
+      0,
+      0,
+      ends.map((c) => c * ends[0]),
+    ),
+    ...pairs.map(({ p, factors }, i) => pair(1 + 2 * i, p, factors)),
+    end(inputs - 1, 1, ends),
+  ];
 }
 
-/** Its methods by themselves. */
-const bound = (arithmetic: Arithmetic) => ({
-  times: arithmetic.times.bind(arithmetic),
-  plus: arithmetic.plus.bind(arithmetic),
+/** What the commands of a form are called. Its inputs are transformed alike whatever its taps. */
+export const namesOf = ({ inputs, taps }: Form) => ({
+  input: `tileInput${inputs}`,
+  weight: `tileWeight${inputs}of${taps}`,
+  output: `tileOutput${inputs}of${taps}`,
 });
+
+/** Places of a tile. */
+export const placesOf = ({ plane, inputs }: Pick<Form, 'plane' | 'inputs'>): number =>
+  plane ? inputs * inputs : inputs;
 
 /**
  * tileInput: src, dst, table, plane; n1, src1, dst1; n2, src2, dst2; n3.
- * For n1 channels × n2 rows × n3 tiles: plane[n i + j] = (Bᵀ d B)[i][j] of the n × n inputs d[i][j] = src[table[n i + j]].
- * Takes `vectors` vectors of tiles at a time, and may write beyond a row what is missing to whole ones.
+ * For n1 channels × n2 rows × n3 tiles: plane[n i + j] = (Bᵀ d B)[i][j] of the n × n inputs d[i][j] = src[table[n i + j]]; or
+ * plane[i] = (Bᵀ d)[i] of n inputs in a line. Takes `vectors` vectors of tiles at a time, and may write beyond a row what is
+ * missing to whole ones.
  */
 export function tileInput(
   f: FunctionBuilder,
   p: readonly Local[],
-  inputs: number,
+  form: Pick<Form, 'plane' | 'inputs'>,
   vectors: number,
   relaxed: boolean,
 ): void {
+  const { inputs } = form;
   const [src, dst, table, plane, ...steps] = p;
   const [left3, s, d, to] = f.locals(4, 'i32');
-  const offsets = f.locals(inputs * inputs, 'i32');
+  const offsets = f.locals(placesOf(form), 'i32');
   const vectorsOf = (count: number) => Array.from({ length: count }, () => f.locals(vectors, 'v128'));
-  // Two rows of places, not yet combined along the other axis.
-  const rows = [vectorsOf(inputs), vectorsOf(inputs)];
   const parts = inputParts(f, inputs, vectors, relaxed);
   for (const [i, offset] of offsets.entries())
     f.get(table)
       .access('i32.load', 4 * i)
       .set(offset);
-  const tiles = () => {
-    f.get(d).set(to);
+  const loadAt = (i: number, v: number) =>
+    f
+      .get(s)
+      .get(offsets[i])
+      .op('i32.add')
+      .access('v128.load', 16 * v);
+  const store: Put = (_, value) => {
+    for (let v = 0; v < vectors; v++) {
+      f.get(to);
+      value(v);
+      f.access('v128.store', 16 * v);
+    }
+    f.add(to, plane);
+  };
+  // Two rows of places, not yet combined along the other axis.
+  const rows = form.plane ? [vectorsOf(inputs), vectorsOf(inputs)] : [];
+  const inPlane = () => {
     for (const part of parts) {
       const found = new Set<number>();
       for (let column = 0; column < inputs; column++) {
-        const load: Load = (i, v) =>
-          f
-            .get(s)
-            .get(offsets[inputs * i + column])
-            .op('i32.add')
-            .access('v128.load', 16 * v);
+        const load: Load = (i, v) => loadAt(inputs * i + column, v);
         part(load, (place, value) => {
           found.add(place);
           for (let v = 0; v < vectors; v++) {
@@ -161,21 +172,8 @@ export function tileInput(
           }
         });
       }
-      for (const place of found) {
-        for (const along of parts) {
-          along(
-            (j, v) => f.get(rows[place % 2][j][v]),
-            (_, value) => {
-              for (let v = 0; v < vectors; v++) {
-                f.get(to);
-                value(v);
-                f.access('v128.store', 16 * v);
-              }
-              f.add(to, plane);
-            },
-          );
-        }
-      }
+      for (const place of found)
+        for (const along of parts) along((j, v) => f.get(rows[place % 2][j][v]), store);
     }
   };
   eachRow(f, [src, dst, ...steps], (sRow, dRow) => {
@@ -188,7 +186,9 @@ export function tileInput(
       .op('i32.add')
       .set(left3);
     f.countdown(left3, 4 * vectors, () => {
-      tiles();
+      f.get(d).set(to);
+      if (form.plane) inPlane();
+      else for (const part of parts) part(loadAt, store);
       f.add(s, 16 * vectors).add(d, 16 * vectors);
     });
   });
@@ -196,46 +196,35 @@ export function tileInput(
 
 /** Aᵀ: from a line of products to its outputs. */
 function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: boolean) {
-  const [sum, difference, sum2, difference2] = f.locals(4, 'v128');
-  const add = (a: Local, b: Local, to: Local) => f.get(a).get(b).op('f32x4.add').set(to);
-  const sub = (a: Local, b: Local, to: Local) => f.get(a).get(b).op('f32x4.sub').set(to);
-  if (inputs === 4) {
-    return (m: readonly Local[], to: readonly Local[]) => {
-      add(m[1], m[2], sum);
-      sub(m[1], m[2], difference);
-      add(m[0], sum, to[0]);
-      if (outputs === 2) add(difference, m[3], to[1]);
-      else {
-        f.get(difference).set(to[1]);
-        add(sum, m[3], to[2]);
-      }
-    };
-  }
-  const { times, plus } = bound(new Arithmetic(f, relaxed, [A, B, A * A, B * B, A ** 3, B ** 3]));
+  const points = POINTS[inputs];
+  const powers = Array.from({ length: outputs }, (_, i) => i);
+  const sums = new Sums(
+    f,
+    relaxed,
+    points.flatMap((p) => powers.map((power) => p ** power)),
+  );
+  const [plus, minus] = [0, 1].map(() => f.locals(points.length, 'v128'));
   return (m: readonly Local[], to: readonly Local[]) => {
-    add(m[1], m[2], sum);
-    sub(m[1], m[2], difference);
-    add(m[3], m[4], sum2);
-    sub(m[3], m[4], difference2);
-    add(sum, sum2, to[0]);
-    add(to[0], m[0], to[0]);
-    for (const power of [1, 2, 3]) {
-      const [one, other] = power === 2 ? [sum, sum2] : [difference, difference2];
-      plus(
-        A ** power,
-        () => f.get(one),
-        () => times(B ** power, () => f.get(other)),
-      );
+    for (const i of points.keys()) {
+      const [a, b] = [m[1 + 2 * i], m[2 + 2 * i]];
+      f.get(a).get(b).op('f32x4.add').set(plus[i]);
+      f.get(a).get(b).op('f32x4.sub').set(minus[i]);
+    }
+    for (const power of powers) {
+      const from = power % 2 === 0 ? plus : minus;
+      const terms = points.map((p, i): Term => [p ** power, () => f.get(from[i])]);
+      if (power === 0) terms.push([1, () => f.get(m[0])]);
+      if (power === outputs - 1) terms.push([1, () => f.get(m[inputs - 1])]);
+      sums.push(terms);
       f.set(to[power]);
     }
-    add(to[3], m[5], to[3]);
   };
 }
 
 /**
  * tileOutput: c, plane, flag; n1, c1; n2.
  * For n1 rows × n2 tiles, in place: the first m² planes become (Aᵀ M A)[i][j], in order, M[i][j] being plane n i + j, for tiles
- * of n inputs and m outputs. The word at `flag` becomes 1 if one of them is not finite. May touch up to three floats beyond a row.
+ * of n inputs and m outputs; or, in a line, m planes (Aᵀ M)[i]. The word at `flag` becomes 1 if one of them is not finite. May touch up to three floats beyond a row.
  */
 export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, relaxed: boolean): void {
   const { inputs, outputs } = form;
@@ -243,32 +232,49 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
   const [at, from, left] = f.locals(3, 'i32');
   const vectors = (count: number) => f.locals(count, 'v128');
   const products = vectors(inputs);
-  const columns = Array.from({ length: outputs }, () => vectors(inputs));
+  const columns = Array.from({ length: form.plane ? outputs : 0 }, () => vectors(inputs));
   const results = vectors(outputs);
   const [bad, kept] = vectors(2);
   const rows = f.local('i32');
   const line = outputLine(f, form, relaxed);
   f.splat(0).set(bad);
   // Byte distances between places of a column.
-  f.get(plane).i32(inputs).op('i32.mul').set(rows);
+  f.get(plane);
+  if (form.plane) f.i32(inputs).op('i32.mul');
+  f.set(rows);
+  const load = () => {
+    for (const product of products) f.get(from).access('v128.load').set(product).add(from, rows);
+  };
+  const store = () => {
+    for (const result of results) {
+      f.get(from).get(result).access('v128.store').add(from, plane);
+      f.get(result).get(result).op('f32x4.sub').get(kept).op('f32x4.add').set(kept);
+    }
+  };
+  const start = () => f.get(c).get(at).op('i32.add');
   const tiles = () => {
     // kept: the sum of y − y over all results y of these tiles, 0 or NaN.
     f.splat(0).set(kept);
+    if (!form.plane) {
+      start().set(from);
+      load();
+      line(products, results);
+      start().set(from);
+      store();
+      return;
+    }
     for (let j = 0; j < inputs; j++) {
-      f.get(c).get(at).op('i32.add').get(plane).i32(j).op('i32.mul').op('i32.add').set(from);
-      for (const product of products) f.get(from).access('v128.load').set(product).add(from, rows);
+      start().get(plane).i32(j).op('i32.mul').op('i32.add').set(from);
+      load();
       line(
         products,
         columns.map((column) => column[j]),
       );
     }
-    f.get(c).get(at).op('i32.add').set(from);
+    start().set(from);
     for (const column of columns) {
       line(column, results);
-      for (const result of results) {
-        f.get(from).get(result).access('v128.store').add(from, plane);
-        f.get(result).get(result).op('f32x4.sub').get(kept).op('f32x4.add').set(kept);
-      }
+      store();
     }
   };
   f.countdown(n1, 1, () => {
@@ -300,7 +306,7 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
 /** G: what a place takes of each tap. */
 function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
   // Values at 0, at the finite points other than 0, and at ∞.
-  const points = inputs === 4 ? [1, -1] : [A, -A, B, -B];
+  const points = POINTS[inputs].flatMap((p) => [p, -p]);
   const powers = Array.from({ length: taps }, (_, power) => power);
   const values = points.map((point) => {
     // Π (point − other) over the others, 0 among them.
@@ -317,16 +323,15 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
 /**
  * tileWeight: w, dst, rowTable, rows, kTable, k, taps, plane.
  * One panel in each of n² planes: plane[n i + j][k][r] = (G g Gᵀ)[i][j] of the taps g[y][x] = w at rowTable[r] +
- * kTable[k] + taps[count · y + x], byte offsets all.
+ * kTable[k] + taps[count · y + x], byte offsets all; or, in a line, in each of n planes (G g)[i] of the taps g[x].
  */
 export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form): void {
-  const { taps: count } = form;
+  const { taps: count, plane: inPlane } = form;
   const [w, dst, rowTable, rows, kTable, k, taps, plane] = p;
   const [base, rp, left, at, to] = f.locals(5, 'i32');
-  const floats = (length: number) => Array.from({ length }, () => f.local('f32'));
-  const offsets = f.locals(count * count, 'i32');
-  const g = Array.from({ length: count }, () => floats(count));
-  const halves = floats(count);
+  const offsets = f.locals(inPlane ? count * count : count, 'i32');
+  const g = Array.from({ length: inPlane ? count : 1 }, () => f.locals(count, 'f32'));
+  const halves = f.locals(count, 'f32');
   const matrix = weightRows(form);
   // Σ factors · values
   const combine = (factors: readonly number[], values: readonly Local[]) => {
@@ -335,6 +340,13 @@ export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form):
       f.get(value);
       if (factor !== 1) f.f32(factor).op('f32.mul');
       if (i > 0) f.op('f32.add');
+    }
+  };
+  const store = (values: readonly Local[]) => {
+    for (const along of matrix) {
+      f.get(to);
+      combine(along, values);
+      f.access('f32.store').add(to, plane);
     }
   };
   for (const [i, offset] of offsets.entries())
@@ -351,7 +363,8 @@ export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form):
         f.set(g[Math.floor(i / count)][i % count]);
       }
       f.get(dst).set(to);
-      for (const across of matrix) {
+      if (!inPlane) store(g[0]);
+      for (const across of inPlane ? matrix : []) {
         for (const [x, half] of halves.entries()) {
           combine(
             across,
@@ -359,11 +372,7 @@ export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form):
           );
           f.set(half);
         }
-        for (const along of matrix) {
-          f.get(to);
-          combine(along, halves);
-          f.access('f32.store').add(to, plane);
-        }
+        store(halves);
       }
       f.add(rp, 4).add(dst, 4);
     });

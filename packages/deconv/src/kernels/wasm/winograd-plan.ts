@@ -14,7 +14,7 @@
 import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { lift } from '../../geometry/three-axes.js';
-import type { Form } from '../../geometry/winograd.js';
+import type { Form, Tiling } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
@@ -35,12 +35,15 @@ import type { DenseOptions } from './dense-plan.js';
 import { type Band, layItems } from './items.js';
 import { packStretches } from './panels.js';
 import type { Problem, Triple } from './problem.js';
-import { type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
+import { type Part, type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
+import { namesOf, placesOf } from './winograd-kernels.js';
 
 /** Tiles of a band: as many as keep its transformed input to so many bytes, but not fewer or more than so many. */
 const INPUT_TARGET = 768 * 1024;
 const LEAST_TILES = 96;
 const MOST_TILES = 256;
+/** Tiles in lines are smaller, and what neighbouring bands both read tells more. */
+const MOST_LINES = 1024;
 /** Bytes of transformed input and what it is made from, at most; and of a band's products. */
 const ROOM = 3 * 1024 * 1024;
 /** Values of a transformed weight from which bands that threads share are made so many times as large: they read it so often less. */
@@ -78,63 +81,87 @@ type Place = readonly [base: number, at: number];
 
 type Pair = readonly [y: number, x: number];
 
+type Tap = Part['taps'][number];
+
 /** All pairs of numbers below two. */
 function pairs(height: number, width: number): Pair[] {
   return Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width]);
 }
 
+/** `make` of all combinations of one of each list; the last changes fastest. */
+function combined<T, R>(lists: readonly (readonly T[])[], make: (z: T, y: T, x: T) => R): R[] {
+  const [zs, ys, xs] = lists;
+  return zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => make(z, y, x))));
+}
+
 class WinogradPlanner {
   readonly #p: Problem;
-  readonly #y: TileAxis;
-  readonly #x: TileAxis;
+  readonly #axes: readonly [TileAxis, TileAxis, TileAxis];
   readonly #form: Form;
   /** Places of a tile: matrix products. */
   readonly #places: number;
-  /** Rows of the transformed input: residues of the stride × input channels. */
+  /** Parts of the kernel: one along each axis. */
+  readonly #parts: readonly (readonly [Part, Part, Part])[];
+  /** Rows of the transformed input: parts × input channels. */
+  readonly #channels: number;
+  /** Rows of B: those, times the taps that plain sums go over. */
   readonly #depth: number;
   readonly #options: DenseOptions;
   readonly #list: CommandList;
   readonly #tables = new TableBuilder();
   readonly #input: BandInput;
+  /** The problem whose rows along y are not split by residue: tiles step over them. */
+  readonly #rows: Problem;
+  readonly #unsplit: BandInput;
   readonly #groups: number;
   /** Of the weight as it is; the problem's is filled up. */
   readonly #kernelSize: Triple;
-  /** Phases of the original problem: rows per output channel. */
-  readonly #kinds: number;
-  /** Residues of the dilation, and of the stride, of both axes. */
+  /** The first tap of each phase of the original problem, of which each output channel has a row. */
+  readonly #kinds: readonly number[];
+  /** Residues of the dilation of both axes. */
   readonly #residues: readonly Pair[];
-  readonly #splits: readonly Pair[];
   #workBytes = 0;
 
-  constructor({ problem, form, y, x }: TileProblem, g: ConvGeometry, options: DenseOptions) {
+  constructor({ problem, form, axes }: TileProblem, g: ConvGeometry, options: DenseOptions) {
     this.#p = problem;
-    this.#y = y;
-    this.#x = x;
+    this.#axes = axes;
     this.#form = form;
-    this.#places = form.inputs ** 2;
-    this.#depth = problem.inChannels * y.splits * x.splits;
+    this.#places = placesOf(form);
+    this.#parts = combined(
+      axes.map(({ parts }) => parts),
+      (z, y, x) => [z, y, x],
+    );
+    this.#channels = problem.inChannels * this.#parts.length;
+    const taps = this.#parts.map((part) => product(part.map(({ taps }) => taps.length)));
+    this.#depth = problem.inChannels * taps.reduce((sum, count) => sum + count, 0);
     this.#groups = g.groups;
     this.#kernelSize = lift(g.kernelSize, 1);
     this.#options = options;
     this.#list = new CommandList(options.commands);
     this.#input = new BandInput(problem, gridOf(problem));
-    this.#kinds = y.kinds.length * x.kinds.length;
-    this.#residues = pairs(y.dilation, x.dilation);
-    this.#splits = pairs(y.splits, x.splits);
+    const [z, , x] = problem.inStride;
+    this.#rows = axes[1].tiled ? { ...problem, inStride: [z, 1, x] } : problem;
+    this.#unsplit = new BandInput(this.#rows, gridOf(problem));
+    this.#kinds = combined(
+      axes.map(({ kinds }) => kinds),
+      (z, y, x) => this.#tapOf(z.tap, y.tap, x.tap),
+    );
+    this.#residues = pairs(axes[1].dilation, axes[2].dilation);
   }
 
   plan(batch: number, flops: number): Plan {
     const p = this.#p;
     const groups = this.#groups;
     const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
-    const heavy = this.#places * this.#depth * this.#kinds * p.outChannels > HEAVY_WEIGHT;
+    const heavy = this.#places * this.#depth * this.#kinds.length * p.outChannels > HEAVY_WEIGHT;
     const shared = this.#cut(batch, heavy ? Math.min(HEAVY_BANDS, this.#options.threads ?? 1) : 1);
     const together = groups === 1 && shared.count < least;
     const cut = together ? shared : this.#cut(batch, 1);
-    const pitch = this.#pitchOf(this.#tilesOf(cut.size, cut.pictures));
-    const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * this.#kinds));
+    const kinds = this.#kinds.length;
+    const pitch = this.#pitchOf(this.#positionsOf(cut.size, cut.pictures));
+    const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * kinds));
     const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
-    const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / this.#kinds)) : p.outChannels;
+    const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / kinds)) : p.outChannels;
     const { mr } = this.#options.tile;
     const rows = Math.max(1, Math.min(most, wanted));
     const step = Math.min(p.outChannels, rows < mr ? rows : rows - (rows % mr));
@@ -142,7 +169,8 @@ class WinogradPlanner {
     const { bias, activation } = this.#options;
     const repeats = { batch: 1, groups, bias, slopes: activation?.fn === 'prelu', packedFloats: floats };
     const slot = this.#slotBytes(pitch);
-    const slots = together ? Math.max(1, Math.min(cut.count, Math.floor(ROOM / slot))) : 0;
+    const room = ROOM - this.#paddedBytes(cut.size);
+    const slots = together ? Math.max(1, Math.min(cut.count, Math.floor(room / slot))) : 0;
     const stages = together
       ? this.#together(batch, cut, blocks, { slots, bytes: slot })
       : [this.#apart(batch, cut, blocks)];
@@ -162,11 +190,11 @@ class WinogradPlanner {
   }
 
   /** The bands of all pictures, in parts. */
-  #lay<Part>(
+  #lay<Share>(
     batch: number,
     { size, pictures }: Cut,
-    parts: readonly Part[],
-    emit: (box: Box, pictures: number, part: Part) => void,
+    parts: readonly Share[],
+    emit: (box: Box, pictures: number, part: Share) => void,
   ): Band[] {
     const rest = batch % pictures;
     const bandsOf = (count: number, from: number, to: number) => {
@@ -184,7 +212,7 @@ class WinogradPlanner {
   #apart(batch: number, cut: Cut, blocks: readonly Block[]): Band[] {
     const all = { from: 0, count: this.#p.inChannels };
     return this.#lay(batch, cut, [blocks], (box, pictures, part) => {
-      const at = [BASE.work, 4 * this.#input.layout(box.size).floats] as const;
+      const at = [BASE.work, this.#paddedBytes(box.size)] as const;
       this.#transform(box, pictures, all, at);
       this.#multiply(box, pictures, part, at);
     });
@@ -223,8 +251,28 @@ class WinogradPlanner {
     return stages;
   }
 
-  #tilesOf([, height, width]: readonly number[], pictures: number): number {
-    return pictures * this.#residues.length * height * width;
+  /** Index of a tap of the kernel, or how far one lies behind another. */
+  #tapOf(z: number, y: number, x: number): number {
+    const [, kh, kw] = this.#p.kernelSize;
+    return (z * kh + y) * kw + x;
+  }
+
+  /** Positions of a band's transformed input per axis: tiles, or what plain sums see. */
+  #extent(size: readonly number[]): number[] {
+    return size.map((length, axis) => length + this.#axes[axis].span);
+  }
+
+  /** Positions of the transformed input of a band of so many pictures. */
+  #positionsOf(size: readonly number[], pictures: number): number {
+    return pictures * this.#residues.length * product(this.#extent(size));
+  }
+
+  /** Those of them from the first to the last that is one of the band's own. */
+  #usedOf(size: readonly number[], pictures: number): number {
+    const [, height, width] = this.#extent(size);
+    const [z, y, x] = size.map((length) => length - 1);
+    const behind = product(this.#extent(size)) - ((z * height + y) * width + x + 1);
+    return this.#positionsOf(size, pictures) - behind;
   }
 
   /**
@@ -232,23 +280,27 @@ class WinogradPlanner {
    * the same.
    */
   #cut(batch: number, times: number): Cut {
-    const [, height, width] = gridOf(this.#p);
-    const size = [1, height, width];
-    const wanted = INPUT_TARGET / (4 * this.#places * this.#depth);
+    const grid = gridOf(this.#p);
+    const size = [...grid];
+    const wanted = INPUT_TARGET / (4 * this.#places * this.#channels);
+    const most = this.#form.plane ? MOST_TILES : MOST_LINES;
     let pictures = 1;
-    for (let fit = Math.min(MOST_TILES, times * Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
-      const even = (whole: number, each: number, unit = 1) => {
-        const parts = Math.ceil(whole / Math.max(unit, Math.floor(fit / each)));
+    for (let fit = Math.min(most, times * Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
+      const even = (whole: number, room: number, unit = 1) => {
+        const parts = Math.ceil(whole / Math.max(unit, Math.floor(room)));
         return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
       };
-      pictures = even(batch, this.#tilesOf([1, height, width], 1));
-      size[1] = even(height, this.#tilesOf([1, 1, width], pictures));
-      size[2] = even(width, this.#tilesOf([1, size[1], 1], pictures), 4);
-      const slot = this.#slotBytes(this.#pitchOf(this.#tilesOf(size, pictures)));
-      if (slot + 4 * this.#input.layout(size).floats <= times * ROOM || fit < this.#residues.length) break;
+      pictures = even(batch, fit / this.#positionsOf(grid, 1));
+      for (const [axis, unit] of [1, 1, 4].entries()) {
+        // One position along this axis, whole ones along the next.
+        const slice = size.map((_, a) => (a < axis ? size[a] : a > axis ? grid[a] : 1 - this.#axes[a].span));
+        size[axis] = even(grid[axis], fit / this.#positionsOf(slice, pictures) - this.#axes[axis].span, unit);
+      }
+      const slot = this.#slotBytes(this.#pitchOf(this.#positionsOf(size, pictures)));
+      if (slot + this.#paddedBytes(size) <= times * ROOM || fit < this.#residues.length) break;
     }
-    const count = Math.ceil(batch / pictures) * Math.ceil(height / size[1]) * Math.ceil(width / size[2]);
-    return { size, pictures, count };
+    const bands = grid.map((length, axis) => Math.ceil(length / size[axis]));
+    return { size, pictures, count: Math.ceil(batch / pictures) * product(bands) };
   }
 
   /** Floats from one row of tiles to the next: whole strips, a few tiles that may be touched, no power of two. */
@@ -265,42 +317,46 @@ class WinogradPlanner {
   #layWeight(step: number): { blocks: Block[]; floats: number; packs: Stretch[][] } {
     const p = this.#p;
     const { mr } = this.#options.tile;
-    const [[, ownHeight, ownWidth], [, kh, kw]] = [this.#kernelSize, p.kernelSize];
-    const tapTable = this.#tables.add(this.#y.taps.flatMap((u) => this.#x.taps.map((v) => 4 * (u * kw + v))));
-    const channels = Array.from({ length: p.inChannels }, (_, i) => i);
-    const taps = this.#splits.flatMap(([y, x]) => channels.map((i) => 4 * (i * p.weightIn + y * kw + x)));
-    const kTable = this.#tables.add(taps);
+    const [[levels, ownHeight, ownWidth], [, kh, kw]] = [this.#kernelSize, p.kernelSize];
+    const offset = (z: number, y: number, x: number) => 4 * this.#tapOf(z, y, x);
+    const tapTable = this.#tables.add(
+      combined(
+        this.#axes.map(({ taps }) => taps),
+        offset,
+      ),
+    );
+    const kTable = this.#tables.add(
+      this.#depthOf((i, z, y, x) => 4 * i * p.weightIn + offset(z.tap, y.tap, x.tap)),
+    );
     const depth = this.#depth;
     const packs: Stretch[][] = [];
     let weight: Place = [BASE.weight, 0];
-    let floats = this.#places * this.#kinds * p.outChannels * depth;
+    let floats = this.#places * this.#kinds.length * p.outChannels * depth;
     if (kh > ownHeight || kw > ownWidth) {
       const begin = this.#list.length;
       weight = [BASE.packed, 4 * floats];
-      const pairs = p.inChannels * p.outChannels;
-      const each = [pairs, 4 * ownHeight * ownWidth, 4 * kh * kw] as const;
+      const planes = levels * p.inChannels * p.outChannels;
+      const each = [planes, 4 * ownHeight * ownWidth, 4 * kh * kw] as const;
       const zeros = [BASE.packed, 4 * (floats + ownHeight * kw)] as const;
       const line = [0, ownWidth, 4, kw - ownWidth] as const;
       this.#list.push('pad', [BASE.weight, 0], weight, ...each, ownHeight, 4 * ownWidth, 4 * kw, ...line);
-      this.#list.push('pad', 0, zeros, pairs, 0, 4 * kh * kw, kh - ownHeight, 0, 4 * kw, kw);
+      this.#list.push('pad', 0, zeros, planes, 0, 4 * kh * kw, kh - ownHeight, 0, 4 * kw, kw);
       packs.push([{ first: begin, count: this.#list.length - begin }]);
-      floats += pairs * kh * kw;
+      floats += planes * kh * kw;
     }
     const first = this.#list.length;
     const blocks: Block[] = [];
     let at = 0;
     for (let from = 0; from < p.outChannels; from += step) {
       const count = Math.min(step, p.outChannels - from);
-      const rows = this.#y.kinds.flatMap((y) =>
-        this.#x.kinds.flatMap((x) =>
-          Array.from({ length: count }, (_, o) => 4 * ((from + o) * p.weightOut + y.tap * kw + x.tap)),
-        ),
+      const rows = this.#kinds.flatMap((tap) =>
+        Array.from({ length: count }, (_, o) => 4 * ((from + o) * p.weightOut + tap)),
       );
       const rowTable = this.#tables.add(rows);
       for (let r = 0; r < rows.length; r += mr) {
         const panel = [BASE.packed, 4 * (at + r * depth)] as const;
         this.#list.push(
-          `tileWeight${this.#form.outputs}`,
+          namesOf(this.#form).weight,
           weight,
           panel,
           [BASE.tables, rowTable + 4 * r],
@@ -318,9 +374,22 @@ class WinogradPlanner {
     return { blocks, floats, packs };
   }
 
+  /** `make` of each row of B: its input channel, taps of plain sums, and row of the transformed input. */
+  #depthOf(make: (channel: number, z: Tap, y: Tap, x: Tap, row: number) => number): number[] {
+    const channels = Array.from({ length: this.#p.inChannels }, (_, i) => i);
+    return this.#parts.flatMap((parts, part) =>
+      channels.flatMap((i) =>
+        combined(
+          parts.map(({ taps }) => taps),
+          (z, y, x) => make(i, z, y, x, part * channels.length + i),
+        ),
+      ),
+    );
+  }
+
   /** Bytes of the transformed input of a band. */
   #slotBytes(pitch: number): number {
-    return this.#places * this.#planeBytes(this.#depth, pitch);
+    return this.#places * this.#planeBytes(this.#channels, pitch);
   }
 
   /** Bytes of one place of so many rows. */
@@ -328,43 +397,67 @@ class WinogradPlanner {
     return 4 * (pitch * rows + SLACK);
   }
 
+  /** Bytes of the padded input of a band. */
+  #paddedBytes(size: readonly number[]): number {
+    return 4 * this.#unsplit.layout(this.#rowsOf({ from: size, size }).size).floats;
+  }
+
+  /** A band in rows of the input that are not split. */
+  #rowsOf({ from: [z, y, x], size: [levels, height, width] }: Box): Box {
+    const step = this.#p.inStride[1] / this.#rows.inStride[1];
+    return { from: [z, y * step, x], size: [levels, (height - 1) * step + 1, width] };
+  }
+
   /** Brings channels of the input of a band into Winograd's form. */
   #transform(box: Box, pictures: number, { from, count }: Run, [base, at]: Place): void {
     const p = this.#p;
-    const input = new BandInput({ ...p, inChannels: count }, gridOf(p));
-    const layout = input.layout(box.size);
+    const input = new BandInput({ ...this.#rows, inChannels: count }, gridOf(p));
+    const rows = this.#rowsOf(box);
+    const layout = input.layout(rows.size);
     this.#workBytes = Math.max(this.#workBytes, 4 * layout.floats);
-    const [, height, width] = box.size;
-    const each = height * width;
-    const pitch = this.#pitchOf(this.#tilesOf(box.size, pictures));
-    const plane = this.#planeBytes(this.#depth, pitch);
+    const [levels, height, width] = this.#extent(box.size);
+    const pitch = this.#pitchOf(this.#positionsOf(box.size, pictures));
+    const plane = this.#planeBytes(this.#channels, pitch);
     const channelBytes = 4 * product(p.inSize);
-    const tables = this.#residues.map(([ry, rx]) =>
-      this.#splits.map(([sy, sx]) => this.#inputsOf(input, layout, [ry + sy, rx + sx])),
+    const step = p.inStride[1] / this.#rows.inStride[1];
+    const tables = this.#residues.map((residues) =>
+      this.#parts.map((parts) => this.#inputsOf(input, layout, residues, parts)),
     );
     for (let n = 0; n < pictures; n++) {
-      input.pad(this.#list, box, layout, (n * p.inChannels * this.#groups + from) * channelBytes);
-      for (const [which, splits] of tables.entries()) {
-        const lane = (n * this.#residues.length + which) * each;
-        for (const [split, table] of splits.entries()) {
-          const to = [base, at + 4 * ((split * p.inChannels + from) * pitch + lane)] as const;
-          const channels = [count, 4 * layout.channel, 4 * pitch] as const;
-          const rows = [height, 4 * layout.x, 4 * width, width] as const;
-          const name = `tileInput${this.#form.inputs}`;
-          this.#list.push(name, [BASE.work, 0], to, [BASE.tables, table], plane, ...channels, ...rows);
+      input.pad(this.#list, rows, layout, (n * p.inChannels * this.#groups + from) * channelBytes);
+      for (const [which, parts] of tables.entries()) {
+        for (const [part, table] of parts.entries()) {
+          for (let z = 0; z < levels; z++) {
+            const lane = ((n * this.#residues.length + which) * levels + z) * height * width;
+            const to = [base, at + 4 * ((part * p.inChannels + from) * pitch + lane)] as const;
+            const level = [BASE.work, 4 * z * layout.y * layout.x] as const;
+            const channels = [count, 4 * layout.channel, 4 * pitch] as const;
+            const down = [height, 4 * step * layout.x, 4 * width, width] as const;
+            const { input: name } = namesOf(this.#form);
+            this.#list.push(name, level, to, [BASE.tables, table], plane, ...channels, ...down);
+          }
         }
       }
     }
   }
 
-  /** Table of the byte offsets of a tile's inputs in the padded input of a band. */
-  #inputsOf(input: BandInput, layout: Layout, [ry, rx]: Pair): number {
-    const across = input.reach[2].residues.length;
+  /** Table of the byte offsets of a tile's inputs, for one part of the kernel, in the padded input of a band. */
+  #inputsOf(
+    input: BandInput,
+    layout: Layout,
+    [ry, rx]: Pair,
+    [partZ, partY, partX]: readonly [Part, Part, Part],
+  ): number {
+    const [, y, x] = this.#axes;
     const { inputs } = this.#form;
-    const offsets = pairs(inputs, inputs).map(([i, j]) => {
-      const [planeY, y] = input.place(1, this.#y.low + ry + this.#y.spacing * i);
-      const [planeX, x] = input.place(2, this.#x.low + rx + this.#x.spacing * j);
-      return 4 * ((planeY * across + planeX) * layout.plane + y * layout.x + x);
+    const [down, across] = [y, x].map(({ tiled }) => (tiled ? inputs : 1));
+    const residues = input.reach.map((reach) => reach.residues.length);
+    const offsets = pairs(down, across).map(([i, j]) => {
+      const [planeZ, atZ] = input.place(0, partZ.input);
+      const [planeY, atY] = input.place(1, partY.input + ry + y.spacing * i);
+      const [planeX, atX] = input.place(2, partX.input + rx + x.spacing * j);
+      const plane = (planeZ * residues[1] + planeY) * residues[2] + planeX;
+      return 4 * (plane * layout.plane + (atZ * layout.y + atY) * layout.x + atX);
     });
     return this.#tables.add(offsets);
   }
@@ -374,22 +467,24 @@ class WinogradPlanner {
     const p = this.#p;
     const { activation, bias, scale, tile } = this.#options;
     const list = this.#list;
-    const [, height, width] = box.size;
-    const each = height * width;
-    const tiles = this.#tilesOf(box.size, pictures);
-    const pitch = this.#pitchOf(tiles);
+    const [levels, height, width] = this.#extent(box.size);
+    const each = levels * height * width;
+    const used = this.#usedOf(box.size, pictures);
+    const pitch = this.#pitchOf(this.#positionsOf(box.size, pictures));
     const row = 4 * pitch;
     const depth = this.#depth;
-    const { outputs } = this.#form;
-    const inPlane = this.#planeBytes(depth, pitch);
+    const kinds = this.#kinds.length;
+    const inPlane = this.#planeBytes(this.#channels, pitch);
     const outAt = base === BASE.work ? at + this.#places * inPlane : 0;
     const outBytes = 4 * p.outChannels * product(p.outSize) * this.#groups;
-    const kTable = this.#tables.add(Array.from({ length: depth }, (_, i) => i * row));
+    const kTable = this.#tables.add(
+      this.#depthOf((_, z, y, x, at) => at * row + 4 * ((z.shift * height + y.shift) * width + x.shift)),
+    );
     for (const block of blocks) {
-      const rows = this.#kinds * block.count;
+      const rows = kinds * block.count;
       const outPlane = this.#planeBytes(rows, pitch);
       this.#workBytes = Math.max(this.#workBytes, outAt + this.#places * outPlane);
-      const strips = Math.ceil(tiles / tile.nr);
+      const strips = Math.ceil(used / tile.nr);
       for (let place = 0; place < this.#places; place++) {
         const panels = block.panels + 4 * place * rows * depth;
         for (let k = 0; k < depth; k += K_BLOCK) {
@@ -405,8 +500,8 @@ class WinogradPlanner {
           });
         }
       }
-      list.push(`tileOutput${outputs}`, [BASE.work, outAt], outPlane, FLAG_AT, rows, row, tiles);
-      if (activation !== undefined) this.#activate(activation, block, outAt, outPlane, row, tiles);
+      list.push(namesOf(this.#form).output, [BASE.work, outAt], outPlane, FLAG_AT, rows, row, used);
+      if (activation !== undefined) this.#activate(activation, block, outAt, outPlane, row, used);
       for (let n = 0; n < pictures; n++) {
         const lines = this.#lines(box, row, (place, kind, residue) => {
           const lane = (n * this.#residues.length + residue) * each;
@@ -427,8 +522,9 @@ class WinogradPlanner {
     positions: number,
   ) {
     const { bias } = this.#options;
-    for (let place = 0; place < this.#form.outputs ** 2; place++)
-      for (let kind = 0; kind < this.#kinds; kind++) {
+    const { plane: inPlane, outputs } = this.#form;
+    for (let place = 0; place < (inPlane ? outputs * outputs : outputs); place++)
+      for (let kind = 0; kind < this.#kinds.length; kind++) {
         const c = at + place * plane + kind * count * row;
         activateRows(this.#list, activation, { c, row, positions, from, count, bias });
       }
@@ -437,39 +533,42 @@ class WinogradPlanner {
   /** The outputs of a block's tiles, and where each goes. */
   #lines(box: Box, row: number, at: (place: number, kind: number, residue: number) => number): Line[] {
     const p = this.#p;
-    const [, , width] = p.outSize;
-    const pitch = box.size[2];
-    const rangeIn = (axis: 1 | 2, phase: TilePhase) => rangeOf(p, box, axis, phase);
-    return this.#y.phases.flatMap((py) =>
-      this.#x.phases.flatMap((px): Line[] => {
-        const [y, x] = [rangeIn(1, py), rangeIn(2, px)];
-        if (y.count <= 0 || x.count <= 0) return [];
-        const place = py.place * this.#form.outputs + px.place;
-        const kind = py.kind * this.#x.kinds.length + px.kind;
-        const residue = py.residue * this.#x.dilation + px.residue;
-        return [
-          {
-            c: at(place, kind, residue) + 4 * (y.local * pitch + x.local),
-            row,
-            pitch: 4 * pitch,
-            level: 0,
-            out: y.out * width + x.out,
-            row0: y.out,
-            z: 1,
-            y: y.count,
-            x: x.count,
-          },
-        ];
-      }),
+    const [, outHeight, outWidth] = p.outSize;
+    const [, height, width] = this.#extent(box.size);
+    const { plane, outputs } = this.#form;
+    const [, { kinds: yKinds }, { kinds: xKinds, dilation }] = this.#axes;
+    const lines = combined<TilePhase, Line | undefined>(
+      this.#axes.map(({ phases }) => phases),
+      (...phases) => {
+        const ranges = phases.map((phase, axis) => rangeOf(p, box, axis, phase));
+        if (ranges.some(({ count }) => count <= 0)) return undefined;
+        const [pz, py, px] = phases;
+        const [z, y, x] = ranges;
+        const place = plane ? py.place * outputs + px.place : py.place + px.place;
+        const kind = (pz.kind * yKinds.length + py.kind) * xKinds.length + px.kind;
+        const residue = py.residue * dilation + px.residue;
+        return {
+          c: at(place, kind, residue) + 4 * ((z.local * height + y.local) * width + x.local),
+          row,
+          pitch: 4 * width,
+          level: 4 * height * width,
+          out: (z.out * outHeight + y.out) * outWidth + x.out,
+          row0: z.out * outHeight + y.out,
+          z: z.count,
+          y: y.count,
+          x: x.count,
+        };
+      },
     );
+    return lines.filter((line) => line !== undefined);
   }
 }
 
 /**
- * The plan of a convolution or its transpose in a form that its geometry is fit for; the problem is that of its kernel filled up to
- * taps × stride. Results that are not finite raise the flag of the call.
+ * The plan of a convolution or its transpose in tiles; the problem is that of the kernel filled up to what they take. Results that
+ * are not finite raise the flag of the call.
  */
-export function planWinograd(problem: Problem, form: Form, g: ConvGeometry, options: DenseOptions): Plan {
-  const planner = new WinogradPlanner(tileProblem(problem, form), g, options);
+export function planWinograd(problem: Problem, tiling: Tiling, g: ConvGeometry, options: DenseOptions): Plan {
+  const planner = new WinogradPlanner(tileProblem(problem, tiling, g.rank), g, options);
   return planner.plan(g.batch, flopsOf(problem, g.batch * g.groups));
 }

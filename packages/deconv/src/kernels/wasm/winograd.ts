@@ -22,14 +22,23 @@
  *          0  a −a²−b  1  0                                               v  −vb   vb²              0 a³−a³ b³−b³ 1
  *          0  1  0 −c  0  1                                                        1
  *
+ * With eight, of tiles that lie along one axis, they are 0, ±½, ±1, ±2; their powers lie further apart, and results are two to three
+ * times as far off as plain sums. In general, for points 0, ±p …, ∞, the product of all p being 1:
+ *
+ *     Bᵀ    Π (x² − p²) for 0 and ∞;  (x² ± p x) Π (x² − q²), over the other points q, for ±p
+ *     G     1 for 0;  pⁱ / 2p² Π (p² − q²)  for ±p;  the last tap for ∞
+ *     Aᵀ    pⁱ
+ *
  * Bᵀ is the same for all phases of a transposed convolution, so those that see different neighbours share the transformed input.
  * Of a convolution with a stride s, the inputs of each residue are channels of their own, of which every s-th tap is the kernel:
- * it takes k = r·s. Summed over channels, each place of a tile is a matrix product of its own.
+ * it takes k = r·s. A kernel of more taps than tiles are made for is cut into pieces, whose inputs, further along, are channels of
+ * their own too. Summed over channels, each place of a tile is a matrix product of its own. Along an axis without tiles, the taps are
+ * more rows of that product, which are the transformed input a few positions further.
  *
  * This file writes a problem as one on the grid of tiles: its input stride is m (times the dilation, or the stride), its taps are
  * the inputs of a tile, and each of the m outputs of a tile is a phase of its own. Which problems: geometry/winograd.ts.
  */
-import type { Form } from '../../geometry/winograd.js';
+import type { Form, Tiling } from '../../geometry/winograd.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
 
 /** One of the outputs that tiles have along an axis, as a phase of the grid of tiles. */
@@ -42,33 +51,44 @@ export interface TilePhase extends Phase {
   readonly residue: number;
 }
 
-/** An axis cut into tiles. */
+/** A part of the kernel along an axis, whose inputs are channels of their own. */
+export interface Part {
+  /** Offset of its first input, for the first tile. */
+  readonly input: number;
+  /** Plain sums go over these taps: how many grid positions further along they see, and their kernel index. */
+  readonly taps: readonly { readonly shift: number; readonly tap: number }[];
+}
+
+/** An axis of a problem on the grid of tiles. */
 export interface TileAxis {
+  /** Tiles lie along it; else its taps are summed plainly. */
+  readonly tiled: boolean;
   /** Residues of the dilation: of each, outputs are made of its inputs alone. */
   readonly dilation: number;
-  /** Residues of the stride: each is a part of the input, and of the kernel, of its own; their sums are added. */
-  readonly splits: number;
   /** Inputs from one of a tile to the next: the dilation, or the stride. */
   readonly spacing: number;
-  /** Offset of the first input of the first tile of residue 0. */
-  readonly low: number;
-  /** Tiles of each residue. */
-  readonly tiles: number;
+  /** Residues of the stride and pieces of the kernel, which are summed. */
+  readonly parts: readonly Part[];
+  /** Grid positions beyond the last that plain sums see. */
+  readonly span: number;
   /** Original phases, of all classes: what their first tap is. */
   readonly kinds: readonly Phase[];
-  /** Kernel index of each tap less that of the phase's first, by rising offset; of the first residue of the stride. */
+  /** Kernel index of each tap that tiles are made for, less that of the first. */
   readonly taps: readonly number[];
   readonly phases: readonly TilePhase[];
-  /** All offsets at which tiles read, whatever their residue. */
-  readonly offsets: readonly number[];
+  /** Steps between inputs, and between outputs, of neighbouring grid positions. */
+  readonly inStride: number;
+  readonly outStride: number;
+  /** The axis of the problem: all offsets at which tiles read, whatever their residue. */
+  readonly grid: AxisClass;
 }
 
 /** A problem on the grid of tiles. */
 export interface TileProblem {
   readonly problem: Problem;
   readonly form: Form;
-  readonly y: TileAxis;
-  readonly x: TileAxis;
+  /** z, y, x. */
+  readonly axes: readonly [TileAxis, TileAxis, TileAxis];
 }
 
 /** The taps of a class by rising offset: the first offset, the distance from one to the next, the kernel's steps. */
@@ -78,9 +98,27 @@ function ordered({ offsets, steps }: AxisClass): { first: number; step: number; 
   return { first: offsets[order[0]], step, taps: order.map((at) => steps[at]) };
 }
 
+/** An axis along which there are no tiles: of one class. */
+function plainAxis(grid: AxisClass, inStride: number, outStride: number): TileAxis {
+  const { offsets, steps } = grid;
+  const low = Math.min(...offsets.map((offset) => Math.floor(offset / inStride)));
+  const places = offsets.map((offset, at) => {
+    const shift = Math.floor(offset / inStride) - low;
+    return { residue: offset - inStride * (shift + low), shift, tap: steps[at] };
+  });
+  const parts = [...new Set(places.map(({ residue }) => residue))].map((residue) => ({
+    input: inStride * low + residue,
+    taps: places.filter((place) => place.residue === residue),
+  }));
+  const span = Math.max(...places.map(({ shift }) => shift));
+  const phases = grid.phases.map((phase, kind) => ({ ...phase, kind, place: 0, residue: 0 }));
+  const common = { tiled: false, dilation: 1, spacing: 0, taps: [0], inStride, outStride };
+  return { ...common, parts, span, kinds: grid.phases, phases, grid };
+}
+
 function tileAxis(
   classes: readonly AxisClass[],
-  { inputs, outputs }: Form,
+  { taps: count, inputs, outputs }: Form,
   inStride: number,
   outStride: number,
 ): TileAxis {
@@ -109,25 +147,42 @@ function tileAxis(
   }
   const tiles = Math.max(0, ...phases.map(({ lead, count }) => lead + count));
   const spacing = dilation * inStride;
+  // Taps of the first residue of the stride; those of the others are as many kernel indices further.
   const own = taps.filter((_, at) => at % inStride === 0);
-  const offsets = Array.from({ length: inputs * spacing }, (_, i) => low + i);
-  return { dilation, splits: inStride, spacing, low, tiles, kinds, taps: own, phases, offsets };
+  const parts: Part[] = [];
+  for (let residue = 0; residue < inStride; residue++)
+    for (let from = 0; from < own.length; from += count)
+      parts.push({ input: low + residue + spacing * from, taps: [{ shift: 0, tap: residue + own[from] }] });
+  const offsets = Array.from({ length: (inputs + own.length - count) * spacing }, (_, i) => low + i);
+  return {
+    tiled: true,
+    dilation,
+    spacing,
+    parts,
+    span: 0,
+    kinds,
+    taps: own.slice(0, count).map((tap) => tap - own[0]),
+    phases,
+    inStride: outputs * spacing,
+    outStride: outStride * outputs * dilation,
+    grid: { offsets, steps: [], phases, count: tiles },
+  };
 }
 
-/** The problem, whose geometry says that it is fit for the form, on the grid of tiles. */
-export function tileProblem(p: Problem, form: Form): TileProblem {
-  const [zs, ys, xs] = p.classes;
-  const y = tileAxis(ys, form, p.inStride[1], p.outStride[1]);
-  const x = tileAxis(xs, form, p.inStride[2], p.outStride[2]);
-  const classOf = ({ offsets, phases, tiles }: TileAxis): AxisClass[] => [
-    { offsets, steps: [], phases, count: tiles },
-  ];
-  const { outputs } = form;
+/** A problem, whose geometry says that it can be laid in such tiles, on their grid. `rank`: axes of the geometry, the last ones here. */
+export function tileProblem(p: Problem, { form, axes: tiled }: Tiling, rank: number): TileProblem {
+  const axisOf = (axis: 0 | 1 | 2): TileAxis => {
+    const [classes, inStride, outStride] = [p.classes[axis], p.inStride[axis], p.outStride[axis]];
+    if (tiled.includes(axis - 3 + rank)) return tileAxis(classes, form, inStride, outStride);
+    return plainAxis(classes[0], inStride, outStride);
+  };
+  const axes = [axisOf(0), axisOf(1), axisOf(2)] as const;
+  const [z, y, x] = axes;
   const problem: Problem = {
     ...p,
-    inStride: [1, outputs * y.spacing, outputs * x.spacing],
-    outStride: [p.outStride[0], p.outStride[1] * outputs * y.dilation, p.outStride[2] * outputs * x.dilation],
-    classes: [zs, classOf(y), classOf(x)],
+    inStride: [z.inStride, y.inStride, x.inStride],
+    outStride: [z.outStride, y.outStride, x.outStride],
+    classes: [[z.grid], [y.grid], [x.grid]],
   };
-  return { problem, form, y, x };
+  return { problem, form, axes };
 }

@@ -7,7 +7,7 @@ import { refuse } from '../../../errors.js';
 import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
 import { coveragePlane } from '../../../geometry/coverage.js';
-import { type Form, formOf } from '../../../geometry/winograd.js';
+import { filledKernel, type Tiling, tilingOf } from '../../../geometry/winograd.js';
 import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { planDense } from '../dense-plan.js';
@@ -23,7 +23,7 @@ type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
 /** Of geometries that come again, what they are called by and computed as, for each way to finish. */
 interface Known {
   readonly key: string;
-  readonly form: Form | undefined;
+  readonly tiling: Tiling | undefined;
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
@@ -38,8 +38,9 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
   let found = ways.get(way);
   if (found === undefined) {
     // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
-    const form = op === 'conv.weightGrad' ? undefined : formOf(geometry, op === 'conv.inputGrad', average);
-    found = { key: keyOf(way, geometry), form };
+    const tiling =
+      op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average);
+    found = { key: keyOf(way, geometry), tiling };
     ways.set(way, found);
   }
   return found;
@@ -115,7 +116,7 @@ function compute(
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
   };
-  const { key, form } = knownOf(op, attributes);
+  const { key, tiling } = knownOf(op, attributes);
   if (op === 'conv.weightGrad') {
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
     return storage;
@@ -123,11 +124,9 @@ function compute(
   const options = { tile, commands, bias, scale: average, activation, threads: engine.threads };
   const problem = op === 'conv.forward' ? forwardProblem : inputGradProblem;
   const dense = () => planDense(problem(g), g.batch, g.groups, options);
-  if (engine.winograd && form !== undefined) {
-    // The kernel filled up with zeros to as many taps for every phase, or residue, as the form has.
-    const kernelSize = g.stride.map((s) => s * form.taps);
-    const filled = () => problem({ ...g, kernelSize });
-    const winograd = () => planWinograd(filled(), form, g, options);
+  if (engine.winograd && tiling !== undefined) {
+    const filled = () => problem({ ...g, kernelSize: filledKernel(g, tiling) });
+    const winograd = () => planWinograd(filled(), tiling, g, options);
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
   solve(engine.plan(key, dense));
