@@ -27,6 +27,11 @@ export interface ConvAttributes {
   readonly average: boolean;
   /** `conv.forward` and `conv.inputGrad`: applied last. With `average`, never prelu. */
   readonly activation?: Activation | undefined;
+  /**
+   * `conv.forward` and `conv.inputGrad`: the last input, of the output's shape, is added before the activation, which is a clamp
+   * from below if there is one. Not with `average`.
+   */
+  readonly residual?: boolean | undefined;
 }
 
 /** Elementwise functions of one argument. */

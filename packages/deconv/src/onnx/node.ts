@@ -18,6 +18,8 @@ export interface Fused {
     | { readonly name: 'clamp'; readonly min: number; readonly max: number };
   /** Instead of an activation: negative outputs times their channel's slope, the fourth input. */
   readonly slopes?: true;
+  /** The last input is added to the outputs, before the activation. */
+  readonly residual?: true;
   /** Zeros around the input, in addition to the attribute `pads`: begins, then ends. */
   readonly pads?: readonly number[];
 }

@@ -9,11 +9,10 @@
  */
 import { noGrad } from '../autograd.js';
 import { refuse } from '../errors.js';
-import { type Shape, sameShape, showShape, sizeOf } from '../shape.js';
+import { sameShape, showShape, sizeOf } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
 import { checkDims } from './initializers.js';
 import {
-  type AxisSlice,
   type GraphNode,
   labelled,
   NeedsValue,
@@ -23,8 +22,9 @@ import {
   type Run,
   type Value,
 } from './node.js';
+import { joinResiduals, mergeSlices, type Todo } from './steps.js';
 import type { ElementType } from './types.js';
-import { peek, sliceRun } from './values.js';
+import { peek } from './values.js';
 
 /** One thing to do. Slots are places in the state of a run; −1 stands for what is left out or unused. */
 export interface Step {
@@ -105,16 +105,6 @@ export function neededFor(nodes: readonly GraphNode[], wanted: readonly string[]
   return kept.reverse();
 }
 
-/** A step before its slots are known. */
-interface Todo {
-  readonly node: GraphNode;
-  readonly run: Run;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly Value[];
-  readonly slices: readonly AxisSlice[] | undefined;
-  readonly flops: number;
-}
-
 /** A value, and the graph's inputs on whose data it depends. */
 interface Tracked extends Value {
   readonly from: ReadonlySet<string>;
@@ -183,42 +173,14 @@ export function makePlan(
     if (outputs.every(({ constant }) => constant !== undefined) || run === undefined) continue;
     todo.push({ node, run, outputs, inputs: node.inputs, slices: planned.slices, flops: planned.flops ?? 0 });
   }
-  return allot(mergeSlices(todo, values, wanted), values, inputs, wanted);
-}
-
-/**
- * Slices of slices as one: exporters cut axis by axis. Start and step of the second count in steps of the first:
- * start₁ + step₁·(start₂ + step₂·i).
- */
-function mergeSlices(
-  todo: readonly Todo[],
-  values: ReadonlyMap<string, Value>,
-  wanted: readonly string[],
-): Todo[] {
-  const uses = new Map<string, number>();
-  for (const name of [...wanted, ...todo.flatMap(({ inputs }) => inputs)])
-    uses.set(name, (uses.get(name) ?? 0) + 1);
-  const makers = new Map<string, Todo>();
-  const merged = new Set<Todo>();
-  const all = todo.map((step) => {
-    const [source] = step.inputs;
-    const before = makers.get(source);
-    let now = step;
-    if (step.slices !== undefined && before?.slices !== undefined && uses.get(source) === 1) {
-      const from = before.slices;
-      const slices = step.slices.map(({ start, step: by, count }, axis) => ({
-        start: from[axis].start + from[axis].step * start,
-        step: from[axis].step * by,
-        count,
-      }));
-      const inputs = [before.inputs[0]];
-      now = { ...step, inputs, slices, run: sliceRun(values.get(inputs[0])?.shape as Shape, slices) };
-      merged.add(before);
-    }
-    makers.set(step.node.outputs[0], now);
-    return now;
-  });
-  return all.filter((step) => !merged.has(step));
+  const replan = (node: GraphNode) =>
+    planNode(
+      node,
+      program.opset,
+      node.inputs.map((name) => values.get(name)),
+    );
+  const steps = joinResiduals(mergeSlices(todo, values, wanted), values, wanted, replan);
+  return allot(steps, values, inputs, wanted);
 }
 
 /** Gives every value a slot, and finds where each is used last. */

@@ -290,6 +290,19 @@ export class Follower {
     return { tracks };
   }
 
+  /** What a convolution makes, with the residual added to it. Its other inputs must not come from the picture. */
+  #added(inputs: readonly Tensor[], state: State, residual: boolean | undefined): State {
+    this.#parameters(inputs.slice(1, residual ? -1 : undefined));
+    if (!residual) return state;
+    const last = inputs[inputs.length - 1];
+    const other = this.#stateOf(last);
+    if (other?.pooled !== undefined) this.#refuse('computes with positions of maxima');
+    const tracks = state.tracks.map((track, a) =>
+      other === undefined ? this.#even(a, track, [last]) : this.#join(a, [track, other.tracks[a]]),
+    );
+    return { tracks };
+  }
+
   /** A window per output; or one per tile of outputs, if they are computed tile by tile, and the tiles of each output. */
   #convolve(
     inputs: readonly Tensor[],
@@ -324,8 +337,7 @@ export class Follower {
   }
 
   readonly #rules: { readonly [K in Name]?: Rule<K> } = {
-    'conv.forward': (inputs, _, { geometry: g }: ConvAttributes) => {
-      this.#parameters(inputs.slice(1));
+    'conv.forward': (inputs, _, { geometry: g, residual }: ConvAttributes) => {
       const [from, to] = [
         [g.batch, g.xChannels, ...g.xSize],
         [g.batch, g.yChannels, ...g.ySize],
@@ -335,16 +347,17 @@ export class Follower {
         first: -g.padBefore[s],
         last: g.dilation[s] * (g.kernelSize[s] - 1) - g.padBefore[s],
       });
-      return this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, false, s));
+      const state = this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, false, s));
+      return this.#added(inputs, state, residual);
     },
-    'conv.inputGrad': (inputs, _, { geometry: g }: ConvAttributes) => {
-      this.#parameters(inputs.slice(1));
+    'conv.inputGrad': (inputs, _, { geometry: g, residual }: ConvAttributes) => {
       const [from, to] = [
         [g.batch, g.yChannels, ...g.ySize],
         [g.batch, g.xChannels, ...g.xSize],
       ];
       const reach = (s: number) => transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]);
-      return this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, true, s));
+      const state = this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, true, s));
+      return this.#added(inputs, state, residual);
     },
     unary: (inputs, shape) => this.#pointwise(inputs, shape),
     cast: (inputs, shape) => this.#pointwise(inputs, shape),

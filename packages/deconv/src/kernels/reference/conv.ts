@@ -6,7 +6,7 @@
  * forward adds x·w into y, inputGrad adds y·w into x, weightGrad adds x·y into w. So there is one loop nest, written
  * once, and three innermost lines. Sums are float64 whatever the number type, and rounded once at the end.
  */
-import type { Activation, ConvAttributes } from '../../backend.js';
+import type { ConvAttributes } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
@@ -74,53 +74,52 @@ function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Fl
 
 const ACTIVATIONS = { leakyRelu, clamp, sigmoid, tanh, prelu: leakyRelu };
 
-/** What is done to each output before it is rounded: divide by coverage, add the bias, apply the activation. */
+/** What is done to each output before it is rounded: divide by coverage, add bias and residual, apply the activation. */
 function finish(
   sum: Float64Array,
   channels: number,
   plane: number,
-  bias: Values | undefined,
+  inputs: readonly Values[],
   coverage: Float64Array | undefined,
-  activation: Activation | undefined,
-  slopes: Values,
+  attributes: ConvAttributes,
 ): void {
+  const { activation } = attributes;
   const f = activation === undefined ? undefined : ACTIVATIONS[activation.fn][0];
+  const bias = attributes.bias ? inputs[2] : undefined;
+  const last = inputs[inputs.length - 1];
+  const [slopes, residual] = attributes.residual ? [[], last] : [last, undefined];
   for (let at = 0, row = 0; at < sum.length; row++) {
     const parameters = activation?.fn === 'prelu' ? [slopes[row % channels]] : (activation?.parameters ?? []);
     const add = bias === undefined ? 0 : bias[row % channels];
     for (let i = 0; i < plane; i++, at++) {
       // A pixel that nothing reaches is 0 before the bias, not 0/0.
       if (coverage !== undefined && coverage[i] > 1) sum[at] /= coverage[i];
-      sum[at] += add;
+      sum[at] += add + (residual?.[at] ?? 0);
       if (f !== undefined) sum[at] = f(sum[at], parameters);
     }
   }
 }
 
-/** (x, w, bias?) → y */
-export function convForward(
-  inputs: readonly Values[],
-  { geometry: g, bias, activation }: ConvAttributes,
-): Float64Array {
-  const [x, w, third] = inputs;
+/** (x, w, bias?, slopes or residual?) → y */
+export function convForward(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
+  const { geometry: g } = attributes;
+  const [x, w] = inputs;
   const plane = sizeOf(g.ySize);
   const sum = new Float64Array(g.batch * g.yChannels * plane);
   relate('forward', g, x, w, sum);
-  finish(sum, g.yChannels, plane, bias ? third : undefined, undefined, activation, inputs[inputs.length - 1]);
+  finish(sum, g.yChannels, plane, inputs, undefined, attributes);
   return sum;
 }
 
-/** (y, w, bias?) → x */
-export function convInputGrad(
-  inputs: readonly Values[],
-  { geometry: g, bias, average, activation }: ConvAttributes,
-): Float64Array {
-  const [y, w, third] = inputs;
+/** (y, w, bias?, slopes or residual?) → x */
+export function convInputGrad(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
+  const { geometry: g, average } = attributes;
+  const [y, w] = inputs;
   const plane = sizeOf(g.xSize);
   const sum = new Float64Array(g.batch * g.xChannels * plane);
   relate('inputGrad', g, y, w, sum);
   const coverage = average ? coveragePlane(g) : undefined;
-  finish(sum, g.xChannels, plane, bias ? third : undefined, coverage, activation, inputs[inputs.length - 1]);
+  finish(sum, g.xChannels, plane, inputs, coverage, attributes);
   return sum;
 }
 

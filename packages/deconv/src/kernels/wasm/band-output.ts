@@ -61,8 +61,32 @@ export interface Finish {
   readonly count: number;
   readonly bias: boolean;
   readonly scale: boolean;
+  /** An array laid out like the output is added. */
+  readonly residual: boolean;
+  /** No output is less; not together with a scale. */
+  readonly floor: number;
   /** Bytes from where the output begins to the picture that the lines are of. Default 0. */
   readonly picture?: number | undefined;
+}
+
+/** The bits of a float. */
+const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0];
+
+/** What is left to the storing of a band, and what is done to its sums before. */
+export interface Ending {
+  /** Applied in the work space, with the bias. */
+  readonly activation: Activation | undefined;
+  /** At the store. */
+  readonly bias: boolean;
+  readonly floor: number;
+}
+
+/** An activation that only keeps outputs from being less than something is left to the store. */
+export function endingOf(activation: Activation | undefined, bias: boolean): Ending {
+  const [floor, most] = activation?.parameters ?? [];
+  if (activation?.fn === 'clamp' && most === Number.POSITIVE_INFINITY)
+    return { activation: undefined, bias, floor };
+  return { activation, bias: bias && activation === undefined, floor: Number.NEGATIVE_INFINITY };
 }
 
 /** The commands that store the lines of a band. */
@@ -87,11 +111,24 @@ export function storeBand(list: CommandList, p: Problem, lines: readonly Line[],
         const to = (finish.picture ?? 0) + 4 * finish.from * plane + inPlane;
         const channel = [finish.count, line.row, 4 * plane, bias1] as const;
         const rows = [line.y, line.pitch, 4 * ty * width] as const;
+        const end = [finish.residual ? ([BASE.residual, to] as const) : 0, bitsOf(finish.floor)] as const;
         if (together > 1) {
-          list.push(`store${together}`, ...c, [BASE.output, to], bias, ...channel, ...rows, common, 4 * tx);
+          const out = [BASE.output, to] as const;
+          list.push(`store${together}`, ...c, out, bias, ...channel, ...rows, common, 4 * tx, ...end);
         } else {
           const scale = finish.scale ? ([BASE.scale, inPlane] as const) : 0;
-          list.push('store', c[0], [BASE.output, to], bias, scale, ...channel, ...rows, line.x, 4 * tx);
+          list.push(
+            'store',
+            c[0],
+            [BASE.output, to],
+            bias,
+            scale,
+            ...channel,
+            ...rows,
+            line.x,
+            4 * tx,
+            ...end,
+          );
         }
       }
       // What some of them have more of.
@@ -120,8 +157,18 @@ export function activateRows(
   { fn, parameters }: Activation,
   { c, row, positions, from, count, bias }: Rows,
 ): void {
-  const [p0, p1] = new Int32Array(Float32Array.of(parameters[0] ?? 0, parameters[1] ?? 0).buffer);
   const biases = bias ? ([BASE.bias, 4 * from] as const) : 0;
   const slopes = fn === 'prelu' ? ([BASE.scale, 4 * from] as const) : 0;
-  list.push(fn, [BASE.work, c], count, row, biases, bias ? 4 : 0, positions, p0, p1, slopes);
+  list.push(
+    fn,
+    [BASE.work, c],
+    count,
+    row,
+    biases,
+    bias ? 4 : 0,
+    positions,
+    bitsOf(parameters[0] ?? 0),
+    bitsOf(parameters[1] ?? 0),
+    slopes,
+  );
 }

@@ -24,10 +24,11 @@ export const BASE = {
   bias: 7,
   scale: 8,
   shared: 9,
+  residual: 10,
 } as const;
 
 /** Number of bases. */
-export const BASES = 10;
+export const BASES = 11;
 
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;
@@ -59,11 +60,11 @@ export const CONTROL = {
   /** Where the bases of the call begin. */
   bases: 8,
   /** The epoch once more, written when everything else about the stage is in place: what helpers look at. */
-  go: 18,
+  go: 20,
   /** Kernels on the shelf (see shelf.ts). */
-  kernels: 19,
+  kernels: 21,
   /** Set by commands whose result is not to be used. */
-  flag: 20,
+  flag: 22,
   /** The ticket that each thread is working on, −1 between items; thread t has the t-th word from here. */
   doing: 32,
   /** How many of the kernels on the shelf each thread has taken in, −1 until it has come up; as above. */

@@ -13,7 +13,7 @@
 
 import type { Activation } from '../../backend.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
-import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
+import { activateRows, type Ending, endingOf, type Line, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
@@ -84,7 +84,8 @@ class DensePlanner {
   readonly #grid: readonly number[];
   readonly #bias: boolean;
   readonly #scale: boolean;
-  readonly #activation: Activation | undefined;
+  readonly #residual: boolean;
+  readonly #ending: Ending;
   /** One packing for all groups, if there are several: neighbouring phases see mostly the same rows. */
   #together: Packing | undefined;
   #groups: readonly Group[] = [];
@@ -95,13 +96,14 @@ class DensePlanner {
   /** Rows of a product from which B is packed. */
   readonly #packFrom: number;
 
-  constructor(p: Problem, { tile, commands, bias, scale, activation }: DenseOptions) {
+  constructor(p: Problem, { tile, commands, bias, scale, residual, activation }: DenseOptions) {
     this.#p = p;
     this.#tile = tile;
     this.#list = new CommandList(commands);
     this.#bias = bias;
     this.#scale = scale;
-    this.#activation = activation;
+    this.#residual = residual ?? false;
+    this.#ending = endingOf(activation, bias);
     this.#grid = gridOf(p);
     this.#input = new BandInput(p, this.#grid);
     this.#layout = this.#input.layout(this.#grid);
@@ -146,7 +148,7 @@ class DensePlanner {
     const apart = shared && (runs > 1 || batch * groups * bandCount < 4);
     const parts = apart ? blocks.map((block) => [block]) : [blocks];
     const bands = layBands(p, this.#input, size, this.#list, parts, (box, part) => this.#band(box, part));
-    const slopes = this.#activation?.fn === 'prelu';
+    const slopes = this.#ending.activation?.fn === 'prelu';
     const repeats = { batch, groups, bias: this.#bias, slopes, packedFloats };
     return {
       commands: Int32Array.from(this.#list.words),
@@ -270,12 +272,15 @@ class DensePlanner {
           this.#multiply(group, panel, rows, size[0], result);
         }
       }
-      if (this.#activation !== undefined) this.#activate(this.#activation, block, results);
+      const { activation, bias, floor } = this.#ending;
+      if (activation !== undefined) this.#activate(activation, block, results);
       storeBand(this.#list, this.#p, this.#lines(box, block, results), {
         from: block.from,
         count: block.count,
-        bias: this.#bias && this.#activation === undefined,
+        bias,
         scale: this.#scale,
+        residual: this.#residual,
+        floor,
       });
     }
   }
@@ -419,6 +424,8 @@ export interface DenseOptions {
   readonly bias: boolean;
   /** Outputs are multiplied by a plane of factors; not together with an activation. */
   readonly scale: boolean;
+  /** An array laid out like the output is added; with an activation, only one that the store does. */
+  readonly residual?: boolean | undefined;
   readonly activation?: Activation | undefined;
   /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
   readonly threads?: number | undefined;

@@ -51,6 +51,7 @@ export interface Addresses {
   readonly packed: number;
   readonly output: number;
   readonly scale: number;
+  readonly residual: number;
 }
 
 /** What {@link Engine} can be made with. */

@@ -51,6 +51,7 @@ export function layItems(
           scale: slopes ? channels : band.output,
           packed,
           shared: band.shared ?? 0,
+          residual: picture * outBytes + band.output,
           bias: bias ? channels : 0,
         };
         work.push({ ...band.stretch, moves });

@@ -245,22 +245,82 @@ export function packA(f: FunctionBuilder, p: readonly Local[]): void {
 }
 
 /**
- * store: c, out, bias, scale; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
- * For n1 channels × n2 rows × n3 values: out = c · scale + bias. The bias of a channel is one float, `bias1` bytes on
- * from the last; scale (0 for none) is a plane laid out like one channel of the output.
+ * What results go through as they are stored at `op`: bias, residual, floor. The residual lies where the output does, a fixed
+ * distance away; without one, zeros are read in its place.
+ */
+class Finish {
+  readonly #f: FunctionBuilder;
+  readonly #distance: Local;
+  readonly #mask: Local;
+  readonly #bias: Local;
+  readonly #bias4: Local;
+  readonly #floor: Local;
+  readonly #floor4: Local;
+
+  constructor(f: FunctionBuilder, out: Local, residual: Local, floorBits: Local) {
+    this.#f = f;
+    [this.#distance, this.#mask] = f.locals(2, 'i32');
+    [this.#bias, this.#floor] = f.locals(2, 'f32');
+    [this.#bias4, this.#floor4] = f.locals(2, 'v128');
+    f.get(residual).get(out).op('i32.sub').set(this.#distance);
+    f.i32(0).i32(-1).get(residual).op('i32.eqz').op('select').set(this.#mask);
+    f.get(floorBits).op('f32.reinterpret_i32').tee(this.#floor).op('f32x4.splat').set(this.#floor4);
+  }
+
+  /** Takes the bias of a channel from `at`. */
+  channel(at: Local): void {
+    this.#f.get(at).access('f32.load').tee(this.#bias).op('f32x4.splat').set(this.#bias4);
+  }
+
+  /** Whether there is a residual. */
+  residual(): FunctionBuilder {
+    return this.#f.get(this.#mask);
+  }
+
+  #other(op: Local): FunctionBuilder {
+    return this.#f.get(op).get(this.#distance).op('i32.add').get(this.#mask).op('i32.and');
+  }
+
+  /** Four sums on the stack, with their bias. */
+  biased(): void {
+    this.#f.get(this.#bias4).op('f32x4.add');
+  }
+
+  /** Four sums on the stack, which go to `offset` bytes behind `op`, with their residual, no less than the floor. */
+  four(op: Local, offset = 0): void {
+    this.#other(op).access('v128.load', offset).op('f32x4.add').get(this.#floor4).op('f32x4.max');
+  }
+
+  /** One sum on the stack, with everything. */
+  one(op: Local, offset = 0): void {
+    this.#f.get(this.#bias).op('f32.add');
+    this.#other(op).access('f32.load', offset).op('f32.add').get(this.#floor).op('f32.max');
+  }
+
+  /** Four sums on the stack that go to places of their own: no less than the floor. */
+  atLeast(): void {
+    this.#f.get(this.#floor4).op('f32x4.max');
+  }
+}
+
+/**
+ * store: c, out, bias, scale; n1, c1, out1, bias1; n2, c2, out2; n3, out3; residual, floor.
+ * For n1 channels × n2 rows × n3 values: out = max(c + bias + residual, floor), or c · scale + bias. The bias of a channel is one
+ * float, `bias1` bytes on from the last; the residual (0 for none) is laid out like the output; scale (0 for none) is a plane laid
+ * out like one channel of it. The floor comes as its bits.
  */
 export function store(f: FunctionBuilder, p: readonly Local[]): void {
-  const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p;
+  const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p;
   const [left3, cp, op, sp] = f.locals(4, 'i32');
-  const add = f.local('f32');
-  const [add4, four] = [f.local('v128'), f.local('v128')];
+  const four = f.local('v128');
+  const finish = new Finish(f, out, residual, floor);
   const channels = [
     [c, c1],
     [out, out1],
     [bias, bias1],
   ] as const;
   f.each(n1, channels, (c, out, bias) => {
-    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    finish.channel(bias);
     const rows = [
       [c, c2],
       [out, out2],
@@ -273,37 +333,39 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
         () => {
           f.countdown(left3, 1, () => {
             f.get(op).get(cp).access('f32.load').get(sp).access('f32.load').op('f32.mul');
-            f.get(add).op('f32.add').access('f32.store').add(cp, 4).add(op, out3).add(sp, out3);
+            finish.one(op);
+            f.access('f32.store').add(cp, 4).add(op, out3).add(sp, out3);
           });
         },
         () => {
           f.get(out3).i32(4).op('i32.eq');
           f.if(() => {
+            for (const vectors of [4, 1])
+              f.countdown(left3, 4 * vectors, () => {
+                for (let offset = 0; offset < 16 * vectors; offset += 16) {
+                  f.get(op).get(cp).access('v128.load', offset);
+                  finish.biased();
+                  finish.four(op, offset);
+                  f.access('v128.store', offset);
+                }
+                f.add(cp, 16 * vectors).add(op, 16 * vectors);
+              });
+          });
+          finish.residual().op('i32.eqz');
+          f.if(() =>
             f.countdown(left3, 4, () => {
-              f.get(op)
-                .get(cp)
-                .access('v128.load')
-                .get(add4)
-                .op('f32x4.add')
-                .access('v128.store')
-                .add(cp, 16)
-                .add(op, 16);
-            });
-          });
-          f.countdown(left3, 4, () => {
-            f.get(cp).access('v128.load').get(add4).op('f32x4.add').set(four);
-            for (const lane of [0, 1, 2, 3] as const) f.get(op).get(four).storeLane(lane).add(op, out3);
-            f.add(cp, 16);
-          });
+              f.get(cp).access('v128.load');
+              finish.biased();
+              finish.atLeast();
+              f.set(four);
+              for (const lane of [0, 1, 2, 3] as const) f.get(op).get(four).storeLane(lane).add(op, out3);
+              f.add(cp, 16);
+            }),
+          );
           f.countdown(left3, 1, () => {
-            f.get(op)
-              .get(cp)
-              .access('f32.load')
-              .get(add)
-              .op('f32.add')
-              .access('f32.store')
-              .add(cp, 4)
-              .add(op, out3);
+            f.get(op).get(cp).access('f32.load');
+            finish.one(op);
+            f.access('f32.store').add(cp, 4).add(op, out3);
           });
         },
       );
@@ -369,16 +431,15 @@ function interleave(f: FunctionBuilder, rows: readonly Local[], pairs: readonly 
 export const TOGETHER = [2, 3, 4, 6] as const;
 
 /**
- * storeN: c0 … c(N−1), out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3.
- * N phases interleaved: out[i · out3 + j] = cj[i] + bias for j < N, for n1 channels × n2 rows × n3 values of each; out3 in
- * bytes.
+ * storeN: c0 … c(N−1), out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3; residual, floor.
+ * N phases interleaved: out[i · out3 + j] = max(cj[i] + bias + residual, floor) for j < N, for n1 channels × n2 rows × n3 values of
+ * each; out3 in bytes; the residual as in store.
  */
 export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: number): void {
   const c = p.slice(0, phases);
-  const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3] = p.slice(phases);
+  const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p.slice(phases);
   const [left3, cp, op] = f.locals(3, 'i32');
-  const add = f.local('f32');
-  const add4 = f.local('v128');
+  const finish = new Finish(f, out, residual, floor);
   const rows = f.locals(phases, 'v128');
   const pairs = f.locals(phases, 'v128');
   // The others are kept as their distances from the first.
@@ -390,7 +451,7 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
     [bias, bias1],
   ] as const;
   f.each(n1, channels, (c, out, bias) => {
-    f.get(bias).access('f32.load').tee(add).op('f32x4.splat').set(add4);
+    finish.channel(bias);
     const lines = [
       [c, c2],
       [out, out2],
@@ -398,15 +459,20 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
     f.each(n2, lines, (at, oRow) => {
       f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
       f.countdown(left3, 4, () => {
-        for (const [j, row] of rows.entries())
-          place(j).access('v128.load').get(add4).op('f32x4.add').set(row);
+        for (const [j, row] of rows.entries()) {
+          place(j).access('v128.load');
+          finish.biased();
+          f.set(row);
+        }
         const vectors = interleave(f, rows, pairs);
         for (const [i, vector] of vectors.entries()) {
           // Four phases may be some of more; others fill the output without gaps.
+          const offset = phases === 4 ? 0 : 16 * i;
           f.get(op);
           vector();
-          if (phases === 4) f.access('v128.store').add(op, out3);
-          else f.access('v128.store', 16 * i);
+          finish.four(op, offset);
+          f.access('v128.store', offset);
+          if (phases === 4) f.add(op, out3);
         }
         if (phases !== 4) f.add(op, 16 * phases);
         f.add(cp, 16);
@@ -414,11 +480,9 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
       f.countdown(left3, 1, () => {
         for (let j = 0; j < phases; j++) {
           f.get(op);
-          place(j)
-            .access('f32.load')
-            .get(add)
-            .op('f32.add')
-            .access('f32.store', 4 * j);
+          place(j).access('f32.load');
+          finish.one(op, 4 * j);
+          f.access('f32.store', 4 * j);
         }
         f.add(cp, 4).add(op, out3);
       });

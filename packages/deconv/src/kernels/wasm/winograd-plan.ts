@@ -16,7 +16,7 @@ import type { ConvGeometry } from '../../geometry/conv.js';
 import { lift } from '../../geometry/three-axes.js';
 import type { Form, Tiling } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
-import { activateRows, type Line, rangeOf, storeBand } from './band-output.js';
+import { activateRows, endingOf, type Line, rangeOf, storeBand } from './band-output.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
   BASE,
@@ -465,7 +465,8 @@ class WinogradPlanner {
   /** Multiplies the transformed input of a band, and stores the outputs. */
   #multiply(box: Box, pictures: number, blocks: readonly Block[], [base, at]: Place): void {
     const p = this.#p;
-    const { activation, bias, scale, tile } = this.#options;
+    const { scale, residual = false, tile } = this.#options;
+    const { activation, bias, floor } = endingOf(this.#options.activation, this.#options.bias);
     const list = this.#list;
     const [levels, height, width] = this.#extent(box.size);
     const each = levels * height * width;
@@ -507,8 +508,15 @@ class WinogradPlanner {
           const lane = (n * this.#residues.length + residue) * each;
           return outAt + place * outPlane + kind * block.count * row + 4 * lane;
         });
-        const finish = { from: block.from, count: block.count, scale, picture: n * outBytes };
-        storeBand(list, p, lines, { ...finish, bias: bias && activation === undefined });
+        const finish = {
+          from: block.from,
+          count: block.count,
+          scale,
+          residual,
+          floor,
+          picture: n * outBytes,
+        };
+        storeBand(list, p, lines, { ...finish, bias });
       }
     }
   }

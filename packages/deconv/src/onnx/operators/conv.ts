@@ -16,6 +16,7 @@ import {
 } from '../../geometry/conv.js';
 import { fromDialect } from '../../geometry/dialects/index.js';
 import * as operation from '../../operations.js';
+import { readActivation } from '../../ops/activation.js';
 import {
   type ConvOptions,
   conv1d,
@@ -25,7 +26,7 @@ import {
   convTranspose2d,
   convTranspose3d,
 } from '../../ops/conv.js';
-import { sizeOf } from '../../shape.js';
+import { sameShape, sizeOf } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import type { NodeContext, Operator, Planned } from '../node.js';
 import { windowOf } from './window.js';
@@ -76,7 +77,7 @@ function checkBias(node: NodeContext, channels: number): void {
 
 type Attributes = OpTable['conv.forward' | 'conv.inputGrad'];
 
-/** @param convolve by the public operation @param kernel by the kernel alone, which takes slopes as its last input */
+/** @param convolve by the public operation @param kernel by the kernel alone, which takes slopes or a residual as its last input */
 function planned(
   node: NodeContext,
   geometry: ConvGeometry,
@@ -84,11 +85,17 @@ function planned(
   convolve: (x: Tensor, w: Tensor, options: Pick<ConvOptions, 'bias' | 'activation'>) => Tensor,
   kernel: (inputs: readonly Tensor[], attributes: Attributes) => Tensor,
 ): Planned {
-  const { activation, slopes } = node.fused;
-  const attributes = { geometry, average: false, activation: { fn: 'prelu', parameters: [] } } as const;
+  const { activation, slopes, residual = false } = node.fused;
+  const function_ = slopes
+    ? ({ fn: 'prelu', parameters: [] } as const)
+    : readActivation(node.label, activation);
+  const attributes = { geometry, average: false, activation: function_, residual } as const;
+  if (residual && (node.type(3) !== node.type(0) || !sameShape(node.shape(3), shape))) {
+    node.refuse('inputs', 'what is added to the outputs must be like them');
+  }
   const run = (inputs: readonly Tensor[]) => {
     const [x, w, bias] = inputs;
-    if (!slopes) return [convolve(x, w, { bias, activation })];
+    if (!slopes && !residual) return [convolve(x, w, { bias, activation })];
     const given = inputs.filter((input) => input !== undefined);
     return [kernel(given, { ...attributes, bias: bias !== undefined })];
   };

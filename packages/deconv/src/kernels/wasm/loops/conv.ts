@@ -28,13 +28,13 @@ interface Known {
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
 function knownOf(op: ConvName, attributes: ConvAttributes): Known {
-  const { geometry, bias, average, activation } = attributes;
+  const { geometry, bias, average, activation, residual } = attributes;
   let ways = known.get(geometry);
   if (ways === undefined) {
     ways = new Map();
     known.set(geometry, ways);
   }
-  const way = `${op}${bias}${average}${activation === undefined ? '' : `${activation.fn}${activation.parameters}`}`;
+  const way = `${op}${bias}${average}${residual}${activation === undefined ? '' : `${activation.fn}${activation.parameters}`}`;
   let found = ways.get(way);
   if (found === undefined) {
     // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
@@ -90,7 +90,7 @@ function compute(
   inputs: readonly Storage[],
   attributes: ConvAttributes,
 ): Storage {
-  const { geometry: g, bias, average, activation } = attributes;
+  const { geometry: g, bias, average, activation, residual } = attributes;
   const { residency, tile, kernels } = engine;
   const { commands } = kernels;
   const [first, second, third] = inputs;
@@ -99,6 +99,7 @@ function compute(
   const biasAt = bias ? residency.address(third) : 0;
   // What an output is multiplied by: its share of the sum, or its slope; never both.
   let scale = activation?.fn === 'prelu' ? residency.address(inputs[inputs.length - 1]) : 0;
+  const residualAt = residual ? residency.address(inputs[inputs.length - 1]) : 0;
   if (average) {
     const counts = coveragePlane(g);
     scale = residency.room(4 * counts.length);
@@ -111,7 +112,7 @@ function compute(
     const { packStages, packedBytes } = loaded.plan;
     const known = packStages > 0 ? residency.packed(second, loaded) : undefined;
     const packed = known ?? residency.room(packedBytes);
-    const addresses = { input, weight, bias: biasAt, packed, output: at, scale };
+    const addresses = { input, weight, bias: biasAt, packed, output: at, scale, residual: residualAt };
     const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages);
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
@@ -121,7 +122,7 @@ function compute(
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
     return storage;
   }
-  const options = { tile, commands, bias, scale: average, activation, threads: engine.threads };
+  const options = { tile, commands, bias, scale: average, residual, activation, threads: engine.threads };
   const problem = op === 'conv.forward' ? forwardProblem : inputGradProblem;
   const dense = () => planDense(problem(g), g.batch, g.groups, options);
   if (engine.winograd && tiling !== undefined) {
@@ -159,11 +160,11 @@ function convolve(
   }
 }
 
-/** (x, w, bias?, slopes?) → y */
+/** (x, w, bias?, slopes or residual?) → y */
 export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
   convolve(ground, 'conv.forward', inputs, attributes);
 
-/** (y, w, bias?, slopes?) → x */
+/** (y, w, bias?, slopes or residual?) → x */
 export const convInputGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
   convolve(ground, 'conv.inputGrad', inputs, attributes);
 

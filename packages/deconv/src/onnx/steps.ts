@@ -1,0 +1,111 @@
+/**
+ * steps: the steps of a plan, fewer of them: what can only be joined once shapes are known.
+ *
+ *   Slice → Slice              one slice
+ *   Conv → Add                 the other addend, of the output's shape, added as the convolution stores: a shortcut
+ *   Conv → Add → Relu          likewise
+ *
+ * Values in between must be used once and asked for by nobody. Conv stands for ConvTranspose too.
+ */
+import { type Shape, sameShape } from '../shape.js';
+import type { AxisSlice, GraphNode, Planned, Run, Value } from './node.js';
+import { sliceRun } from './values.js';
+
+/** A step before its slots are known. */
+export interface Todo {
+  readonly node: GraphNode;
+  readonly run: Run;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly Value[];
+  readonly slices: readonly AxisSlice[] | undefined;
+  readonly flops: number;
+}
+
+/** How often each value is used, asking for it included. */
+function usesOf(todo: readonly Todo[], wanted: readonly string[]): ReadonlyMap<string, number> {
+  const uses = new Map<string, number>();
+  for (const name of [...wanted, ...todo.flatMap(({ inputs }) => inputs)])
+    uses.set(name, (uses.get(name) ?? 0) + 1);
+  return uses;
+}
+
+/**
+ * Slices of slices as one: exporters cut axis by axis. Start and step of the second count in steps of the first:
+ * start₁ + step₁·(start₂ + step₂·i).
+ */
+export function mergeSlices(
+  todo: readonly Todo[],
+  values: ReadonlyMap<string, Value>,
+  wanted: readonly string[],
+): Todo[] {
+  const uses = usesOf(todo, wanted);
+  const makers = new Map<string, Todo>();
+  const merged = new Set<Todo>();
+  const all = todo.map((step) => {
+    const [source] = step.inputs;
+    const before = makers.get(source);
+    let now = step;
+    if (step.slices !== undefined && before?.slices !== undefined && uses.get(source) === 1) {
+      const from = before.slices;
+      const slices = step.slices.map(({ start, step: by, count }, axis) => ({
+        start: from[axis].start + from[axis].step * start,
+        step: from[axis].step * by,
+        count,
+      }));
+      const inputs = [before.inputs[0]];
+      now = { ...step, inputs, slices, run: sliceRun(values.get(inputs[0])?.shape as Shape, slices) };
+      merged.add(before);
+    }
+    makers.set(step.node.outputs[0], now);
+    return now;
+  });
+  return all.filter((step) => !merged.has(step));
+}
+
+/** The convolution before, with one operation after it taken in; undefined if that cannot be. */
+function takenIn(conv: Todo, step: Todo, shapes: readonly (Shape | undefined)[]): GraphNode | undefined {
+  const { node } = conv;
+  const { fused = {} } = node;
+  if (node.op !== 'Conv' && node.op !== 'ConvTranspose') return undefined;
+  if (fused.activation !== undefined || fused.slopes) return undefined;
+  const outputs = step.node.outputs;
+  if (step.node.op === 'Relu' && fused.residual)
+    return { ...node, outputs, fused: { ...fused, activation: { name: 'relu' } } };
+  const alike = shapes.every((shape) => shape !== undefined && sameShape(shape, conv.outputs[0].shape));
+  if (step.node.op !== 'Add' || fused.residual || !alike) return undefined;
+  const [x, weight, bias = ''] = node.inputs;
+  const [other] = step.inputs.filter((name) => name !== node.outputs[0]);
+  if (other === undefined) return undefined;
+  return { ...node, inputs: [x, weight, bias, other], outputs, fused: { ...fused, residual: true } };
+}
+
+/** Sums with a convolution that is used for nothing else are left to it, and what comes after them. */
+export function joinResiduals(
+  todo: readonly Todo[],
+  values: ReadonlyMap<string, Value>,
+  wanted: readonly string[],
+  plan: (node: GraphNode) => Planned,
+): Todo[] {
+  const uses = usesOf(todo, wanted);
+  const places = new Map<string, number>();
+  const steps: (Todo | undefined)[] = [...todo];
+  for (const [at, step] of todo.entries()) {
+    const shapes = step.inputs.map((name) => values.get(name)?.shape);
+    // Of two convolutions the later one: the other's result is there then.
+    const makers = step.inputs
+      .filter((name) => uses.get(name) === 1)
+      .map((name) => places.get(name) ?? -1)
+      .sort((a, b) => b - a);
+    for (const place of makers) {
+      const conv = steps[place];
+      const node = conv === undefined ? undefined : takenIn(conv, step, shapes);
+      const run = node === undefined ? undefined : plan(node).run;
+      if (conv === undefined || node === undefined || run === undefined) continue;
+      steps[at] = { ...conv, node, run, inputs: node.inputs, outputs: step.outputs };
+      steps[place] = undefined;
+      break;
+    }
+    for (const name of step.node.outputs) places.set(name, at);
+  }
+  return steps.filter((step) => step !== undefined);
+}
