@@ -17,6 +17,7 @@ import { sizeOf } from '../packages/deconv/src/shape.js';
 import {
   type Case,
   compare,
+  drawEnding,
   drawInputs,
   openWasm,
   reference,
@@ -31,12 +32,13 @@ type Linear = (typeof LINEAR)[number];
 const { commands } = generateKernels(TILES[0], { initial: 1, maximum: 1, shared: false });
 
 /** The plan of a case, if it is computed in Winograd's form. */
-function planOf(kernel: Linear, { geometry: g, bias, average, activation }: Case, tile: Tile) {
+function planOf(kernel: Linear, { geometry: g, bias, average, activation, residual }: Case, tile: Tile) {
   const tiling = tilingOf(g, kernel === 'conv.inputGrad', average);
   if (tiling === undefined) return undefined;
   const filled = { ...g, kernelSize: filledKernel(g, tiling) };
   const problem = kernel === 'conv.forward' ? forwardProblem(filled) : inputGradProblem(filled);
-  const options = { tile, commands, bias, scale: average, activation: average ? undefined : activation };
+  const ending = { bias, scale: average, residual, activation: average ? undefined : activation };
+  const options = { tile, commands, ...ending };
   return planWinograd(problem, tiling, g, options);
 }
 
@@ -101,17 +103,8 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
       },
     );
     const work = 2 * geometry.batch * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
-    const activation = pick([
-      undefined,
-      { fn: 'leakyRelu' as const, parameters: [0.5] },
-      { fn: 'prelu' as const, parameters: [] },
-    ]);
-    const c = {
-      geometry,
-      bias: random() < 0.5,
-      average: kernel === 'conv.inputGrad' && random() < 0.2,
-      activation,
-    };
+    const ending = drawEnding(random, false);
+    const c = { geometry, ...ending, average: kernel === 'conv.inputGrad' && ending.average };
     if (work <= flops && planOf(kernel, c, tile) !== undefined) return c;
   }
 }
@@ -153,8 +146,7 @@ function drawLines(random: () => number, kernel: Linear, tile: Tile, flops: numb
       continue; // nothing is left of the output
     }
     const work = 2 * geometry.batch * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
-    const activation = pick([undefined, { fn: 'leakyRelu' as const, parameters: [0.5] }]);
-    const c = { geometry, bias: random() < 0.5, average: false, activation };
+    const c = { geometry, ...drawEnding(random, false), average: false };
     if (work <= flops && planOf(kernel, c, tile) !== undefined && !tiling(kernel, c).form.plane) return c;
   }
 }

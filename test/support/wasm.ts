@@ -58,6 +58,7 @@ export interface Case {
   readonly bias: boolean;
   readonly average: boolean;
   readonly activation?: Activation | undefined;
+  readonly residual?: boolean | undefined;
 }
 
 /** What a case is, for messages. */
@@ -65,9 +66,11 @@ export const show = (kernel: string, { geometry, ...rest }: Case): string =>
   `${kernel} ${JSON.stringify({ ...geometry, ...rest })}`;
 
 /** Activations that turn small integers into numbers that float32 holds exactly. */
+const RELU: Activation = { fn: 'clamp', parameters: [0, Number.POSITIVE_INFINITY] };
 const ACTIVATIONS: readonly (Activation | undefined)[] = [
   undefined,
   undefined,
+  RELU,
   { fn: 'leakyRelu', parameters: [0.5] },
   { fn: 'clamp', parameters: [-2, 3] },
   { fn: 'prelu', parameters: [] },
@@ -109,14 +112,24 @@ export function drawCase(random: () => number, { mr, nr }: Tile, flops: number):
     );
     const work = Math.max(1, geometry.batch) * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
     if (2 * work > flops) continue;
-    return { geometry, bias: random() < 0.4, average: random() < 0.2, activation: pick(ACTIVATIONS) };
+    return { geometry, ...drawEnding(random) };
   }
 }
 
-/** The numbers that a kernel of a case works on: two inputs, the bias and the slopes if there are any. */
+/** What is done to the sums of a random convolution; unless `bounded`, nothing that makes the largest small. */
+export function drawEnding(random: () => number, bounded = true): Omit<Case, 'geometry'> {
+  const activations = ACTIVATIONS.filter((a) => bounded || a?.fn !== 'clamp' || a === RELU);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)];
+  const [bias, average, residual] = [random() < 0.4, random() < 0.2, random() < 0.25];
+  return residual
+    ? { bias, average: false, residual, activation: pick([undefined, RELU]) }
+    : { bias, average, activation: pick(activations) };
+}
+
+/** The numbers that a kernel of a case works on: two inputs, and the bias, slopes and residual if there are any. */
 export function drawInputs(
   kernel: Kernel,
-  { geometry: g, bias, average, activation }: Case,
+  { geometry: g, bias, average, activation, residual }: Case,
   value: () => number,
 ): Float32Array[] {
   const filled = (length: number) => Float32Array.from({ length }, value);
@@ -129,6 +142,7 @@ export function drawInputs(
     filled(w),
     ...(bias ? [filled(channels)] : []),
     ...(slopes ? [filled(channels)] : []),
+    ...(residual ? [filled(kernel === 'conv.forward' ? y : x)] : []),
   ];
 }
 
@@ -143,7 +157,7 @@ export function termsOf(kernel: Kernel, g: ConvGeometry): number {
 export function runKernel(
   backend: Pick<WasmBackend, 'upload' | 'run'>,
   kernel: Kernel,
-  { geometry, bias, average, activation }: Case,
+  { geometry, bias, average, activation, residual }: Case,
   inputs: readonly Float32Array[],
 ): Float32Array {
   const attributes = {
@@ -152,6 +166,7 @@ export function runKernel(
     average: average && kernel === 'conv.inputGrad',
     // Averages are activated by an operation of their own.
     activation: average || kernel === 'conv.weightGrad' ? undefined : activation,
+    residual,
   };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
   return backend.run(operationOf(kernel), storages, attributes).host() as Float32Array;

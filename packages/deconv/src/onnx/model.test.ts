@@ -377,6 +377,84 @@ describe('slices of slices', () => {
   });
 });
 
+describe('sums with a convolution', () => {
+  const conv = (from: string, to: string, w = 'w') => ({
+    op: 'Conv',
+    inputs: [from, w],
+    outputs: [to],
+    attributes: { pads: [1, 1, 1, 1] },
+  });
+  const load = (nodes: NodeSpec[]) =>
+    loadOnnx(
+      onnxModel({
+        nodes,
+        inputs: [float('x', [1, 'c', 'h', 'w'])],
+        outputs: ['y'],
+        initializers: {
+          w: { dims: [4, 4, 3, 3], values: numbers(144) },
+          one: { dims: [1, 4, 1, 1], values: numbers(4, 5) },
+        },
+      }),
+    );
+  const ops = (model: Awaited<ReturnType<typeof load>>) =>
+    model.summary({ x: [1, 4, 6, 5] }).nodes.map(({ op }) => op);
+  const x = randn([1, 4, 6, 5], { seed: 3 });
+  /** The output, next to what it is when every value in between is asked for. */
+  async function expectSame(model: Awaited<ReturnType<typeof load>>, between: string[]) {
+    const { y } = await model.run({ x });
+    const each = await model.run({ x }, { outputs: [...between, 'y'] });
+    for (const [i, value] of each.y.data.entries()) expect(y.data[i]).toBeCloseTo(value, 5);
+  }
+  const add = (a: string, b: string, to: string) => ({ op: 'Add', inputs: [a, b], outputs: [to] });
+  const relu = (from: string, to: string) => ({ op: 'Relu', inputs: [from], outputs: [to] });
+
+  it('are done as it stores, relu included, whichever side it is on', async () => {
+    for (const [a, b] of ['xc', 'cx']) {
+      const model = await load([conv('x', 'c'), add(a, b, 's'), relu('s', 'y')]);
+      expect(ops(model)).toEqual(['Conv']);
+      await expectSame(model, ['c', 's']);
+    }
+  });
+
+  it('of two convolutions are done by the later one', async () => {
+    const model = await load([conv('x', 'a'), conv('x', 'b'), add('b', 'a', 'y')]);
+    expect(ops(model)).toEqual(['Conv', 'Conv']);
+    await expectSame(model, ['a', 'b']);
+  });
+
+  it('stay what they are where the convolution is used again, asked for, activated, or has another shape', async () => {
+    const again = await load([conv('x', 'c'), add('c', 'x', 's'), add('s', 'c', 'y')]);
+    expect(ops(again)).toEqual(['Conv', 'Add', 'Add']);
+    const activated = await load([conv('x', 'c'), relu('c', 'r'), add('r', 'x', 'y')]);
+    expect(ops(activated)).toEqual(['Conv', 'Add']);
+    await expectSame(activated, ['c']);
+    const twice = await load([conv('x', 'c'), add('c', 'x', 's'), add('s', 'x', 'y')]);
+    expect(ops(twice)).toEqual(['Conv', 'Add']);
+    await expectSame(twice, ['c', 's']);
+    const spread = await load([
+      { op: 'GlobalAveragePool', inputs: ['x'], outputs: ['p'] },
+      conv('x', 'c'),
+      add('p', 'c', 'y'),
+    ]);
+    expect(ops(spread)).toEqual(['GlobalAveragePool', 'Conv', 'Add']);
+    await expectSame(spread, ['p', 'c']);
+  });
+
+  it('run in tiles, to the last bit', async () => {
+    const model = await load([
+      conv('x', 'c'),
+      add('c', 'x', 's'),
+      relu('s', 'r'),
+      conv('r', 'd'),
+      add('r', 'd', 'y'),
+    ]);
+    const large = randn([1, 4, 90, 70], { seed: 4 });
+    const whole = await model.run({ x: large });
+    const parts = await model.run({ x: large }, { tile: 48 });
+    expect(values(parts.y)).toEqual(values(whole.y));
+  });
+});
+
 describe('memory', () => {
   afterEach(() => vi.restoreAllMocks());
 
