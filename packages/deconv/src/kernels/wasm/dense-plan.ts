@@ -38,6 +38,9 @@ import { type Strips, stripsOf } from './strips.js';
 const ITEMS = 8;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
 const A_STAYS_FLOATS = 48 * 1024;
+/** Positions of a plane whose rows are read where they are, however often; and tiles that read longer ones there. */
+const SHORT_PLANE = 256;
+const FEW_TILES = 2;
 /** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
 interface Packing {
   /** Table of the rows' byte offsets in the padded input, and their number. */
@@ -54,6 +57,13 @@ interface Group extends PanelGroup {
   readonly kTable: number;
   /** The same rows within a packed strip of their own. */
   readonly alone: Packing;
+}
+
+/** A product whose sums are added to some rows of the group's: taps that only some of its phases see. */
+interface Addend extends Group {
+  /** The first of these rows, per output channel of the block, and how far they lie apart. */
+  readonly from: number;
+  readonly apart: number;
 }
 
 /** Where the result of one group of one block lies in the work space. */
@@ -73,6 +83,84 @@ interface Packed {
   readonly strips: Strips;
 }
 
+/** All combinations of classes, one along each axis. */
+const combinations = ([zs, ys, xs]: Problem['classes']) =>
+  zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));
+
+/** Rows of a product below which it is worth adding others to it, and depth from which. */
+const LONE_ROWS = 3;
+const MERGED_DEPTH = 64;
+
+/** The classes of an axis as one of the taps that all see, and as many of the others: with their rows of the first. */
+function splitAxis(
+  classes: readonly AxisClass[],
+): { readonly all: AxisClass; readonly rest: AxisClass[] } | undefined {
+  const [first] = classes;
+  const common = first.offsets.filter((offset) => classes.every(({ offsets }) => offsets.includes(offset)));
+  if (common.length === 0) return undefined;
+  const part = ({ offsets, steps, phases, count }: AxisClass, wanted: readonly number[]): AxisClass => {
+    const places = wanted.map((offset) => offsets.indexOf(offset));
+    return { offsets: wanted, steps: places.map((place) => steps[place]), phases, count };
+  };
+  const taps = part(first, common);
+  // The kernel's steps count from the first tap of each class: what they differ by goes to its phases.
+  const phases = classes.flatMap((own) => {
+    const behind = own.steps[own.offsets.indexOf(common[0])] - taps.steps[0];
+    return own.phases.map((phase) => ({ ...phase, tap: phase.tap + behind }));
+  });
+  const rest = classes.map((own) =>
+    part(
+      own,
+      own.offsets.filter((offset) => !common.includes(offset)),
+    ),
+  );
+  return { all: { ...taps, phases, count: Math.max(...classes.map(({ count }) => count)) }, rest };
+}
+
+/**
+ * Phases of a single output channel that see nearly the same taps: one product of those that all see, to which others are added.
+ * With a product for each, the few rows would load nearly the same values again and again.
+ */
+function mergeFew(p: Problem, { nr }: Tile) {
+  const [zs, ys, xs] = p.classes;
+  const most = Math.max(
+    ...combinations(p.classes).map((axes) => product(axes.map(({ phases }) => phases.length))),
+  );
+  const [, , width] = gridOf(p);
+  if (ys.length * xs.length < 2 || zs.length > 1 || p.outChannels > 1 || most >= LONE_ROWS || width < nr)
+    return undefined;
+  const [y, x] = [splitAxis(ys), splitAxis(xs)];
+  if (y === undefined || x === undefined) return undefined;
+  if (p.inChannels * zs[0].offsets.length * y.all.offsets.length * x.all.offsets.length < MERGED_DEPTH)
+    return undefined;
+  const across = x.all.phases.length;
+  /** Parts of an axis, and the places of their phases among all. */
+  const partsOf = ({ all, rest }: typeof y) => {
+    let at = 0;
+    return [all, ...rest].map((part, i) => {
+      const from = at;
+      if (i > 0) at += part.phases.length;
+      return { part, from };
+    });
+  };
+  const addends = partsOf(y).flatMap((rows, i) =>
+    partsOf(x).flatMap((columns, j) => {
+      if (i + j === 0 || rows.part.offsets.length * columns.part.offsets.length === 0) return [];
+      const one = (part: AxisClass, phase: number) => ({ ...part, phases: [part.phases[phase]] });
+      const from = rows.from * across + columns.from;
+      // Rows of one phase along an axis lie evenly apart; of several along both, they are taken line by line.
+      if (columns.part.phases.length === 1)
+        return [{ axes: [zs[0], rows.part, columns.part] as const, from, apart: across }];
+      return rows.part.phases.map((_, line) => ({
+        axes: [zs[0], one(rows.part, line), columns.part] as const,
+        from: from + line * across,
+        apart: 1,
+      }));
+    }),
+  );
+  return { common: [zs, [y.all], [x.all]] as const, addends };
+}
+
 /** Makes the plan of forward or inputGrad. */
 class DensePlanner {
   readonly #p: Problem;
@@ -89,6 +177,8 @@ class DensePlanner {
   /** One packing for all groups, if there are several: neighbouring phases see mostly the same rows. */
   #together: Packing | undefined;
   #groups: readonly Group[] = [];
+  /** Of the only group, if phases that see different taps are in it. */
+  #addends: readonly Addend[] = [];
   #layout: Layout;
   /** Floats from the start of the input to the band under way, when it is read where it is. */
   #origin = 0;
@@ -110,18 +200,20 @@ class DensePlanner {
     const [, , x] = p.classes;
     const taps = x.reduce((n, c) => n + c.offsets.length, 0) / Math.max(1, x.length);
     const { mr } = tile;
-    // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets.
+    // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets. Short ones lie
+    // together as it is, and a few tiles do not read them often enough.
     this.#packFrom = this.#input.plain
-      ? mr + 1
+      ? product(this.#grid) <= SHORT_PLANE
+        ? Number.POSITIVE_INFINITY
+        : FEW_TILES * mr + 1
       : packFromTiles(taps / this.#input.reach[2].residues.length) * mr;
   }
 
   plan(batch: number, groups: number): Plan {
     const p = this.#p;
     const flops = flopsOf(p, batch * groups);
-    const combos = p.classes[0].flatMap((z) =>
-      p.classes[1].flatMap((y) => p.classes[2].map((x) => [z, y, x] as const)),
-    );
+    const merged = mergeFew(p, this.#tile);
+    const combos = combinations(merged?.common ?? p.classes);
     const rows = combos.map((axes) => product(axes.map((c) => c.phases.length)) * p.outChannels);
     const allRows = rows.reduce((sum, count) => sum + count, 0);
     // Distinct rows of B, should all groups be packed together.
@@ -136,6 +228,8 @@ class DensePlanner {
     this.#layout = this.#input.layout(size);
     const rowsOf = new Map<Group, readonly number[]>();
     this.#groups = combos.map((axes) => this.#group(axes, rowsOf));
+    this.#addends =
+      merged?.addends.map(({ axes, from, apart }) => ({ ...this.#group(axes, rowsOf), from, apart })) ?? [];
     if (combos.length > 1)
       this.#together = this.#packingOf(this.#groups.map((group) => rowsOf.get(group) ?? []));
 
@@ -143,7 +237,8 @@ class DensePlanner {
     const positions = size[0] * size[1] * roundUp(size[2] + this.#input.reach[2].span, nr);
     const phases = this.#groups.reduce((n, group) => n + group.phases.length, 0);
     const step = blockStep(p.outChannels, phases, positions, mr, runs);
-    const panels = layPanels(p, this.#groups, step, this.#tile, this.#list, this.#tables);
+    const products = [...this.#groups, ...this.#addends];
+    const panels = layPanels(p, products, step, this.#tile, this.#list, this.#tables);
     const { blocks, floats: packedFloats, packs } = panels;
     const apart = shared && (runs > 1 || batch * groups * bandCount < 4);
     const parts = apart ? blocks.map((block) => [block]) : [blocks];
@@ -220,7 +315,7 @@ class DensePlanner {
     const fits = (count: number, strips: Strips, levels: number) =>
       4 * count * strips.level * levels <= PACKED_B_TARGET;
     const worth = (group: Group, channels: number, strips: Strips) =>
-      strips.kind === 'short' || group.phases.length * channels >= packFrom;
+      this.#addends.length === 0 && (strips.kind === 'short' || group.phases.length * channels >= packFrom);
     const channels = blocks.reduce((sum, block) => sum + block.count, 0);
 
     // All groups' rows packed once for the whole band, if they reach equally far and it is worth it.
@@ -270,6 +365,11 @@ class DensePlanner {
           this.#workBytes = Math.max(this.#workBytes, at + 4 * (group.k * result.positions + SLACK));
         } else {
           this.#multiply(group, panel, rows, size[0], result);
+          for (const [i, addend] of this.#addends.entries()) {
+            const { row, at } = result;
+            const own = { ...result, at: at + addend.from * row, row: addend.apart * row };
+            this.#multiply(addend, block.panels[i + 1], addend.phases.length, size[0], own, true);
+          }
         }
       }
       const { activation, bias, floor } = this.#ending;
@@ -329,7 +429,14 @@ class DensePlanner {
   }
 
   /** Rows of B straight from the padded input. */
-  #multiply(group: Group, panel: number, rows: number, levels: number, { at, row, strips }: Result): void {
+  #multiply(
+    group: Group,
+    panel: number,
+    rows: number,
+    levels: number,
+    { at, row, strips }: Result,
+    add = false,
+  ): void {
     const { nr } = this.#tile;
     const level = this.#layout.y * this.#layout.x;
     for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
@@ -339,7 +446,7 @@ class DensePlanner {
           const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * height)] as const;
           const table = [BASE.tables, group.kTable + 4 * k] as const;
           const tile = [count, 4 * height * group.k, 0, height * row] as const;
-          const fresh = k === 0 ? 1 : 0;
+          const fresh = k === 0 && !add ? 1 : 0;
           const wider = WIDER.find(([few]) => few === height);
           for (let run = 0; run < strips.runs; run++) {
             const emit = (name: string, skip: number, count: number, step: number) => {
