@@ -9,6 +9,7 @@ import {
   type Case,
   compare,
   drawCase,
+  drawEnding,
   drawInputs,
   KERNELS,
   openWasm,
@@ -59,6 +60,19 @@ describe.each(TILES.map((tile) => [name(tile), tile] as const))('tile %s', (_, t
       'rank 3',
       'stride and dilation share a factor',
     ]);
+  });
+
+  it('is exact on pictures of a single position, 60 shapes', () => {
+    const random = uniform(tile.mr * 104 + tile.nr);
+    const integer = (from: number, to: number) => from + Math.floor(random() * (to - from + 1));
+    for (let i = 0; i < 60; i++) {
+      const k = Array.from({ length: integer(1, 3) }, () => integer(1, 5));
+      const [channels, outputs] = [integer(1, 20), integer(1, 20)];
+      const geometry = convGeometry([integer(0, 9), outputs, ...k], [channels, outputs, ...k]);
+      const c = { geometry, ...drawEnding(random) };
+      const small = () => Math.floor(random() * 7) - 3;
+      for (const kernel of KERNELS) compare(kernel, c, drawInputs(kernel, c, small), backend, 0);
+    }
   });
 
   it('is as near as float32 allows on fractions, 100 shapes', () => {

@@ -10,6 +10,7 @@ import { coveragePlane } from '../../../geometry/coverage.js';
 import { filledKernel, type Tiling, tilingOf } from '../../../geometry/winograd.js';
 import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
+import { ACTIVATIONS } from '../activations.js';
 import { planDense } from '../dense-plan.js';
 import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
@@ -84,6 +85,62 @@ function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry): never {
   );
 }
 
+/** Whether this is a transposed convolution of pictures of a single position, of which all taps are the output. */
+const isLone = (
+  op: ConvName,
+  { batch, groups, xSize, ySize, kernelSize, padBefore }: ConvGeometry,
+): boolean =>
+  op === 'conv.inputGrad' &&
+  batch > 0 &&
+  groups === 1 &&
+  sizeOf(ySize) === 1 &&
+  xSize.every((n, axis) => n === kernelSize[axis] && padBefore[axis] === 0);
+
+/**
+ * Such a one, as the first layer of a generator often is, as a product of matrices: pictures × channels by channels × (output channel,
+ * tap) pairs, which is how the weight lies in memory.
+ */
+function computeLone(
+  ground: Ground,
+  [y, w, third, ...rest]: readonly Storage[],
+  { geometry: g, bias, activation }: ConvAttributes,
+): Storage {
+  const { engine, kernels } = ground;
+  const { tile } = engine;
+  const taps = sizeOf(g.kernelSize);
+  const loaded = engine.plan(`lone|${g.batch},${g.yChannels},${g.xChannels * taps}`, () => {
+    const pairs = { ...g, groups: 1, batch: 1, xChannels: g.yChannels, yChannels: g.batch };
+    const columns = [g.xChannels * taps];
+    const axes = { kernelSize: [1], stride: [1], dilation: [1], padBefore: [0], padAfter: [0] };
+    const problem = forwardProblem({ ...pairs, ...axes, rank: 1, xSize: columns, ySize: columns });
+    return planDense(problem, 1, 1, { tile, commands: engine.kernels.commands, bias: false, scale: false });
+  });
+  const [weight, input] = [ground.at(y), ground.at(w)];
+  const biasAt = bias ? ground.at(third) : 0;
+  const slopes = activation?.fn === 'prelu' ? ground.at(rest[0] ?? third) : 0;
+  const packed = engine.residency.room(loaded.plan.packedBytes);
+  const { storage, at } = ground.result(outputLength('conv.inputGrad', g));
+  engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0 }, 0);
+  const text = activation === undefined ? 'x+b' : ACTIVATIONS[activation.fn];
+  if (bias || activation !== undefined)
+    for (let n = 0; n < g.batch; n++) {
+      const rows = [at + 4 * n * g.xChannels * taps, 4 * taps] as const;
+      const inputs = [rows, [biasAt, bias ? 4 : 0], [slopes, 4]] as const;
+      const count = text.includes('w') ? 3 : 2;
+      kernels.apply(
+        text,
+        'xbw'.slice(0, count),
+        '100'.slice(0, count),
+        rows,
+        g.xChannels,
+        taps,
+        inputs.slice(0, count),
+        activation?.parameters,
+      );
+    }
+  return storage;
+}
+
 function compute(
   { engine }: Ground,
   op: ConvName,
@@ -153,6 +210,7 @@ function convolve(
   if (geometry.kernelSize.some((k, axis) => kernelExtent(k, geometry.dilation[axis]) > MOST_SPAN))
     return undefined;
   try {
+    if (isLone(op, geometry) && !attributes.residual) return computeLone(ground, inputs, attributes);
     return compute(ground, op, inputs, attributes);
   } catch (error) {
     if (isShortage(error)) refuseLarge(ground, op, geometry);
