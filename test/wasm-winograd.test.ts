@@ -104,7 +104,8 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
     );
     const work = 2 * geometry.batch * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
     const ending = drawEnding(random, false);
-    const c = { geometry, ...ending, average: kernel === 'conv.inputGrad' && ending.average };
+    const split = groups === 1 && random() < 0.3 ? integer(1, inputs - 1) : undefined;
+    const c = { geometry, ...ending, average: kernel === 'conv.inputGrad' && ending.average, split };
     if (work <= flops && planOf(kernel, c, tile) !== undefined) return c;
   }
 }
@@ -146,7 +147,8 @@ function drawLines(random: () => number, kernel: Linear, tile: Tile, flops: numb
       continue; // nothing is left of the output
     }
     const work = 2 * geometry.batch * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
-    const c = { geometry, ...drawEnding(random, false), average: false };
+    const split = groups === 1 && inputs > 1 && random() < 0.3 ? integer(1, inputs - 1) : undefined;
+    const c = { geometry, ...drawEnding(random, false), average: false, split };
     if (work <= flops && planOf(kernel, c, tile) !== undefined && !tiling(kernel, c).form.plane) return c;
   }
 }

@@ -59,6 +59,8 @@ export interface Case {
   readonly average: boolean;
   readonly activation?: Activation | undefined;
   readonly residual?: boolean | undefined;
+  /** Of the forward pass: channels of the first of two inputs. */
+  readonly split?: number | undefined;
 }
 
 /** What a case is, for messages. */
@@ -112,7 +114,8 @@ export function drawCase(random: () => number, { mr, nr }: Tile, flops: number):
     );
     const work = Math.max(1, geometry.batch) * sizeOf(geometry.ySize) * sizeOf(weightShapeOf(geometry));
     if (2 * work > flops) continue;
-    return { geometry, ...drawEnding(random) };
+    const split = groups === 1 && inputs > 1 && random() < 0.3 ? integer(1, inputs - 1) : undefined;
+    return { geometry, ...drawEnding(random), split };
   }
 }
 
@@ -129,7 +132,7 @@ export function drawEnding(random: () => number, bounded = true): Omit<Case, 'ge
 /** The numbers that a kernel of a case works on: two inputs, and the bias, slopes and residual if there are any. */
 export function drawInputs(
   kernel: Kernel,
-  { geometry: g, bias, average, activation, residual }: Case,
+  { geometry: g, bias, average, activation, residual, split }: Case,
   value: () => number,
 ): Float32Array[] {
   const filled = (length: number) => Float32Array.from({ length }, value);
@@ -137,12 +140,14 @@ export function drawInputs(
   if (kernel === 'conv.weightGrad') return [filled(x), filled(y)];
   const [input, channels] = kernel === 'conv.forward' ? [x, g.yChannels] : [y, g.xChannels];
   const slopes = activation?.fn === 'prelu' && !average;
+  const own = split !== undefined && kernel === 'conv.forward' ? (input / g.xChannels) * split : input;
   return [
-    filled(input),
+    filled(own),
     filled(w),
     ...(bias ? [filled(channels)] : []),
     ...(slopes ? [filled(channels)] : []),
     ...(residual ? [filled(kernel === 'conv.forward' ? y : x)] : []),
+    ...(own < input ? [filled(input - own)] : []),
   ];
 }
 
@@ -157,7 +162,7 @@ export function termsOf(kernel: Kernel, g: ConvGeometry): number {
 export function runKernel(
   backend: Pick<WasmBackend, 'upload' | 'run'>,
   kernel: Kernel,
-  { geometry, bias, average, activation, residual }: Case,
+  { geometry, bias, average, activation, residual, split }: Case,
   inputs: readonly Float32Array[],
 ): Float32Array {
   const attributes = {
@@ -167,6 +172,7 @@ export function runKernel(
     // Averages are activated by an operation of their own.
     activation: average || kernel === 'conv.weightGrad' ? undefined : activation,
     residual,
+    split: kernel === 'conv.forward' && inputs[0].length < sizeOf(xShapeOf(geometry)) ? split : undefined,
   };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
   return backend.run(operationOf(kernel), storages, attributes).host() as Float32Array;

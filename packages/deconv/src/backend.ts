@@ -32,6 +32,11 @@ export interface ConvAttributes {
    * from below if there is one. Not with `average`.
    */
   readonly residual?: boolean | undefined;
+  /**
+   * `conv.forward` of one group: x has so many channels; the others are those of one more input, the very last, as if the two had
+   * been joined.
+   */
+  readonly split?: number | undefined;
 }
 
 /** Elementwise functions of one argument. */

@@ -455,6 +455,41 @@ describe('sums with a convolution', () => {
   });
 });
 
+describe('two values joined for a convolution', () => {
+  const nodes = (asked: string): NodeSpec[] => [
+    { op: 'Relu', inputs: ['x'], outputs: ['r'] },
+    { op: 'Concat', inputs: ['r', 'x'], outputs: ['j'], attributes: { axis: 1 } },
+    { op: 'Conv', inputs: ['j', 'w'], outputs: ['c'], attributes: { pads: [1, 1, 1, 1] } },
+    { op: 'Add', inputs: ['c', 'x'], outputs: [asked] },
+  ];
+  const load = (shape: number[]) =>
+    loadOnnx(
+      onnxModel({
+        nodes: nodes('y'),
+        inputs: [float('x', ['n', 3, 'h', 'w'])],
+        outputs: ['y'],
+        initializers: { w: { dims: shape, values: numbers(shape.reduce((n, length) => n * length, 1)) } },
+      }),
+    );
+  const x = randn([2, 3, 9, 8], { seed: 3 });
+
+  it('are read from where they are', async () => {
+    const model = await load([3, 6, 3, 3]);
+    expect(model.summary({ x: x.shape }).nodes.map(({ op }) => op)).toEqual(['Relu', 'Conv']);
+    const { y } = await model.run({ x });
+    const each = await model.run({ x }, { outputs: ['j', 'c', 'y'] });
+    expect(each.j.shape).toEqual([2, 6, 9, 8]);
+    for (const [i, value] of each.y.data.entries()) expect(y.data[i]).toBeCloseTo(value, 5);
+  });
+
+  it('run in tiles, to the last bit', async () => {
+    const model = await load([3, 6, 3, 3]);
+    const large = randn([1, 3, 90, 70], { seed: 4 });
+    const whole = await model.run({ x: large });
+    expect(values((await model.run({ x: large }, { tile: 48 })).y)).toEqual(values(whole.y));
+  });
+});
+
 describe('memory', () => {
   afterEach(() => vi.restoreAllMocks());
 

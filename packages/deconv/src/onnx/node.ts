@@ -20,6 +20,8 @@ export interface Fused {
   readonly slopes?: true;
   /** The last input is added to the outputs, before the activation. */
   readonly residual?: true;
+  /** The input has more channels: those of the fifth, behind its own. */
+  readonly joined?: true;
   /** Zeros around the input, in addition to the attribute `pads`: begins, then ends. */
   readonly pads?: readonly number[];
 }

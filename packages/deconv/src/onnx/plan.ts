@@ -22,7 +22,7 @@ import {
   type Run,
   type Value,
 } from './node.js';
-import { joinResiduals, mergeSlices, type Todo } from './steps.js';
+import { joinChannels, joinResiduals, mergeSlices, type Todo } from './steps.js';
 import type { ElementType } from './types.js';
 import { peek } from './values.js';
 
@@ -179,7 +179,8 @@ export function makePlan(
       program.opset,
       node.inputs.map((name) => values.get(name)),
     );
-  const steps = joinResiduals(mergeSlices(todo, values, wanted), values, wanted, replan);
+  const joined = joinChannels(mergeSlices(todo, values, wanted), values, wanted, replan);
+  const steps = joinResiduals(joined, values, wanted, replan);
   return allot(steps, values, inputs, wanted);
 }
 

@@ -2,10 +2,11 @@
  * steps: the steps of a plan, fewer of them: what can only be joined once shapes are known.
  *
  *   Slice → Slice              one slice
+ *   Concat of two → Conv       read from where the two are
  *   Conv → Add                 the other addend, of the output's shape, added as the convolution stores: a shortcut
  *   Conv → Add → Relu          likewise
  *
- * Values in between must be used once and asked for by nobody. Conv stands for ConvTranspose too.
+ * Values in between must be used once and asked for by nobody. Conv stands for ConvTranspose too where sums are meant.
  */
 import { type Shape, sameShape } from '../shape.js';
 import type { AxisSlice, GraphNode, Planned, Run, Value } from './node.js';
@@ -62,6 +63,44 @@ export function mergeSlices(
   return all.filter((step) => !merged.has(step));
 }
 
+/** Channels that a convolution would read from one array joined of two are read from both. */
+export function joinChannels(
+  todo: readonly Todo[],
+  values: ReadonlyMap<string, Value>,
+  wanted: readonly string[],
+  plan: (node: GraphNode) => Planned,
+): Todo[] {
+  const uses = usesOf(todo, wanted);
+  const makers = new Map<string, Todo>();
+  const left = new Set<Todo>();
+  const steps = todo.map((step) => {
+    for (const name of step.node.outputs) makers.set(name, step);
+    const { node } = step;
+    const [x, weight, bias = '', third = ''] = step.inputs;
+    const concat = makers.get(x);
+    if (node.op !== 'Conv' || concat?.node.op !== 'Concat' || uses.get(x) !== 1) return step;
+    const [a, b, ...more] = concat.inputs.map((name) => ({ name, shape: values.get(name)?.shape ?? [] }));
+    const channels = values.get(x)?.shape[1] ?? 0;
+    const kernel = values.get(weight)?.shape ?? [];
+    // Joined along the channels; of one group; of more than single pixels, which are read where they are.
+    const fits =
+      b !== undefined &&
+      more.length === 0 &&
+      a.shape[1] + b.shape[1] === channels &&
+      a.shape.every((n, axis) => axis === 1 || n === b.shape[axis]) &&
+      kernel[1] === channels &&
+      kernel.slice(2).some((n) => n > 1);
+    if (!fits) return step;
+    const inputs = [a.name, weight, bias, third, b.name];
+    const joined: GraphNode = { ...node, inputs, fused: { ...node.fused, joined: true } };
+    const { run } = plan(joined);
+    if (run === undefined) return step;
+    left.add(concat);
+    return { ...step, node: joined, run, inputs };
+  });
+  return steps.filter((step) => !left.has(step));
+}
+
 /** The convolution before, with one operation after it taken in; undefined if that cannot be. */
 function takenIn(conv: Todo, step: Todo, shapes: readonly (Shape | undefined)[]): GraphNode | undefined {
   const { node } = conv;
@@ -76,7 +115,8 @@ function takenIn(conv: Todo, step: Todo, shapes: readonly (Shape | undefined)[])
   const [x, weight, bias = ''] = node.inputs;
   const [other] = step.inputs.filter((name) => name !== node.outputs[0]);
   if (other === undefined) return undefined;
-  return { ...node, inputs: [x, weight, bias, other], outputs, fused: { ...fused, residual: true } };
+  const inputs = [x, weight, bias, other, ...node.inputs.slice(4)];
+  return { ...node, inputs, outputs, fused: { ...fused, residual: true } };
 }
 
 /** Sums with a convolution that is used for nothing else are left to it, and what comes after them. */

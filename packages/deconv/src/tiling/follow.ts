@@ -279,10 +279,10 @@ export class Follower {
     return { tracks };
   }
 
-  #slide([x]: readonly Tensor[], from: Shape, to: Shape, slide: Slide): State {
+  #slide(from: readonly Track[], shape: Shape, to: Shape, slide: Slide): State {
     const own = stridesOf(to);
-    const tracks = this.#tracksOf(x).map((given, a): Track => {
-      const { axis, track } = this.#lay(a, given, from);
+    const tracks = from.map((given, a): Track => {
+      const { axis, track } = this.#lay(a, given, shape);
       if (axis < 2) this.#refuse('meets the picture among its channels');
       const node = slide(a, track.node, to[axis], axis - 2);
       return { node, stride: own[axis], length: to[axis] };
@@ -306,12 +306,13 @@ export class Follower {
   /** A window per output; or one per tile of outputs, if they are computed tile by tile, and the tiles of each output. */
   #convolve(
     inputs: readonly Tensor[],
+    tracks: readonly Track[],
     from: Shape,
     to: Shape,
     reach: (space: number) => Reach,
     tiles: (space: number) => TilesAlong | undefined,
   ): State {
-    return this.#slide(inputs, from, to, (a, node, size, s) => {
+    return this.#slide(tracks, from, to, (a, node, size, s) => {
       const along = inputs[0].dtype === 'float32' && usesWinograd() ? tiles(s) : undefined;
       // Two nodes whatever they are: whole and part, if not computed alike, differ in their numbers.
       if (along === undefined) return this.#window(a, this.#window(a, node, size, reach(s)), size, {});
@@ -324,7 +325,7 @@ export class Follower {
 
   #pool(inputs: readonly Tensor[], w: WindowGeometry, channels: number): State {
     return this.#slide(
-      inputs,
+      this.#tracksOf(inputs[0]),
       [w.batch, w.channels, ...w.inputSize],
       [w.batch, channels, ...w.outputSize],
       (a, node, size, s) =>
@@ -337,7 +338,10 @@ export class Follower {
   }
 
   readonly #rules: { readonly [K in Name]?: Rule<K> } = {
-    'conv.forward': (inputs, _, { geometry: g, residual }: ConvAttributes) => {
+    'conv.forward': (given, _, { geometry: g, residual, split }: ConvAttributes) => {
+      const [inputs, more] = split === undefined ? [given, []] : [given.slice(0, -1), given.slice(-1)];
+      const [first, ...others] = [inputs[0], ...more].map((x) => this.#tracksOf(x));
+      const tracks = first.map((track, a) => this.#join(a, [track, ...others.map((other) => other[a])]));
       const [from, to] = [
         [g.batch, g.xChannels, ...g.xSize],
         [g.batch, g.yChannels, ...g.ySize],
@@ -347,7 +351,7 @@ export class Follower {
         first: -g.padBefore[s],
         last: g.dilation[s] * (g.kernelSize[s] - 1) - g.padBefore[s],
       });
-      const state = this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, false, s));
+      const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, false, s));
       return this.#added(inputs, state, residual);
     },
     'conv.inputGrad': (inputs, _, { geometry: g, residual }: ConvAttributes) => {
@@ -356,7 +360,8 @@ export class Follower {
         [g.batch, g.xChannels, ...g.xSize],
       ];
       const reach = (s: number) => transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]);
-      const state = this.#convolve(inputs, from, to, reach, (s) => tilesAlong(g, true, s));
+      const tracks = this.#tracksOf(inputs[0]);
+      const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, true, s));
       return this.#added(inputs, state, residual);
     },
     unary: (inputs, shape) => this.#pointwise(inputs, shape),
@@ -501,7 +506,7 @@ export class Follower {
     unfold: (inputs, _, window) => this.#pool(inputs, window, window.channels * sizeOf(window.kernelSize)),
     fold: (inputs, _, w) =>
       this.#slide(
-        inputs,
+        this.#tracksOf(inputs[0]),
         [w.batch, w.channels * sizeOf(w.kernelSize), ...w.outputSize],
         [w.batch, w.channels, ...w.inputSize],
         (a, node, size, s) =>

@@ -100,10 +100,23 @@ function finish(
   }
 }
 
-/** (x, w, bias?, slopes or residual?) → y */
-export function convForward(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
-  const { geometry: g } = attributes;
-  const [x, w] = inputs;
+/** Two inputs of so many pictures as one: of each picture the channels of one, then of the other. */
+function joined(a: Values, b: Values, batch: number): Float64Array {
+  const [each, more] = [a.length / batch, b.length / batch];
+  const x = new Float64Array(a.length + b.length);
+  for (let n = 0; n < batch; n++) {
+    for (let i = 0; i < each; i++) x[n * (each + more) + i] = a[n * each + i];
+    for (let i = 0; i < more; i++) x[n * (each + more) + each + i] = b[n * more + i];
+  }
+  return x;
+}
+
+/** (x, w, bias?, slopes or residual?, more channels of x?) → y */
+export function convForward(given: readonly Values[], attributes: ConvAttributes): Float64Array {
+  const { geometry: g, split } = attributes;
+  const inputs = split === undefined ? given : given.slice(0, -1);
+  const [first, w] = inputs;
+  const x = split === undefined ? first : joined(first, given[given.length - 1], g.batch);
   const plane = sizeOf(g.ySize);
   const sum = new Float64Array(g.batch * g.yChannels * plane);
   relate('forward', g, x, w, sum);

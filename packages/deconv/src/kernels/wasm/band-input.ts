@@ -50,10 +50,11 @@ export class BandInput {
   constructor(p: Problem, grid: readonly number[]) {
     this.#p = p;
     this.reach = p.classes.map((classes, axis) => reachOf(classes, p.inStride[axis]));
-    this.plain = this.reach.every(({ low, span, residues }, axis) => {
+    const plain = this.reach.every(({ low, span, residues }, axis) => {
       const inside = grid[axis] <= p.inSize[axis];
       return low === 0 && span === 0 && residues.join() === '0' && p.inStride[axis] === 1 && inside;
     });
+    this.plain = plain && p.split === undefined;
   }
 
   /** Strides for a band of the given size. */
@@ -87,15 +88,32 @@ export class BandInput {
     return [from, to, origin + from * s];
   }
 
+  /** Where the channels from `from` on lie, of the picture `picture`, each of which has `all`. */
+  #sources(picture: number, from: number, all: number) {
+    const { inChannels, inSize, split = all } = this.#p;
+    const parts = [
+      { base: BASE.input, first: 0, end: split },
+      { base: BASE.second, first: split, end: all },
+    ];
+    return parts.flatMap(({ base, first, end }) => {
+      const [low, high] = [Math.max(from, first), Math.min(from + inChannels, end)];
+      const at = 4 * product(inSize) * (picture * (end - first) + low - first);
+      return high > low ? [{ base, at, count: high - low, to: low - from }] : [];
+    });
+  }
+
   /**
    * Input rows of a band with zeros where there is no input, one plane per residue of the input stride.
    *
-   * @param picture bytes from where the input begins to the picture
+   * @param picture number of the picture, from where the input begins
+   * @param from the first channel
+   * @param all channels of a picture, of all groups
    */
-  pad(list: CommandList, box: Box, layout: Layout, picture = 0): void {
+  pad(list: CommandList, box: Box, layout: Layout, picture = 0, from = 0, all = this.#p.inChannels): void {
     const p = this.#p;
     const [depth, height, width] = p.inSize;
     const { inChannels, inStride } = p;
+    const sources = this.#sources(picture, from, all);
     const extent = box.size.map((length, axis) => length + this.reach[axis].span);
     const [, , across] = this.reach.map(({ residues }) => residues);
     // All residues along a row in one pass, where there are all.
@@ -110,26 +128,29 @@ export class BandInput {
           for (let z = 0; z < extent[0]; z++) {
             const at = (y: number) =>
               [BASE.work, 4 * (plane * layout.plane + (z * layout.y + y) * layout.x)] as const;
-            const source = (x: number) =>
-              picture + 4 * (((zIn + (z - z0) * inStride[0]) * height + yIn) * width + x);
-            const channels = [inChannels, 4 * depth * height * width, 4 * layout.channel] as const;
+            const inPlane = (x: number) => 4 * (((zIn + (z - z0) * inStride[0]) * height + yIn) * width + x);
+            const channels = (count: number) =>
+              [count, 4 * depth * height * width, 4 * layout.channel] as const;
             const rows = (count: number) => [count, 4 * inStride[1] * width, 4 * layout.x] as const;
             const zeros = (from: number, to: number) => {
-              if (to > from) list.push('pad', 0, at(from), ...channels, ...rows(to - from), extent[2]);
+              if (to > from)
+                list.push('pad', 0, at(from), ...channels(inChannels), ...rows(to - from), extent[2]);
             };
             const seen = z >= z0 && z < z1 && (whole || x1 > x0);
             const [from, to] = seen ? [y0, y1] : [extent[1], extent[1]];
             zeros(0, from);
+            /** One command for each part of the channels, which begins at the given position of a row. */
+            const move = (name: string, x: number, ...line: readonly number[]) => {
+              for (const { base, at: start, count, to: channel } of sources) {
+                const target = [BASE.work, at(from)[1] + 4 * channel * layout.channel] as const;
+                const source = [base, start + inPlane(x)] as const;
+                list.push(name, source, target, ...channels(count), ...rows(to - from), ...line);
+              }
+            };
             if (to > from && whole) {
               const origin = inStride[2] * (box.from[2] + this.reach[2].low);
-              const line = [origin, width, extent[2], 4 * layout.plane] as const;
-              const input = [BASE.input, source(0)] as const;
-              if (number === 0)
-                list.push(`split${across.length}`, input, at(from), ...channels, ...rows(to - from), ...line);
-            } else if (to > from) {
-              const line = [x0, x1 - x0, 4 * inStride[2], extent[2] - x1] as const;
-              list.push('pad', [BASE.input, source(xIn)], at(from), ...channels, ...rows(to - from), ...line);
-            }
+              if (number === 0) move(`split${across.length}`, 0, origin, width, extent[2], 4 * layout.plane);
+            } else if (to > from) move('pad', xIn, x0, x1 - x0, 4 * inStride[2], extent[2] - x1);
             zeros(to, extent[1]);
           }
           plane++;

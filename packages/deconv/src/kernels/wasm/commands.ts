@@ -25,10 +25,11 @@ export const BASE = {
   scale: 8,
   shared: 9,
   residual: 10,
+  second: 11,
 } as const;
 
 /** Number of bases. */
-export const BASES = 11;
+export const BASES = 12;
 
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;

@@ -52,6 +52,7 @@ export interface Addresses {
   readonly output: number;
   readonly scale: number;
   readonly residual: number;
+  readonly second: number;
 }
 
 /** What {@link Engine} can be made with. */

@@ -32,7 +32,8 @@ export function layItems(
   { batch, groups, bias, slopes, packedFloats }: Repeats,
 ): readonly [packing: readonly Item[], work: readonly Item[]] {
   const weightBytes = p.outChannels * p.inChannels * product(p.kernelSize) * 4;
-  const inBytes = p.inChannels * product(p.inSize) * 4;
+  const plane = product(p.inSize) * 4;
+  const { split = p.inChannels } = p;
   const outBytes = p.outChannels * product(p.outSize) * 4;
   const packing: Item[] = [];
   const work: Item[] = [];
@@ -46,7 +47,8 @@ export function layItems(
       for (const band of bands) {
         const picture = (n + (band.picture ?? 0)) * groups + g;
         const moves = {
-          input: picture * inBytes + band.input,
+          input: picture * split * plane + band.input,
+          second: picture * (p.inChannels - split) * plane + band.input,
           output: picture * outBytes + band.output,
           scale: slopes ? channels : band.output,
           packed,

@@ -43,6 +43,8 @@ export interface AxisClass {
 /** A dense problem over three axes (missing ones have length 1), for one picture and one group. */
 export interface Problem {
   readonly inChannels: number;
+  /** So many of them lie in the input, the others in a second one. */
+  readonly split?: number | undefined;
   readonly outChannels: number;
   readonly inSize: Triple;
   readonly outSize: Triple;

@@ -418,13 +418,12 @@ class WinogradPlanner {
     const [levels, height, width] = this.#extent(box.size);
     const pitch = this.#pitchOf(this.#positionsOf(box.size, pictures));
     const plane = this.#planeBytes(this.#channels, pitch);
-    const channelBytes = 4 * product(p.inSize);
     const step = p.inStride[1] / this.#rows.inStride[1];
     const tables = this.#residues.map((residues) =>
       this.#parts.map((parts) => this.#inputsOf(input, layout, residues, parts)),
     );
     for (let n = 0; n < pictures; n++) {
-      input.pad(this.#list, rows, layout, (n * p.inChannels * this.#groups + from) * channelBytes);
+      input.pad(this.#list, rows, layout, n, from, p.inChannels * this.#groups);
       for (const [which, parts] of tables.entries()) {
         for (const [part, table] of parts.entries()) {
           for (let z = 0; z < levels; z++) {

@@ -36,9 +36,16 @@ const transposed = [convTranspose1d, convTranspose2d, convTranspose3d];
 const AUTO_PAD = ['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'] as const;
 const ATTRIBUTES = ['auto_pad', 'dilations', 'group', 'kernel_shape', 'pads', 'strides'];
 
+/** The shape of the input, with the channels that another one adds to it. */
+function inputShape(node: NodeContext): readonly number[] {
+  const [batch, channels, ...space] = node.rank(0, 3, 5);
+  const more = node.fused.joined ? node.shape(4)[1] : 0;
+  return [batch, channels + more, ...space];
+}
+
 /** Attributes in the words of the dialect, and the sizes that it may need. */
 function readAttributes(node: NodeContext): Record<string, unknown> {
-  const [x, w] = [node.rank(0, 3, 5), node.shape(1)];
+  const [x, w] = [inputShape(node), node.shape(1)];
   if (w.length !== x.length)
     node.refuse('inputs', `the weight must have rank ${x.length} like the input, it has ${w.length}`);
   const kernel = w.slice(2);
@@ -77,7 +84,7 @@ function checkBias(node: NodeContext, channels: number): void {
 
 type Attributes = OpTable['conv.forward' | 'conv.inputGrad'];
 
-/** @param convolve by the public operation @param kernel by the kernel alone, which takes slopes or a residual as its last input */
+/** @param convolve by the public operation @param kernel by the kernel alone, which takes more inputs */
 function planned(
   node: NodeContext,
   geometry: ConvGeometry,
@@ -85,17 +92,18 @@ function planned(
   convolve: (x: Tensor, w: Tensor, options: Pick<ConvOptions, 'bias' | 'activation'>) => Tensor,
   kernel: (inputs: readonly Tensor[], attributes: Attributes) => Tensor,
 ): Planned {
-  const { activation, slopes, residual = false } = node.fused;
+  const { activation, slopes, residual = false, joined } = node.fused;
+  const split = joined ? node.shape(0)[1] : undefined;
   const function_ = slopes
     ? ({ fn: 'prelu', parameters: [] } as const)
     : readActivation(node.label, activation);
-  const attributes = { geometry, average: false, activation: function_, residual } as const;
+  const attributes = { geometry, average: false, activation: function_, residual, split } as const;
   if (residual && (node.type(3) !== node.type(0) || !sameShape(node.shape(3), shape))) {
     node.refuse('inputs', 'what is added to the outputs must be like them');
   }
   const run = (inputs: readonly Tensor[]) => {
     const [x, w, bias] = inputs;
-    if (!slopes && !residual) return [convolve(x, w, { bias, activation })];
+    if (!slopes && !residual && !joined) return [convolve(x, w, { bias, activation })];
     const given = inputs.filter((input) => input !== undefined);
     return [kernel(given, { ...attributes, bias: bias !== undefined })];
   };
@@ -105,7 +113,7 @@ function planned(
 function planConv(node: NodeContext): Planned {
   const attributes = readAttributes(node);
   const options: ConvGeometryOptions = fromDialect('onnx', 'conv', attributes).options;
-  const geometry = convGeometry(node.shape(0), node.shape(1), options, node.label);
+  const geometry = convGeometry(inputShape(node), node.shape(1), options, node.label);
   checkBias(node, geometry.yChannels);
   const conv = convs[geometry.rank - 1];
   const shape = yShapeOf(geometry);

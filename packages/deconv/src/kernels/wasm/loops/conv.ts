@@ -29,13 +29,13 @@ interface Known {
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
 function knownOf(op: ConvName, attributes: ConvAttributes): Known {
-  const { geometry, bias, average, activation, residual } = attributes;
+  const { geometry, bias, average, activation, residual, split } = attributes;
   let ways = known.get(geometry);
   if (ways === undefined) {
     ways = new Map();
     known.set(geometry, ways);
   }
-  const way = `${op}${bias}${average}${residual}${activation === undefined ? '' : `${activation.fn}${activation.parameters}`}`;
+  const way = `${op}${bias}${average}${residual}${split}${activation === undefined ? '' : `${activation.fn}${activation.parameters}`}`;
   let found = ways.get(way);
   if (found === undefined) {
     // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
@@ -120,7 +120,7 @@ function computeLone(
   const slopes = activation?.fn === 'prelu' ? ground.at(rest[0] ?? third) : 0;
   const packed = engine.residency.room(loaded.plan.packedBytes);
   const { storage, at } = ground.result(outputLength('conv.inputGrad', g));
-  engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0 }, 0);
+  engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0, second: 0 }, 0);
   const text = activation === undefined ? 'x+b' : ACTIVATIONS[activation.fn];
   if (bias || activation !== undefined)
     for (let n = 0; n < g.batch; n++) {
@@ -147,16 +147,19 @@ function compute(
   inputs: readonly Storage[],
   attributes: ConvAttributes,
 ): Storage {
-  const { geometry: g, bias, average, activation, residual } = attributes;
+  const { geometry: g, bias, average, activation, residual, split } = attributes;
   const { residency, tile, kernels } = engine;
   const { commands } = kernels;
   const [first, second, third] = inputs;
+  const others = split === undefined ? inputs : inputs.slice(0, -1);
+  const last = others[others.length - 1];
   const input = residency.address(first);
   const weight = residency.address(second);
   const biasAt = bias ? residency.address(third) : 0;
   // What an output is multiplied by: its share of the sum, or its slope; never both.
-  let scale = activation?.fn === 'prelu' ? residency.address(inputs[inputs.length - 1]) : 0;
-  const residualAt = residual ? residency.address(inputs[inputs.length - 1]) : 0;
+  let scale = activation?.fn === 'prelu' ? residency.address(last) : 0;
+  const residualAt = residual ? residency.address(last) : 0;
+  const secondAt = split === undefined ? 0 : residency.address(inputs[inputs.length - 1]);
   if (average) {
     const counts = coveragePlane(g);
     scale = residency.room(4 * counts.length);
@@ -169,7 +172,16 @@ function compute(
     const { packStages, packedBytes } = loaded.plan;
     const known = packStages > 0 ? residency.packed(second, loaded) : undefined;
     const packed = known ?? residency.room(packedBytes);
-    const addresses = { input, weight, bias: biasAt, packed, output: at, scale, residual: residualAt };
+    const addresses = {
+      input,
+      weight,
+      bias: biasAt,
+      packed,
+      output: at,
+      scale,
+      residual: residualAt,
+      second: secondAt,
+    };
     const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages);
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
@@ -180,7 +192,8 @@ function compute(
     return storage;
   }
   const options = { tile, commands, bias, scale: average, residual, activation, threads: engine.threads };
-  const problem = op === 'conv.forward' ? forwardProblem : inputGradProblem;
+  const problem = (g: ConvGeometry) =>
+    op === 'conv.forward' ? { ...forwardProblem(g), split } : inputGradProblem(g);
   const dense = () => planDense(problem(g), g.batch, g.groups, options);
   if (engine.winograd && tiling !== undefined) {
     const filled = () => problem({ ...g, kernelSize: filledKernel(g, tiling) });
@@ -218,7 +231,7 @@ function convolve(
   }
 }
 
-/** (x, w, bias?, slopes or residual?) → y */
+/** (x, w, bias?, slopes or residual?, more channels of x?) → y */
 export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
   convolve(ground, 'conv.forward', inputs, attributes);
 

@@ -97,6 +97,6 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
   }
   const packed = residency.room(loaded.plan.packedBytes);
   const { storage, at } = ground.result(batch * m * n);
-  engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0 }, 0);
+  engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0, second: 0 }, 0);
   return storage;
 };
