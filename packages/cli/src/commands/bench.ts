@@ -1,11 +1,12 @@
 /**
  * bench: how fast the engine is here. First what it chose on this machine, then a table of layers with the time of one
  * pass, the useful operations per second, and what share that is of the measured peak: of the matrix kernel alone, on
- * numbers that lie in the first-level cache. Times are medians: noise of other programs only ever slows.
+ * numbers that lie in the first-level cache. The peak is measured in turns with the passes, since no processor goes at one
+ * speed, least of all a shared one; times and shares are medians.
  */
 import { cpus } from 'node:os';
 import type { Command } from 'commander';
-import { conv2d, convTranspose2d, randn } from 'deconv';
+import { configure, conv2d, convTranspose2d, randn } from 'deconv';
 import { BENCH_SHAPES, type BenchShape, flopsOf } from '../bench-shapes.js';
 import {
   type Configuration,
@@ -25,6 +26,9 @@ import {
   table,
   wholeNumber,
 } from '../terminal.js';
+
+/** Times that passes and peak take turns, per layer. */
+const TURNS = 10;
 
 interface BenchOptions extends CommonOptions, EngineOptions {
   readonly self?: boolean;
@@ -83,20 +87,28 @@ function chosen(texts: readonly string[] | undefined): BenchShape[] {
   return BENCH_SHAPES.filter((shape) => texts.some((text) => has(text)(shape)));
 }
 
-/** One pass over the layer, ready to be repeated. */
+/** One pass over the layer, ready to be repeated; its result goes as one between two layers does. */
 function passOf({ op, n, ci, co, h, w, k, s, p, outputPadding, d, g }: BenchShape): () => void {
   const input = randn([n, ci, h, w], { seed: 1 });
   const options = { stride: s, padding: p, dilation: d, groups: g };
   if (op === 'conv') {
     const weight = randn([co, ci / g, k, k], { seed: 2 });
-    return () => void conv2d(input, weight, options);
+    return () => conv2d(input, weight, options).dispose();
   }
   const weight = randn([ci, co / g, k, k], { seed: 2 });
-  return () => void convTranspose2d(input, weight, { ...options, outputPadding });
+  return () => convTranspose2d(input, weight, { ...options, outputPadding }).dispose();
 }
 
-/** Median time of a pass, in milliseconds. `rest` gives the event loop a turn. */
-async function timeOf(pass: () => void, budget: number, rest: () => Promise<void>): Promise<number> {
+const medianOf = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
+
+/** The median time of a pass, in milliseconds, and of the share of the peak that it reaches. */
+async function measure(
+  pass: () => void,
+  flops: number,
+  threads: number,
+  budget: number,
+): Promise<Pick<Timing, 'milliseconds' | 'ofPeak'>> {
+  const rest = () => new Promise<void>((done) => setImmediate(done));
   // The first passes make the plan, pack the weight and call the helpers; the compiler needs some as well.
   const warm = performance.now();
   for (let i = 0; i < 3 || performance.now() - warm < budget / 3; i++) {
@@ -104,15 +116,26 @@ async function timeOf(pass: () => void, budget: number, rest: () => Promise<void
     await rest();
   }
   const times: number[] = [];
+  const shares: number[] = [];
   const began = performance.now();
+  let peak = (await configure()).peak;
   while (times.length < 3 || performance.now() - began < budget) {
-    const start = performance.now();
-    pass();
-    times.push(performance.now() - start);
-    await rest();
+    const some: number[] = [];
+    const from = performance.now();
+    while (some.length === 0 || performance.now() - from < budget / TURNS) {
+      const start = performance.now();
+      pass();
+      some.push(performance.now() - start);
+      await rest();
+    }
+    // The peak of a moment, for the passes of that moment: with neighbours or without, warm or not.
+    const then = (await configure()).peak;
+    if (peak !== undefined && then !== undefined)
+      shares.push(flops / medianOf(some) / 1e6 / ((threads * (peak + then)) / 2));
+    peak = then;
+    times.push(...some);
   }
-  times.sort((a, b) => a - b);
-  return times[times.length >> 1];
+  return { milliseconds: medianOf(times), ofPeak: shares.length === 0 ? null : medianOf(shares) };
 }
 
 async function bench(options: BenchOptions): Promise<void> {
@@ -126,11 +149,9 @@ async function bench(options: BenchOptions): Promise<void> {
       inForce = await startEngine(options, threads);
       for (const shape of shapes) {
         await progress.next(`${shape.name}, ${threads === 1 ? '1 thread' : `${threads} threads`}`);
-        const turn = () => new Promise<void>((done) => setImmediate(done));
-        const milliseconds = await timeOf(passOf(shape), options.milliseconds, turn);
-        const gflops = flopsOf(shape) / milliseconds / 1e6;
-        const ofPeak = inForce.peak === undefined ? null : gflops / (inForce.peak * threads);
-        measured.get(shape)?.push({ threads, milliseconds, gflops, ofPeak });
+        const flops = flopsOf(shape);
+        const { milliseconds, ofPeak } = await measure(passOf(shape), flops, threads, options.milliseconds);
+        measured.get(shape)?.push({ threads, milliseconds, gflops: flops / milliseconds / 1e6, ofPeak });
       }
     }
   } finally {
@@ -197,6 +218,6 @@ function describe(
     ['machine', `${processor}, ${platform}`],
   ];
   const note =
-    "Median of repeated passes. Peak: the matrix kernel alone, in the first-level cache; of all threads, as many times that.\nBeyond 100 %: layers in Winograd's form take fewer multiplications than are counted.";
+    "Median of repeated passes. Peak: the matrix kernel alone, in the first-level cache, measured in turns with\nthe passes; of all threads, as many times that.\nBeyond 100 %: layers in Winograd's form take fewer multiplications than are counted.";
   return [table(chosen), '', drawn, '', paint.dim(note)].join('\n');
 }
