@@ -25,7 +25,6 @@ import {
   K_BLOCK,
   type Plan,
   product,
-  roundUp,
   SHARE_FROM_FLOPS,
   SLACK,
   type Stretch,
@@ -35,17 +34,10 @@ import type { DenseOptions } from './dense-plan.js';
 import { type Band, layItems } from './items.js';
 import { packStretches } from './panels.js';
 import type { Problem, Triple } from './problem.js';
+import { type Cut, ROOM, TileBands } from './tile-bands.js';
 import { type Part, type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
 import { namesOf, placesOf } from './winograd-kernels.js';
 
-/** Tiles of a band: as many as keep its transformed input to so many bytes, but not fewer or more than so many. */
-const INPUT_TARGET = 768 * 1024;
-const LEAST_TILES = 96;
-const MOST_TILES = 256;
-/** Tiles in lines are smaller, and what neighbouring bands both read tells more. */
-const MOST_LINES = 1024;
-/** Bytes of transformed input and what it is made from, at most; and of a band's products. */
-const ROOM = 3 * 1024 * 1024;
 /** Values of a transformed weight from which bands that threads share are made so many times as large: they read it so often less. */
 const HEAVY_WEIGHT = 4 * 1024 * 1024;
 const HEAVY_BANDS = 2;
@@ -66,13 +58,6 @@ interface Block {
 /** A run of input channels. */
 interface Run {
   readonly from: number;
-  readonly count: number;
-}
-
-/** Bands of so many tiles, of so many pictures at once; and how many there are. */
-interface Cut {
-  readonly size: readonly number[];
-  readonly pictures: number;
   readonly count: number;
 }
 
@@ -110,9 +95,7 @@ class WinogradPlanner {
   readonly #list: CommandList;
   readonly #tables = new TableBuilder();
   readonly #input: BandInput;
-  /** The problem whose rows along y are not split by residue: tiles step over them. */
-  readonly #rows: Problem;
-  readonly #unsplit: BandInput;
+  readonly #bands: TileBands;
   readonly #groups: number;
   /** Of the weight as it is; the problem's is filled up. */
   readonly #kernelSize: Triple;
@@ -122,7 +105,8 @@ class WinogradPlanner {
   readonly #residues: readonly Pair[];
   #workBytes = 0;
 
-  constructor({ problem, form, axes }: TileProblem, g: ConvGeometry, options: DenseOptions) {
+  constructor(tiles: TileProblem, g: ConvGeometry, options: DenseOptions) {
+    const { problem, form, axes } = tiles;
     this.#p = problem;
     this.#axes = axes;
     this.#form = form;
@@ -139,9 +123,7 @@ class WinogradPlanner {
     this.#options = options;
     this.#list = new CommandList(options.commands);
     this.#input = new BandInput(problem, gridOf(problem));
-    const [z, , x] = problem.inStride;
-    this.#rows = axes[1].tiled ? { ...problem, inStride: [z, 1, x] } : problem;
-    this.#unsplit = new BandInput(this.#rows, gridOf(problem));
+    this.#bands = new TileBands(tiles, this.#channels, options.tile.nr);
     this.#kinds = combined(
       axes.map(({ kinds }) => kinds),
       (z, y, x) => this.#tapOf(z.tap, y.tap, x.tap),
@@ -154,11 +136,11 @@ class WinogradPlanner {
     const groups = this.#groups;
     const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
     const heavy = this.#places * this.#depth * this.#kinds.length * p.outChannels > HEAVY_WEIGHT;
-    const shared = this.#cut(batch, heavy ? Math.min(HEAVY_BANDS, this.#options.threads ?? 1) : 1);
+    const shared = this.#bands.cut(batch, heavy ? Math.min(HEAVY_BANDS, this.#options.threads ?? 1) : 1);
     const together = groups === 1 && shared.count < least;
-    const cut = together ? shared : this.#cut(batch, 1);
+    const cut = together ? shared : this.#bands.cut(batch, 1);
     const kinds = this.#kinds.length;
-    const pitch = this.#pitchOf(this.#positionsOf(cut.size, cut.pictures));
+    const pitch = this.#bands.pitch(cut.size, cut.pictures);
     const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * kinds));
     const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
     const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / kinds)) : p.outChannels;
@@ -168,8 +150,8 @@ class WinogradPlanner {
     const { blocks, floats, packs } = this.#layWeight(step);
     const { bias, activation } = this.#options;
     const repeats = { batch: 1, groups, bias, slopes: activation?.fn === 'prelu', packedFloats: floats };
-    const slot = this.#slotBytes(pitch);
-    const room = ROOM - this.#paddedBytes(cut.size);
+    const slot = this.#bands.slotBytes(pitch);
+    const room = ROOM - this.#bands.paddedBytes(cut.size);
     const slots = together ? Math.max(1, Math.min(cut.count, Math.floor(room / slot))) : 0;
     const stages = together
       ? this.#together(batch, cut, blocks, { slots, bytes: slot })
@@ -212,7 +194,7 @@ class WinogradPlanner {
   #apart(batch: number, cut: Cut, blocks: readonly Block[]): Band[] {
     const all = { from: 0, count: this.#p.inChannels };
     return this.#lay(batch, cut, [blocks], (box, pictures, part) => {
-      const at = [BASE.work, this.#paddedBytes(box.size)] as const;
+      const at = [BASE.work, this.#bands.paddedBytes(box.size)] as const;
       this.#transform(box, pictures, all, at);
       this.#multiply(box, pictures, part, at);
     });
@@ -255,59 +237,6 @@ class WinogradPlanner {
   #tapOf(z: number, y: number, x: number): number {
     const [, kh, kw] = this.#p.kernelSize;
     return (z * kh + y) * kw + x;
-  }
-
-  /** Positions of a band's transformed input per axis: tiles, or what plain sums see. */
-  #extent(size: readonly number[]): number[] {
-    return size.map((length, axis) => length + this.#axes[axis].span);
-  }
-
-  /** Positions of the transformed input of a band of so many pictures. */
-  #positionsOf(size: readonly number[], pictures: number): number {
-    return pictures * this.#residues.length * product(this.#extent(size));
-  }
-
-  /** Those of them from the first to the last that is one of the band's own. */
-  #usedOf(size: readonly number[], pictures: number): number {
-    const [, height, width] = this.#extent(size);
-    const [z, y, x] = size.map((length) => length - 1);
-    const behind = product(this.#extent(size)) - ((z * height + y) * width + x + 1);
-    return this.#positionsOf(size, pictures) - behind;
-  }
-
-  /**
-   * Bands of as many tiles as there is room for, `times` the usual: several pictures, or rows of one, or parts of a row; all about
-   * the same.
-   */
-  #cut(batch: number, times: number): Cut {
-    const grid = gridOf(this.#p);
-    const size = [...grid];
-    const wanted = INPUT_TARGET / (4 * this.#places * this.#channels);
-    const most = this.#form.plane ? MOST_TILES : MOST_LINES;
-    let pictures = 1;
-    for (let fit = Math.min(most, times * Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
-      const even = (whole: number, room: number, unit = 1) => {
-        const parts = Math.ceil(whole / Math.max(unit, Math.floor(room)));
-        return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
-      };
-      pictures = even(batch, fit / this.#positionsOf(grid, 1));
-      for (const [axis, unit] of [1, 1, 4].entries()) {
-        // One position along this axis, whole ones along the next.
-        const slice = size.map((_, a) => (a < axis ? size[a] : a > axis ? grid[a] : 1 - this.#axes[a].span));
-        size[axis] = even(grid[axis], fit / this.#positionsOf(slice, pictures) - this.#axes[axis].span, unit);
-      }
-      const slot = this.#slotBytes(this.#pitchOf(this.#positionsOf(size, pictures)));
-      if (slot + this.#paddedBytes(size) <= times * ROOM || fit < this.#residues.length) break;
-    }
-    const bands = grid.map((length, axis) => Math.ceil(length / size[axis]));
-    return { size, pictures, count: Math.ceil(batch / pictures) * product(bands) };
-  }
-
-  /** Floats from one row of tiles to the next: whole strips, a few tiles that may be touched, no power of two. */
-  #pitchOf(tiles: number): number {
-    const { nr } = this.#options.tile;
-    const pitch = roundUp(tiles + nr / 2 - 1, Math.max(16, nr));
-    return pitch % 32 === 0 ? pitch + 16 : pitch;
   }
 
   /**
@@ -387,38 +316,17 @@ class WinogradPlanner {
     );
   }
 
-  /** Bytes of the transformed input of a band. */
-  #slotBytes(pitch: number): number {
-    return this.#places * this.#planeBytes(this.#channels, pitch);
-  }
-
-  /** Bytes of one place of so many rows. */
-  #planeBytes(rows: number, pitch: number): number {
-    return 4 * (pitch * rows + SLACK);
-  }
-
-  /** Bytes of the padded input of a band. */
-  #paddedBytes(size: readonly number[]): number {
-    return 4 * this.#unsplit.layout(this.#rowsOf({ from: size, size }).size).floats;
-  }
-
-  /** A band in rows of the input that are not split. */
-  #rowsOf({ from: [z, y, x], size: [levels, height, width] }: Box): Box {
-    const step = this.#p.inStride[1] / this.#rows.inStride[1];
-    return { from: [z, y * step, x], size: [levels, (height - 1) * step + 1, width] };
-  }
-
   /** Brings channels of the input of a band into Winograd's form. */
   #transform(box: Box, pictures: number, { from, count }: Run, [base, at]: Place): void {
     const p = this.#p;
-    const input = new BandInput({ ...this.#rows, inChannels: count }, gridOf(p));
-    const rows = this.#rowsOf(box);
+    const input = new BandInput({ ...this.#bands.rows, inChannels: count }, gridOf(p));
+    const rows = this.#bands.rowsOf(box);
     const layout = input.layout(rows.size);
     this.#workBytes = Math.max(this.#workBytes, 4 * layout.floats);
-    const [levels, height, width] = this.#extent(box.size);
-    const pitch = this.#pitchOf(this.#positionsOf(box.size, pictures));
-    const plane = this.#planeBytes(this.#channels, pitch);
-    const step = p.inStride[1] / this.#rows.inStride[1];
+    const [levels, height, width] = this.#bands.extent(box.size);
+    const pitch = this.#bands.pitch(box.size, pictures);
+    const plane = this.#bands.planeBytes(this.#channels, pitch);
+    const { step } = this.#bands;
     const tables = this.#residues.map((residues) =>
       this.#parts.map((parts) => this.#inputsOf(input, layout, residues, parts)),
     );
@@ -467,14 +375,14 @@ class WinogradPlanner {
     const { scale, residual = false, tile } = this.#options;
     const { activation, bias, floor } = endingOf(this.#options.activation, this.#options.bias);
     const list = this.#list;
-    const [levels, height, width] = this.#extent(box.size);
+    const [levels, height, width] = this.#bands.extent(box.size);
     const each = levels * height * width;
-    const used = this.#usedOf(box.size, pictures);
-    const pitch = this.#pitchOf(this.#positionsOf(box.size, pictures));
+    const used = this.#bands.used(box.size, pictures);
+    const pitch = this.#bands.pitch(box.size, pictures);
     const row = 4 * pitch;
     const depth = this.#depth;
     const kinds = this.#kinds.length;
-    const inPlane = this.#planeBytes(this.#channels, pitch);
+    const inPlane = this.#bands.planeBytes(this.#channels, pitch);
     const outAt = base === BASE.work ? at + this.#places * inPlane : 0;
     const outBytes = 4 * p.outChannels * product(p.outSize) * this.#groups;
     const kTable = this.#tables.add(
@@ -482,7 +390,7 @@ class WinogradPlanner {
     );
     for (const block of blocks) {
       const rows = kinds * block.count;
-      const outPlane = this.#planeBytes(rows, pitch);
+      const outPlane = this.#bands.planeBytes(rows, pitch);
       this.#workBytes = Math.max(this.#workBytes, outAt + this.#places * outPlane);
       const strips = Math.ceil(used / tile.nr);
       for (let place = 0; place < this.#places; place++) {
@@ -541,7 +449,7 @@ class WinogradPlanner {
   #lines(box: Box, row: number, at: (place: number, kind: number, residue: number) => number): Line[] {
     const p = this.#p;
     const [, outHeight, outWidth] = p.outSize;
-    const [, height, width] = this.#extent(box.size);
+    const [, height, width] = this.#bands.extent(box.size);
     const { plane, outputs } = this.#form;
     const [, { kinds: yKinds }, { kinds: xKinds, dilation }] = this.#axes;
     const lines = combined<TilePhase, Line | undefined>(
