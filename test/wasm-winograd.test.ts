@@ -36,7 +36,8 @@ function planOf(kernel: Linear, { geometry: g, bias, average, activation, residu
   const tiling = tilingOf(g, kernel === 'conv.inputGrad', average);
   if (tiling === undefined) return undefined;
   const filled = { ...g, kernelSize: filledKernel(g, tiling) };
-  const problem = kernel === 'conv.forward' ? forwardProblem(filled) : inputGradProblem(filled);
+  const problem =
+    kernel === 'conv.forward' ? forwardProblem(filled) : inputGradProblem(filled, !tiling.form.plane);
   const ending = { bias, scale: average, residual, activation: average ? undefined : activation };
   const options = { tile, commands, ...ending };
   return planWinograd(problem, tiling, g, options);

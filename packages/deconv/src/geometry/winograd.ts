@@ -113,17 +113,18 @@ function costOf(g: ConvGeometry, transposed: boolean, { form, axes, pieces }: Ti
   // Along tiled axes phases, or residues, are rows, or channels, of their own, each with a part of the taps.
   const along = (list: readonly number[]) => sizeOf(axes.map((axis) => list[axis]));
   const phases = along(g.stride);
-  // Along the others every tap is.
-  const plain = sizeOf(g.kernelSize) / along(g.kernelSize);
-  const [from, to] = transposed ? [g.yChannels, g.xChannels * phases] : [g.xChannels * phases, g.yChannels];
+  // Along the others every tap is; of a transposed convolution, every tap of a phase.
+  const others = sizeOf(g.stride) / phases;
+  const plain = sizeOf(g.kernelSize) / along(g.kernelSize) / (transposed ? others : 1);
+  const all = phases * (transposed ? others : 1);
+  const [from, to] = transposed ? [g.yChannels, g.xChannels * all] : [g.xChannels * phases, g.yChannels];
   const [depth, rows] = [(from / g.groups) * pieces, to / g.groups];
   const weight = inputs ** axes.length * depth * plain * rows;
   const mostWeight = g.batch >= MANY_PICTURES ? MOST_WEIGHT_OF_MANY : MOST_WEIGHT;
   // Along the others, residues of a convolution's input are transformed by themselves.
-  const channels = depth * (transposed ? 1 : sizeOf(g.stride) / phases);
+  const channels = depth * (transposed ? 1 : others);
   const spread = channels * along(g.dilation);
-  if (phases > MOST_PHASES || weight > mostWeight || spread > form.mostSpread)
-    return Number.POSITIVE_INFINITY;
+  if (all > MOST_PHASES || weight > mostWeight || spread > form.mostSpread) return Number.POSITIVE_INFINITY;
   // Taps of a phase or a residue that are not filled up, on average.
   const own = along(g.kernelSize) / phases;
   const last = g.rank - 1;
@@ -145,13 +146,16 @@ function planesOf(g: ConvGeometry): Tiling[] {
 
 /**
  * How lines of tiles can be laid: along the last axis but one, where lanes lie along rows as they are; along rows if the kernel
- * has no other length. Phases of a transposed convolution that see different neighbours would have to be products of their own.
+ * has no other length. Along the others all phases of a transposed convolution must see the same neighbours: else they would have to
+ * be products of their own.
  */
 function linesOf(g: ConvGeometry, transposed: boolean): Tiling[] {
   const axis = g.rank > 1 && g.kernelSize[g.rank - 2] > 1 ? g.rank - 2 : g.rank - 1;
   const taps = tapsOf(g, axis);
-  const others = g.stride.filter((_, a) => a !== axis);
-  if (taps === undefined || taps < 3 || (transposed && others.some((s) => s > 1))) return [];
+  const apart = g.stride.some(
+    (s, a) => a !== axis && s > 1 && (g.kernelSize[a] % s > 0 || g.dilation[a] > 1),
+  );
+  if (taps === undefined || taps < 3 || (transposed && apart)) return [];
   if (axis === g.rank - 1 && g.kernelSize.some((k, a) => k > 1 && a !== axis)) return [];
   return LINES.map((form) => ({ form, axes: [axis], pieces: Math.ceil(taps / form.taps) }));
 }

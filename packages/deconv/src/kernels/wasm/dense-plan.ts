@@ -29,7 +29,7 @@ import {
   TableBuilder,
 } from './commands.js';
 import { layItems } from './items.js';
-import { type Tile, WIDER } from './microkernels.js';
+import { kernelsFor, type Tile } from './microkernels.js';
 import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
 import type { AxisClass, Problem } from './problem.js';
 import { type Strips, stripsOf } from './strips.js';
@@ -447,20 +447,14 @@ class DensePlanner {
           const table = [BASE.tables, group.kTable + 4 * k] as const;
           const tile = [count, 4 * height * group.k, 0, height * row] as const;
           const fresh = k === 0 && !add ? 1 : 0;
-          const wider = WIDER.find(([few]) => few === height);
           for (let run = 0; run < strips.runs; run++) {
-            const emit = (name: string, skip: number, count: number, step: number) => {
-              const b = this.#source(z * level + run * strips.runStep + skip * nr);
-              const position = z * strips.level + (run * strips.perRun + skip) * nr;
+            for (const { name, from, count, step } of kernelsFor(height, strips.perRun)) {
+              const b = this.#source(z * level + run * strips.runStep + from * nr);
+              const position = z * strips.level + (run * strips.perRun + from) * nr;
               const c = [BASE.work, at + firstRow * row + 4 * position] as const;
               const strip = [count, 0, 4 * nr * step, 4 * nr * step] as const;
-              if (count > 0) this.#list.push(name, a, b, table, depth, c, row, fresh, ...strip, ...tile);
-            };
-            // Wider tiles by whole strips (three strips make two tiles of one and a half), then what is left.
-            const unit = wider === undefined ? 1 : Number.isInteger(wider[1]) ? wider[1] : 2 * wider[1];
-            const whole = wider === undefined ? 0 : Math.floor(strips.perRun / unit) * unit;
-            if (wider !== undefined) emit(`wider${height}`, 0, whole / wider[1], wider[1]);
-            emit(`gemm${height}`, whole, strips.perRun - whole, 1);
+              this.#list.push(name, a, b, table, depth, c, row, fresh, ...strip, ...tile);
+            }
           }
         });
       }

@@ -45,6 +45,19 @@ export const WIDER: readonly (readonly [rows: number, strips: number])[] = [
   [3, 1.5],
 ];
 
+/** The kernels for `height` rows of so many strips: which, from which strip on, how many times, and strips each takes. */
+export function kernelsFor(height: number, strips: number) {
+  const wider = WIDER.find(([few]) => few === height)?.[1] ?? 1;
+  // Wider tiles by whole strips (three strips make two tiles of one and a half), then what is left.
+  const unit = Number.isInteger(wider) ? wider : 2 * wider;
+  const whole = wider === 1 ? 0 : strips - (strips % unit);
+  const kernels = [
+    { name: `wider${height}`, from: 0, count: whole / wider, step: wider },
+    { name: `gemm${height}`, from: whole, count: strips - whole, step: 1 },
+  ];
+  return kernels.filter(({ count }) => count > 0);
+}
+
 /** Bytes at address 0 that are always zero: what a fresh tile starts from, and the row that a missing input reads. */
 export const ZEROS = 1024;
 

@@ -131,8 +131,8 @@ export function forwardProblem(g: ConvGeometry): Problem {
 /** Rows of a class below which phases are put on one grid, to have more rows in one product. */
 const FEW_ROWS = 12;
 
-/** x = convTranspose(y, w) per picture and group. */
-export function inputGradProblem(g: ConvGeometry): Problem {
+/** x = convTranspose(y, w) per picture and group. With `together`, phases are on one grid however many rows there are. */
+export function inputGradProblem(g: ConvGeometry, together = false): Problem {
   const { xSize, ySize, kernelSize, stride, dilation, padBefore } = inThreeAxes(axesOf(g));
   const axes = (align: boolean) =>
     ([0, 1, 2] as const).map((a) =>
@@ -145,7 +145,7 @@ export function inputGradProblem(g: ConvGeometry): Problem {
     (n, list) => n * Math.max(...list.map((c) => c.phases.length)),
     outChannels,
   );
-  if (largest < FEW_ROWS) [z, y, x] = axes(true);
+  if (together || largest < FEW_ROWS) [z, y, x] = axes(true);
   return {
     inChannels: g.yChannels / g.groups,
     outChannels,

@@ -32,6 +32,7 @@ import {
 } from './commands.js';
 import type { DenseOptions } from './dense-plan.js';
 import { type Band, layItems } from './items.js';
+import { kernelsFor } from './microkernels.js';
 import { packStretches } from './panels.js';
 import type { Problem, Triple } from './problem.js';
 import { type Cut, ROOM, TileBands } from './tile-bands.js';
@@ -399,12 +400,15 @@ class WinogradPlanner {
           const deep = Math.min(K_BLOCK, depth - k);
           eachTile(rows, tile.mr, (high, count, firstRow) => {
             const a = [BASE.packed, panels + 4 * (firstRow * depth + k * high)] as const;
-            const b = [base, at + place * inPlane] as const;
-            const c = [BASE.work, outAt + place * outPlane + firstRow * row] as const;
-            const along = [strips, 0, 4 * tile.nr, 4 * tile.nr] as const;
             const down = [count, 4 * high * depth, 0, high * row] as const;
             const table = [BASE.tables, kTable + 4 * k] as const;
-            list.push(`gemm${high}`, a, b, table, deep, c, row, k === 0 ? 1 : 0, ...along, ...down);
+            for (const { name, from, count, step } of kernelsFor(high, strips)) {
+              const skip = 4 * tile.nr * from;
+              const b = [base, at + place * inPlane + skip] as const;
+              const c = [BASE.work, outAt + place * outPlane + firstRow * row + skip] as const;
+              const along = [count, 0, 4 * tile.nr * step, 4 * tile.nr * step] as const;
+              list.push(name, a, b, table, deep, c, row, k === 0 ? 1 : 0, ...along, ...down);
+            }
           });
         }
       }

@@ -192,11 +192,11 @@ function compute(
     return storage;
   }
   const options = { tile, commands, bias, scale: average, residual, activation, threads: engine.threads };
-  const problem = (g: ConvGeometry) =>
-    op === 'conv.forward' ? { ...forwardProblem(g), split } : inputGradProblem(g);
+  const problem = (g: ConvGeometry, together = false) =>
+    op === 'conv.forward' ? { ...forwardProblem(g), split } : inputGradProblem(g, together);
   const dense = () => planDense(problem(g), g.batch, g.groups, options);
   if (engine.winograd && tiling !== undefined) {
-    const filled = () => problem({ ...g, kernelSize: filledKernel(g, tiling) });
+    const filled = () => problem({ ...g, kernelSize: filledKernel(g, tiling) }, !tiling.form.plane);
     const winograd = () => planWinograd(filled(), tiling, g, options);
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
