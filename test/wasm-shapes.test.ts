@@ -13,6 +13,7 @@ import {
   drawInputs,
   KERNELS,
   openWasm,
+  roundingOf,
   TILES,
   termsOf,
   uniform,
@@ -30,9 +31,7 @@ describe.each(TILES.map((tile) => [name(tile), tile] as const))('tile %s', (_, t
     for (let i = 0; i < 700; i++) {
       const c = drawCase(random, tile, 3e5);
       for (const kernel of KERNELS) {
-        // An average divides, which rounds: by a reciprocal here, once more than in the reference.
-        const exact = kernel !== 'conv.inputGrad' || !c.average;
-        compare(kernel, c, drawInputs(kernel, c, small), backend, exact ? 0 : 4e-7);
+        compare(kernel, c, drawInputs(kernel, c, small), backend, roundingOf(kernel, c));
       }
       const { geometry: g } = c;
       drawn.add(`rank ${g.rank}`);

@@ -21,6 +21,7 @@ import {
   drawInputs,
   openWasm,
   reference,
+  roundingOf,
   runKernel,
   TILES,
   uniform,
@@ -41,13 +42,6 @@ function planOf(kernel: Linear, { geometry: g, bias, average, activation, residu
   const ending = { bias, scale: average, residual, activation: average ? undefined : activation };
   const options = { tile, commands, ...ending };
   return planWinograd(problem, tiling, g, options);
-}
-
-/** How far results may be off, relative to the largest. */
-function tolerance(kernel: Linear, { geometry, average }: Case): number {
-  const inputs = tilingOf(geometry, kernel === 'conv.inputGrad', average)?.form.inputs ?? 0;
-  if (inputs > 4) return inputs === 6 ? 4e-6 : 1e-5;
-  return average ? 4e-7 : 0;
 }
 
 /** A random case, of at most `flops` operations, that is computed in Winograd's form. */
@@ -170,7 +164,7 @@ describe.each(TILES.map((tile) => [`${tile.mr}×${tile.nr}`, tile] as const))('t
         const { form } = tilingOf(c.geometry, kernel === 'conv.inputGrad', c.average) as Tiling;
         forms.add(`${form.taps} taps, ${form.inputs} inputs, stride ${c.geometry.stride[0] > 1}`);
         const inputs = drawInputs(kernel, c, () => Math.floor(random() * 7) - 3);
-        compare(kernel, c, inputs, backend, tolerance(kernel, c));
+        compare(kernel, c, inputs, backend, roundingOf(kernel, c));
       }
       expect(forms.size).toBeGreaterThanOrEqual(5);
     },
@@ -194,7 +188,7 @@ describe.each(TILES.map((tile) => [`${tile.mr}×${tile.nr}`, tile] as const))('t
         c,
         drawInputs(kernel, c, () => Math.floor(random() * 7) - 3),
         backend,
-        tolerance(kernel, c),
+        roundingOf(kernel, c),
       );
     }
     // Three numbers of taps, three of axes, one piece and several; mostly along others than the first.
@@ -207,7 +201,7 @@ describe.each(TILES.map((tile) => [`${tile.mr}×${tile.nr}`, tile] as const))('t
       const c = (i % 2 ? draw : drawLines)(random, kernel, tile, 5e6);
       const inputs = drawInputs(kernel, c, () => 1 + Math.floor(random() * 3));
       inputs[0][Math.floor(random() * inputs[0].length)] = [Number.NaN, Infinity, -Infinity][i % 3];
-      compare(kernel, c, inputs, backend, tolerance(kernel, c));
+      compare(kernel, c, inputs, backend, roundingOf(kernel, c));
     }
   });
 

@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import type { Activation, OpName } from '../../packages/deconv/src/backend.js';
 import type { ConvGeometry } from '../../packages/deconv/src/geometry/conv.js';
 import { convGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../packages/deconv/src/geometry/conv.js';
+import { tilingOf } from '../../packages/deconv/src/geometry/winograd.js';
 import { reference } from '../../packages/deconv/src/kernels/reference/index.js';
 import { WasmBackend } from '../../packages/deconv/src/kernels/wasm/index.js';
 import type { WasmOperation } from '../../packages/deconv/src/kernels/wasm/loops/ground.js';
@@ -61,6 +62,7 @@ export interface Case {
   readonly residual?: boolean | undefined;
   /** Of the forward pass: channels of the first of two inputs. */
   readonly split?: number | undefined;
+  readonly before?: Activation | undefined;
 }
 
 /** What a case is, for messages. */
@@ -124,9 +126,10 @@ export function drawEnding(random: () => number, bounded = true): Omit<Case, 'ge
   const activations = ACTIVATIONS.filter((a) => bounded || a?.fn !== 'clamp' || a === RELU);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)];
   const [bias, average, residual] = [random() < 0.4, random() < 0.2, random() < 0.25];
+  const before = random() < 0.2 ? pick([RELU, { fn: 'leakyRelu', parameters: [0.5] } as const]) : undefined;
   return residual
-    ? { bias, average: false, residual, activation: pick([undefined, RELU]) }
-    : { bias, average, activation: pick(activations) };
+    ? { bias, average: false, residual, before, activation: pick([undefined, RELU]) }
+    : { bias, average, before, activation: pick(activations) };
 }
 
 /** The numbers that a kernel of a case works on: two inputs, and the bias, slopes and residual if there are any. */
@@ -151,6 +154,18 @@ export function drawInputs(
   ];
 }
 
+/**
+ * How far results for small integers may be off, relative to the largest: averages divide, by a reciprocal here, once more than in
+ * the reference; and the matrices of Winograd's form round where tiles are of more than four inputs.
+ */
+export function roundingOf(kernel: Kernel, { geometry, average }: Case): number {
+  const tiling =
+    kernel === 'conv.weightGrad' ? undefined : tilingOf(geometry, kernel === 'conv.inputGrad', average);
+  const inputs = tiling?.form.inputs ?? 0;
+  if (inputs > 4) return inputs === 6 ? 4e-6 : 1e-5;
+  return average && kernel === 'conv.inputGrad' ? 4e-7 : 0;
+}
+
 /** Terms of the longest sum. */
 export function termsOf(kernel: Kernel, g: ConvGeometry): number {
   if (kernel === 'conv.weightGrad') return Math.max(1, g.batch * sizeOf(g.ySize));
@@ -162,7 +177,7 @@ export function termsOf(kernel: Kernel, g: ConvGeometry): number {
 export function runKernel(
   backend: Pick<WasmBackend, 'upload' | 'run'>,
   kernel: Kernel,
-  { geometry, bias, average, activation, residual, split }: Case,
+  { geometry, bias, average, activation, residual, split, before }: Case,
   inputs: readonly Float32Array[],
 ): Float32Array {
   const attributes = {
@@ -172,6 +187,7 @@ export function runKernel(
     // Averages are activated by an operation of their own.
     activation: average || kernel === 'conv.weightGrad' ? undefined : activation,
     residual,
+    before: kernel === 'conv.weightGrad' ? undefined : before,
     split: kernel === 'conv.forward' && inputs[0].length < sizeOf(xShapeOf(geometry)) ? split : undefined,
   };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));

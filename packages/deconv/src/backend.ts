@@ -32,6 +32,8 @@ export interface ConvAttributes {
    * from below if there is one. Not with `average`.
    */
   readonly residual?: boolean | undefined;
+  /** `conv.forward` and `conv.inputGrad`: what the data goes through first, a function that leaves zeros what they are. */
+  readonly before?: Activation | undefined;
   /**
    * `conv.forward` of one group: x has so many channels; the others are those of one more input, the very last, as if the two had
    * been joined.

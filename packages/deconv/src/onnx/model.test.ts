@@ -455,9 +455,45 @@ describe('sums with a convolution', () => {
   });
 });
 
+describe('functions before a convolution', () => {
+  const load = (nodes: NodeSpec[]) =>
+    loadOnnx(
+      onnxModel({
+        nodes,
+        inputs: [float('x', [1, 4, 'h', 'w'])],
+        outputs: ['y'],
+        initializers: { w: { dims: [4, 4, 3, 3], values: numbers(144) } },
+      }),
+    );
+  const leaky = { op: 'LeakyRelu', inputs: ['x'], outputs: ['r'], attributes: { alpha: 0.25 } };
+  const relu = { op: 'Relu', inputs: ['x'], outputs: ['r'] };
+  const x = randn([1, 4, 9, 8], { seed: 3 });
+
+  it.each([
+    ['LeakyRelu', leaky, 'Conv'],
+    ['Relu', relu, 'ConvTranspose'],
+  ])('%s is applied to the padded input, where nobody else reads it', async (_, before, op) => {
+    const conv = { op, inputs: ['r', 'w'], outputs: ['y'], attributes: { pads: [1, 1, 1, 1] } };
+    const model = await load([before, conv]);
+    expect(model.summary({ x: x.shape }).nodes.map(({ op }) => op)).toEqual([op]);
+    const { y } = await model.run({ x });
+    const each = await model.run({ x }, { outputs: ['r', 'y'] });
+    for (const [i, value] of each.y.data.entries()) expect(y.data[i]).toBeCloseTo(value, 5);
+    const large = randn([1, 4, 90, 70], { seed: 4 });
+    const whole = await model.run({ x: large });
+    expect(values((await model.run({ x: large }, { tile: 48 })).y)).toEqual(values(whole.y));
+  });
+
+  it('stay where they are read twice', async () => {
+    const conv = { op: 'Conv', inputs: ['r', 'w'], outputs: ['c'], attributes: { pads: [1, 1, 1, 1] } };
+    const model = await load([leaky, conv, { op: 'Mul', inputs: ['c', 'r'], outputs: ['y'] }]);
+    expect(model.summary({ x: x.shape }).nodes.map(({ op }) => op)).toEqual(['LeakyRelu', 'Conv', 'Mul']);
+  });
+});
+
 describe('two values joined for a convolution', () => {
   const nodes = (asked: string): NodeSpec[] => [
-    { op: 'Relu', inputs: ['x'], outputs: ['r'] },
+    { op: 'Sigmoid', inputs: ['x'], outputs: ['r'] },
     { op: 'Concat', inputs: ['r', 'x'], outputs: ['j'], attributes: { axis: 1 } },
     { op: 'Conv', inputs: ['j', 'w'], outputs: ['c'], attributes: { pads: [1, 1, 1, 1] } },
     { op: 'Add', inputs: ['c', 'x'], outputs: [asked] },
@@ -475,7 +511,7 @@ describe('two values joined for a convolution', () => {
 
   it('are read from where they are', async () => {
     const model = await load([3, 6, 3, 3]);
-    expect(model.summary({ x: x.shape }).nodes.map(({ op }) => op)).toEqual(['Relu', 'Conv']);
+    expect(model.summary({ x: x.shape }).nodes.map(({ op }) => op)).toEqual(['Sigmoid', 'Conv']);
     const { y } = await model.run({ x });
     const each = await model.run({ x }, { outputs: ['j', 'c', 'y'] });
     expect(each.j.shape).toEqual([2, 6, 9, 8]);

@@ -16,6 +16,8 @@ export interface Fused {
     | { readonly name: 'relu' | 'sigmoid' | 'tanh' }
     | { readonly name: 'leakyRelu'; readonly slope: number }
     | { readonly name: 'clamp'; readonly min: number; readonly max: number };
+  /** Applied to the input first. */
+  readonly before?: { readonly name: 'relu' } | { readonly name: 'leakyRelu'; readonly slope: number };
   /** Instead of an activation: negative outputs times their channel's slope, the fourth input. */
   readonly slopes?: true;
   /** The last input is added to the outputs, before the activation. */

@@ -22,7 +22,7 @@ import {
   type Run,
   type Value,
 } from './node.js';
-import { joinChannels, joinResiduals, mergeSlices, type Todo } from './steps.js';
+import { joinChannels, joinFunctions, joinResiduals, mergeSlices, type Todo } from './steps.js';
 import type { ElementType } from './types.js';
 import { peek } from './values.js';
 
@@ -180,7 +180,8 @@ export function makePlan(
       node.inputs.map((name) => values.get(name)),
     );
   const joined = joinChannels(mergeSlices(todo, values, wanted), values, wanted, replan);
-  const steps = joinResiduals(joined, values, wanted, replan);
+  const applied = joinFunctions(joined, values, wanted, replan);
+  const steps = joinResiduals(applied, values, wanted, replan);
   return allot(steps, values, inputs, wanted);
 }
 

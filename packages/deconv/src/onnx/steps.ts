@@ -3,6 +3,7 @@
  *
  *   Slice → Slice              one slice
  *   Concat of two → Conv       read from where the two are
+ *   Relu, LeakyRelu → Conv     applied to the padded input, where it lies in the cache
  *   Conv → Add                 the other addend, of the output's shape, added as the convolution stores: a shortcut
  *   Conv → Add → Relu          likewise
  *
@@ -21,6 +22,8 @@ export interface Todo {
   readonly slices: readonly AxisSlice[] | undefined;
   readonly flops: number;
 }
+
+const isConv = ({ op }: GraphNode): boolean => op === 'Conv' || op === 'ConvTranspose';
 
 /** How often each value is used, asking for it included. */
 function usesOf(todo: readonly Todo[], wanted: readonly string[]): ReadonlyMap<string, number> {
@@ -61,6 +64,45 @@ export function mergeSlices(
     return now;
   });
   return all.filter((step) => !merged.has(step));
+}
+
+/** A function that leaves zeros what they are, as a convolution can apply it to its input. */
+function beforeOf({ node }: Todo): NonNullable<GraphNode['fused']>['before'] {
+  if (node.op === 'Relu') return { name: 'relu' };
+  const alpha = node.attributes.get('alpha');
+  const slope = alpha?.kind === 'float' ? alpha.value : 0.01;
+  return node.op === 'LeakyRelu' && slope >= 0 ? { name: 'leakyRelu', slope } : undefined;
+}
+
+/** Functions whose result a convolution alone reads are left to it. */
+export function joinFunctions(
+  todo: readonly Todo[],
+  values: ReadonlyMap<string, Value>,
+  wanted: readonly string[],
+  plan: (node: GraphNode) => Planned,
+): Todo[] {
+  const uses = usesOf(todo, wanted);
+  const makers = new Map<string, Todo>();
+  const left = new Set<Todo>();
+  const steps = todo.map((step) => {
+    for (const name of step.node.outputs) makers.set(name, step);
+    const { node } = step;
+    const [x, weight] = step.inputs;
+    const maker = makers.get(x);
+    const before = maker === undefined ? undefined : beforeOf(maker);
+    const kernel = values.get(weight)?.shape ?? [];
+    // Single pixels are read where they are; two inputs would both have to go through it.
+    const fits =
+      isConv(node) && !node.fused?.joined && kernel.slice(2).some((n) => n > 1) && uses.get(x) === 1;
+    if (maker === undefined || before === undefined || !fits) return step;
+    const inputs = [maker.inputs[0], ...step.inputs.slice(1)];
+    const joined: GraphNode = { ...node, inputs, fused: { ...node.fused, before } };
+    const { run } = plan(joined);
+    if (run === undefined) return step;
+    left.add(maker);
+    return { ...step, node: joined, run, inputs };
+  });
+  return steps.filter((step) => !left.has(step));
 }
 
 /** Channels that a convolution would read from one array joined of two are read from both. */
@@ -105,7 +147,7 @@ export function joinChannels(
 function takenIn(conv: Todo, step: Todo, shapes: readonly (Shape | undefined)[]): GraphNode | undefined {
   const { node } = conv;
   const { fused = {} } = node;
-  if (node.op !== 'Conv' && node.op !== 'ConvTranspose') return undefined;
+  if (!isConv(node)) return undefined;
   if (fused.activation !== undefined || fused.slopes) return undefined;
   const outputs = step.node.outputs;
   if (step.node.op === 'Relu' && fused.residual)

@@ -131,16 +131,18 @@ export class Follower {
 
   /** Notes an operation and its numbers, but for weights and what goes by the size of the picture. */
   #record(name: string, inputs: readonly Tensor[], attributes: object): void {
-    const { fn, parameters, activation } = attributes as {
+    const { fn, parameters, activation, before } = attributes as {
       readonly fn?: string | { readonly name: string };
       readonly parameters?: readonly number[];
       readonly activation?: object;
+      readonly before?: object;
     };
     // Zeros may stand for nothing, in any number.
     const tells = (x: Tensor) => !x.storage.dry && x.size <= FEW && x.data.some((value) => value !== 0);
     const numbers = inputs.map((x) => (tells(x) ? x.data.join() : ''));
     const what = typeof fn === 'object' ? fn.name : fn;
-    this.#calls.push([name, what, parameters, JSON.stringify(activation), ...numbers].join(' '));
+    const functions = JSON.stringify([activation, before]);
+    this.#calls.push([name, what, parameters, functions, ...numbers].join(' '));
   }
 
   #refuse(why: string, hint?: string): never {

@@ -100,6 +100,13 @@ function finish(
   }
 }
 
+/** The data after what it goes through first. */
+function through(x: Values, { before }: ConvAttributes): Values {
+  return before === undefined
+    ? x
+    : Float64Array.from(x, (value) => ACTIVATIONS[before.fn][0](value, before.parameters));
+}
+
 /** Two inputs of so many pictures as one: of each picture the channels of one, then of the other. */
 function joined(a: Values, b: Values, batch: number): Float64Array {
   const [each, more] = [a.length / batch, b.length / batch];
@@ -116,7 +123,10 @@ export function convForward(given: readonly Values[], attributes: ConvAttributes
   const { geometry: g, split } = attributes;
   const inputs = split === undefined ? given : given.slice(0, -1);
   const [first, w] = inputs;
-  const x = split === undefined ? first : joined(first, given[given.length - 1], g.batch);
+  const x = through(
+    split === undefined ? first : joined(first, given[given.length - 1], g.batch),
+    attributes,
+  );
   const plane = sizeOf(g.ySize);
   const sum = new Float64Array(g.batch * g.yChannels * plane);
   relate('forward', g, x, w, sum);
@@ -127,7 +137,8 @@ export function convForward(given: readonly Values[], attributes: ConvAttributes
 /** (y, w, bias?, slopes or residual?) → x */
 export function convInputGrad(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
   const { geometry: g, average } = attributes;
-  const [y, w] = inputs;
+  const [given, w] = inputs;
+  const y = through(given, attributes);
   const plane = sizeOf(g.xSize);
   const sum = new Float64Array(g.batch * g.xChannels * plane);
   relate('inputGrad', g, y, w, sum);

@@ -3,6 +3,7 @@
  * strip is one contiguous row. Where nothing is to be padded or split, the input itself.
  */
 import { BASE, type CommandList, product, roundUp, SLACK } from './commands.js';
+import { activateRows } from './ending.js';
 import { SPLITS } from './movers.js';
 import type { AxisClass, Problem } from './problem.js';
 
@@ -54,7 +55,7 @@ export class BandInput {
       const inside = grid[axis] <= p.inSize[axis];
       return low === 0 && span === 0 && residues.join() === '0' && p.inStride[axis] === 1 && inside;
     });
-    this.plain = plain && p.split === undefined;
+    this.plain = plain && p.split === undefined && p.before === undefined;
   }
 
   /** Strides for a band of the given size. */
@@ -157,5 +158,8 @@ export class BandInput {
         }
       }
     }
+    // Padding stays zero.
+    const rows = { c: 0, row: 4 * layout.channel, positions: layout.channel, from: 0, bias: false };
+    if (p.before !== undefined) activateRows(list, p.before, { ...rows, count: inChannels * plane });
   }
 }

@@ -2,10 +2,9 @@
  * band-output: the results of a band on their way to the output: each phase to the positions of its residue, neighbouring
  * phases together where they lie side by side, bias added and averages taken as they are stored.
  */
-
-import type { Activation } from '../../backend.js';
 import type { Box } from './band-input.js';
 import { BASE, type CommandList, product } from './commands.js';
+import { bitsOf } from './ending.js';
 import { TOGETHER } from './movers.js';
 import type { Phase, Problem } from './problem.js';
 
@@ -69,26 +68,6 @@ export interface Finish {
   readonly picture?: number | undefined;
 }
 
-/** The bits of a float. */
-const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0];
-
-/** What is left to the storing of a band, and what is done to its sums before. */
-export interface Ending {
-  /** Applied in the work space, with the bias. */
-  readonly activation: Activation | undefined;
-  /** At the store. */
-  readonly bias: boolean;
-  readonly floor: number;
-}
-
-/** An activation that only keeps outputs from being less than something is left to the store. */
-export function endingOf(activation: Activation | undefined, bias: boolean): Ending {
-  const [floor, most] = activation?.parameters ?? [];
-  if (activation?.fn === 'clamp' && most === Number.POSITIVE_INFINITY)
-    return { activation: undefined, bias, floor };
-  return { activation, bias: bias && activation === undefined, floor: Number.NEGATIVE_INFINITY };
-}
-
 /** The commands that store the lines of a band. */
 export function storeBand(list: CommandList, p: Problem, lines: readonly Line[], finish: Finish): void {
   const [, height, width] = p.outSize;
@@ -138,37 +117,4 @@ export function storeBand(list: CommandList, p: Problem, lines: readonly Line[],
       }
     }
   }
-}
-
-/** Rows of results, one per output channel from the `from`-th on. */
-export interface Rows {
-  /** Where they begin in the work space, and how far they lie apart; in bytes. */
-  readonly c: number;
-  readonly row: number;
-  readonly positions: number;
-  readonly from: number;
-  readonly count: number;
-  readonly bias: boolean;
-}
-
-/** Bias and activation, in the result buffer. */
-export function activateRows(
-  list: CommandList,
-  { fn, parameters }: Activation,
-  { c, row, positions, from, count, bias }: Rows,
-): void {
-  const biases = bias ? ([BASE.bias, 4 * from] as const) : 0;
-  const slopes = fn === 'prelu' ? ([BASE.scale, 4 * from] as const) : 0;
-  list.push(
-    fn,
-    [BASE.work, c],
-    count,
-    row,
-    biases,
-    bias ? 4 : 0,
-    positions,
-    bitsOf(parameters[0] ?? 0),
-    bitsOf(parameters[1] ?? 0),
-    slopes,
-  );
 }

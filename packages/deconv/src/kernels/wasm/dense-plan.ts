@@ -13,7 +13,7 @@
 
 import type { Activation } from '../../backend.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
-import { activateRows, type Ending, endingOf, type Line, rangeOf, storeBand } from './band-output.js';
+import { type Line, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
@@ -28,6 +28,7 @@ import {
   SLACK,
   TableBuilder,
 } from './commands.js';
+import { activateRows, type Ending, endingOf } from './ending.js';
 import { layItems } from './items.js';
 import { kernelsFor, type Tile } from './microkernels.js';
 import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';

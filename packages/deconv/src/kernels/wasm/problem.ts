@@ -12,6 +12,7 @@
  * Phases with the same offsets are merged into one *class*: their output channels become more rows of the same matrix
  * product. With few output channels that is what keeps the register tile full.
  */
+import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { type Axes, inThreeAxes, type Triple } from '../../geometry/three-axes.js';
 import { sizeOf } from '../../shape.js';
@@ -45,6 +46,8 @@ export interface Problem {
   readonly inChannels: number;
   /** So many of them lie in the input, the others in a second one. */
   readonly split?: number | undefined;
+  /** What the input goes through first. */
+  readonly before?: Activation | undefined;
   readonly outChannels: number;
   readonly inSize: Triple;
   readonly outSize: Triple;

@@ -16,7 +16,7 @@ import type { ConvGeometry } from '../../geometry/conv.js';
 import { lift } from '../../geometry/three-axes.js';
 import type { Form, Tiling } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
-import { activateRows, endingOf, type Line, rangeOf, storeBand } from './band-output.js';
+import { type Line, rangeOf, storeBand } from './band-output.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
   BASE,
@@ -31,6 +31,7 @@ import {
   TableBuilder,
 } from './commands.js';
 import type { DenseOptions } from './dense-plan.js';
+import { activateRows, endingOf } from './ending.js';
 import { type Band, layItems } from './items.js';
 import { kernelsFor } from './microkernels.js';
 import { packStretches } from './panels.js';

@@ -93,17 +93,19 @@ function planned(
   kernel: (inputs: readonly Tensor[], attributes: Attributes) => Tensor,
 ): Planned {
   const { activation, slopes, residual = false, joined } = node.fused;
+  const before = readActivation(node.label, node.fused.before);
   const split = joined ? node.shape(0)[1] : undefined;
   const function_ = slopes
     ? ({ fn: 'prelu', parameters: [] } as const)
     : readActivation(node.label, activation);
-  const attributes = { geometry, average: false, activation: function_, residual, split } as const;
+  const attributes = { geometry, average: false, activation: function_, residual, split, before } as const;
   if (residual && (node.type(3) !== node.type(0) || !sameShape(node.shape(3), shape))) {
     node.refuse('inputs', 'what is added to the outputs must be like them');
   }
   const run = (inputs: readonly Tensor[]) => {
     const [x, w, bias] = inputs;
-    if (!slopes && !residual && !joined) return [convolve(x, w, { bias, activation })];
+    if (!slopes && !residual && !joined && before === undefined)
+      return [convolve(x, w, { bias, activation })];
     const given = inputs.filter((input) => input !== undefined);
     return [kernel(given, { ...attributes, bias: bias !== undefined })];
   };

@@ -2,7 +2,7 @@
  * The convolutions by generated kernels: geometry → problem → plan, made once per shape and kept → run with the addresses of
  * the call. What does not fit into linear memory is refused by its sizes: by the reference it would take for ever.
  */
-import type { ConvAttributes } from '../../../backend.js';
+import type { Activation, ConvAttributes } from '../../../backend.js';
 import { refuse } from '../../../errors.js';
 import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
@@ -28,14 +28,17 @@ interface Known {
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
+const nameOf = (activation: Activation | undefined): string =>
+  activation === undefined ? '' : `${activation.fn}${activation.parameters}`;
+
 function knownOf(op: ConvName, attributes: ConvAttributes): Known {
-  const { geometry, bias, average, activation, residual, split } = attributes;
+  const { geometry, bias, average, activation, residual, split, before } = attributes;
   let ways = known.get(geometry);
   if (ways === undefined) {
     ways = new Map();
     known.set(geometry, ways);
   }
-  const way = `${op}${bias}${average}${residual}${split}${activation === undefined ? '' : `${activation.fn}${activation.parameters}`}`;
+  const way = `${op}${bias}${average}${residual}${split}${nameOf(activation)}${nameOf(before)}`;
   let found = ways.get(way);
   if (found === undefined) {
     // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
@@ -147,7 +150,7 @@ function compute(
   inputs: readonly Storage[],
   attributes: ConvAttributes,
 ): Storage {
-  const { geometry: g, bias, average, activation, residual, split } = attributes;
+  const { geometry: g, bias, average, activation, residual, split, before } = attributes;
   const { residency, tile, kernels } = engine;
   const { commands } = kernels;
   const [first, second, third] = inputs;
@@ -193,7 +196,9 @@ function compute(
   }
   const options = { tile, commands, bias, scale: average, residual, activation, threads: engine.threads };
   const problem = (g: ConvGeometry, together = false) =>
-    op === 'conv.forward' ? { ...forwardProblem(g), split } : inputGradProblem(g, together);
+    op === 'conv.forward'
+      ? { ...forwardProblem(g), split, before }
+      : { ...inputGradProblem(g, together), before };
   const dense = () => planDense(problem(g), g.batch, g.groups, options);
   if (engine.winograd && tiling !== undefined) {
     const filled = () => problem({ ...g, kernelSize: filledKernel(g, tiling) }, !tiling.form.plane);
@@ -223,7 +228,8 @@ function convolve(
   if (geometry.kernelSize.some((k, axis) => kernelExtent(k, geometry.dilation[axis]) > MOST_SPAN))
     return undefined;
   try {
-    if (isLone(op, geometry) && !attributes.residual) return computeLone(ground, inputs, attributes);
+    if (isLone(op, geometry) && !attributes.residual && attributes.before === undefined)
+      return computeLone(ground, inputs, attributes);
     return compute(ground, op, inputs, attributes);
   } catch (error) {
     if (isShortage(error)) refuseLarge(ground, op, geometry);
