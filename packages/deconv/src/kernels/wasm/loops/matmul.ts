@@ -74,8 +74,10 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
   if (rowsByRows && Math.min(m, n) <= FEW && Math.max(m, n) >= ROWS) {
     const [left, right] = [ground.at(a), ground.at(b)];
     const { storage, at } = ground.result(batch * m * n);
-    for (let i = 0; i < batch; i++)
-      multiplyRows(ground, left + 4 * i * m * k, right + 4 * i * n * k, at + 4 * i * m * n, [m, n, k]);
+    ground.kernels.shared(batch * m * n * k, true, () => {
+      for (let i = 0; i < batch; i++)
+        multiplyRows(ground, left + 4 * i * m * k, right + 4 * i * n * k, at + 4 * i * m * n, [m, n, k]);
+    });
     return storage;
   }
   const loaded = engine.plan(`matmul|${batch},${m},${n},${k},${transposeA}`, () => {
