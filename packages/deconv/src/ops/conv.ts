@@ -53,51 +53,38 @@ function reads(a: Tensor, b: Tensor): (Tensor | false)[] {
   return [b.requiresGrad && a, a.requiresGrad && b];
 }
 
-function forward(
+/** forward, or with `transposed` inputGrad: each is the gradient of the other. */
+function linear(
   name: string,
+  transposed: boolean,
   x: Tensor,
   w: Tensor,
   bias: MaybeBias,
   g: ConvGeometry,
+  average = false,
   activation?: Activation,
 ): Tensor {
   const inputs = bias === undefined ? [x, w] : [x, w, bias];
-  const attributes = { geometry: g, bias: bias !== undefined, average: false, activation };
-  const output = run(operation.convForward, inputs, attributes, yShapeOf(g));
+  const attributes = { geometry: g, bias: bias !== undefined, average, activation };
+  const output = transposed
+    ? run(operation.convInputGrad, inputs, attributes, xShapeOf(g))
+    : run(operation.convForward, inputs, attributes, yShapeOf(g));
   const vjp = (gradOutput: Tensor, y: Tensor) => {
     const gradY = activation === undefined ? gradOutput : throughActivation(gradOutput, y, activation);
+    // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
+    const shared = average ? mul(gradY, coverageReciprocal(g, gradY.dtype)) : gradY;
+    const weightName = `${name} gradWeight`;
     return [
-      x.requiresGrad ? inputGrad(`${name} gradInput`, gradY, w, undefined, g, false) : null,
-      w.requiresGrad ? weightGrad(`${name} gradWeight`, x, gradY, g) : null,
+      x.requiresGrad ? linear(`${name} gradInput`, !transposed, shared, w, undefined, g) : null,
+      w.requiresGrad
+        ? transposed
+          ? weightGrad(weightName, shared, x, g)
+          : weightGrad(weightName, x, shared, g)
+        : null,
       ...biasGradient(gradY, bias),
     ];
   };
   return record(name, output, inputs, vjp, [...reads(x, w), activation !== undefined && output]);
-}
-
-function inputGrad(
-  name: string,
-  y: Tensor,
-  w: Tensor,
-  bias: MaybeBias,
-  g: ConvGeometry,
-  average: boolean,
-  activation?: Activation,
-): Tensor {
-  const inputs = bias === undefined ? [y, w] : [y, w, bias];
-  const attributes = { geometry: g, bias: bias !== undefined, average, activation };
-  const output = run(operation.convInputGrad, inputs, attributes, xShapeOf(g));
-  const vjp = (gradOutput: Tensor, x: Tensor) => {
-    const gradX = activation === undefined ? gradOutput : throughActivation(gradOutput, x, activation);
-    // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
-    const shared = average ? mul(gradX, coverageReciprocal(g, gradX.dtype)) : gradX;
-    return [
-      y.requiresGrad ? forward(`${name} gradInput`, shared, w, undefined, g) : null,
-      w.requiresGrad ? weightGrad(`${name} gradWeight`, shared, y, g) : null,
-      ...biasGradient(gradX, bias),
-    ];
-  };
-  return record(name, output, inputs, vjp, [...reads(y, w), activation !== undefined && output]);
 }
 
 function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor {
@@ -108,8 +95,8 @@ function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor
     weightShapeOf(g),
   );
   const vjp = (gradW: Tensor) => [
-    x.requiresGrad ? inputGrad(`${name} gradInput`, y, gradW, undefined, g, false) : null,
-    y.requiresGrad ? forward(`${name} gradOutput`, x, gradW, undefined, g) : null,
+    x.requiresGrad ? linear(`${name} gradInput`, true, y, gradW, undefined, g) : null,
+    y.requiresGrad ? linear(`${name} gradOutput`, false, x, gradW, undefined, g) : null,
   ];
   return record(name, output, [x, y], vjp, reads(x, y));
 }
@@ -238,7 +225,7 @@ function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptio
     );
     checkBias(op, bias, geometry.yChannels);
     const activation = readActivation(op, options.activation);
-    const output = forward(op, input, weight, bias, geometry, activation);
+    const output = linear(op, false, input, weight, bias, geometry, false, activation);
     if (options.padding === 'same') {
       const inputs = bias === undefined ? [input, weight] : [input, weight, bias];
       tracer?.('convSame', inputs, [output], {
@@ -275,7 +262,7 @@ function convTranspose(
     });
     checkBias(op, bias, geometry.xChannels);
     const activation = readActivation(op, options.activation);
-    return restore(inputGrad(op, input, weight, bias, geometry, overlap === 'average', activation));
+    return restore(linear(op, true, input, weight, bias, geometry, overlap === 'average', activation));
   });
 }
 

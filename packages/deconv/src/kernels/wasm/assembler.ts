@@ -283,6 +283,19 @@ export class FunctionBuilder {
     });
   }
 
+  /** Repeats `body` for `together` vectors at a time while the counter of floats has as many, and moves the pointers on. */
+  vectors(
+    counter: Local,
+    together: number,
+    pointers: readonly Local[],
+    body: (offset: number) => void,
+  ): this {
+    return this.countdown(counter, 4 * together, () => {
+      for (let offset = 0; offset < 16 * together; offset += 16) body(offset);
+      for (const pointer of pointers) this.add(pointer, 16 * together);
+    });
+  }
+
   /** A block; `leave` pops a condition and goes to its end if it is not 0. */
   block(body: (leave: () => void) => void): this {
     return this.#structure(0x02, body);

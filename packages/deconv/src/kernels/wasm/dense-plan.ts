@@ -12,7 +12,7 @@
  */
 
 import type { Activation } from '../../backend.js';
-import { BandInput, type Box, type Layout } from './band-input.js';
+import { BandInput, type Box } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
 import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
@@ -28,7 +28,7 @@ import {
   SLACK,
   TableBuilder,
 } from './commands.js';
-import { activateRows, type Ending, endingOf } from './ending.js';
+import { activateRows, endingOf } from './ending.js';
 import { layItems } from './items.js';
 import { kernelsFor, type Tile } from './microkernels.js';
 import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
@@ -84,8 +84,8 @@ interface Packed {
   readonly strips: Strips;
 }
 
-/** All combinations of classes, one along each axis. */
-const combinations = ([zs, ys, xs]: Problem['classes']) =>
+/** All combinations of what there is along each axis. */
+const combinations = <T>([zs, ys, xs]: readonly (readonly T[])[]) =>
   zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));
 
 /** Rows of a product below which it is worth adding others to it, and depth from which. */
@@ -162,187 +162,164 @@ function mergeFew(p: Problem, { nr }: Tile) {
   return { common: [zs, [y.all], [x.all]] as const, addends };
 }
 
-/** Makes the plan of forward or inputGrad. */
-class DensePlanner {
-  readonly #p: Problem;
-  readonly #tile: Tile;
-  readonly #list: CommandList;
-  readonly #tables = new TableBuilder();
-  readonly #input: BandInput;
-  /** Grid length per axis. */
-  readonly #grid: readonly number[];
-  readonly #bias: boolean;
-  readonly #scale: boolean;
-  readonly #residual: boolean;
-  readonly #ending: Ending;
-  /** One packing for all groups, if there are several: neighbouring phases see mostly the same rows. */
-  #together: Packing | undefined;
-  #groups: readonly Group[] = [];
-  /** Of the only group, if phases that see different taps are in it. */
-  #addends: readonly Addend[] = [];
-  #layout: Layout;
-  /** Floats from the start of the input to the band under way, when it is read where it is. */
-  #origin = 0;
-  #workBytes = 0;
-  /** Rows of a product from which B is packed. */
-  readonly #packFrom: number;
+/** What a dense plan is made for, besides its problem. */
+export interface DenseOptions {
+  readonly tile: Tile;
+  readonly commands: Commands;
+  /** There is a bias. */
+  readonly bias: boolean;
+  /** Outputs are multiplied by a plane of factors; not together with an activation. */
+  readonly scale: boolean;
+  /** An array laid out like the output is added; with an activation, only one that the store does. */
+  readonly residual?: boolean | undefined;
+  readonly activation?: Activation | undefined;
+  /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
+  readonly threads?: number | undefined;
+}
 
-  constructor(p: Problem, { tile, commands, bias, scale, residual, activation }: DenseOptions) {
-    this.#p = p;
-    this.#tile = tile;
-    this.#list = new CommandList(commands);
-    this.#bias = bias;
-    this.#scale = scale;
-    this.#residual = residual ?? false;
-    this.#ending = endingOf(activation, bias);
-    this.#grid = gridOf(p);
-    this.#input = new BandInput(p, this.#grid);
-    this.#layout = this.#input.layout(this.#grid);
-    const [, , x] = p.classes;
-    const taps = x.reduce((n, c) => n + c.offsets.length, 0) / Math.max(1, x.length);
-    const { mr } = tile;
-    // Rows read where they are may lie a power of two apart: packed, they do not fight for the same cache sets. Short ones lie
-    // together as it is, and a few tiles do not read them often enough.
-    this.#packFrom = this.#input.plain
-      ? product(this.#grid) <= SHORT_PLANE
-        ? Number.POSITIVE_INFINITY
-        : FEW_TILES * mr + 1
-      : packFromTiles(taps / this.#input.reach[2].residues.length) * mr;
-  }
+/** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
+export function planDense(p: Problem, batch: number, groups: number, options: DenseOptions): Plan {
+  const { tile, scale, residual = false } = options;
+  const { mr, nr } = tile;
+  const list = new CommandList(options.commands);
+  const tables = new TableBuilder();
+  const ending = endingOf(options.activation, options.bias);
+  // Grid length per axis.
+  const grid = gridOf(p);
+  const input = new BandInput(p, grid);
+  const [, , x] = p.classes;
+  const taps = x.reduce((n, c) => n + c.offsets.length, 0) / Math.max(1, x.length);
+  // Rows of a product from which B is packed. Rows read where they are may lie a power of two apart: packed, they do not fight
+  // for the same cache sets. Short ones lie together as it is, and a few tiles do not read them often enough.
+  const packFrom = input.plain
+    ? product(grid) <= SHORT_PLANE
+      ? Number.POSITIVE_INFINITY
+      : FEW_TILES * mr + 1
+    : packFromTiles(taps / input.reach[2].residues.length) * mr;
+  const flops = flopsOf(p, batch * groups);
+  const merged = mergeFew(p, tile);
+  const combos = combinations(merged?.common ?? p.classes);
+  const rows = combos.map((axes) => product(axes.map((c) => c.phases.length)) * p.outChannels);
+  const allRows = rows.reduce((sum, count) => sum + count, 0);
+  // Distinct rows of B, should all groups be packed together.
+  const depth = p.inChannels * product(p.classes.map((list) => new Set(list.flatMap((c) => c.offsets)).size));
+  // Enough items for a few threads to share evenly, unless the work is too small to share at all.
+  const shared = flops >= SHARE_FROM_FLOPS;
+  const least = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
+  const demand = { rows: Math.max(1, ...rows), allRows, depth, packFrom, least };
+  const { size, count: bandCount, runs } = cutGrid(input, grid, tile, demand);
+  const layout = input.layout(size);
+  const rowsOf = new Map<Group, readonly number[]>();
+  const classGroups = combos.map((axes) => groupOf(axes, rowsOf));
+  // Of the only group, if phases that see different taps are in it.
+  const addends: readonly Addend[] =
+    merged?.addends.map(({ axes, from, apart }) => ({ ...groupOf(axes, rowsOf), from, apart })) ?? [];
+  // One packing for all groups, if there are several: neighbouring phases see mostly the same rows.
+  const packing =
+    combos.length > 1
+      ? packingOf(classGroups.map((group) => rowsOf.get(group) ?? []))
+      : classGroups[0]?.alone;
+  // Floats from the start of the input to the band under way, when it is read where it is.
+  let origin = 0;
+  let workBytes = 0;
 
-  plan(batch: number, groups: number): Plan {
-    const p = this.#p;
-    const flops = flopsOf(p, batch * groups);
-    const merged = mergeFew(p, this.#tile);
-    const combos = combinations(merged?.common ?? p.classes);
-    const rows = combos.map((axes) => product(axes.map((c) => c.phases.length)) * p.outChannels);
-    const allRows = rows.reduce((sum, count) => sum + count, 0);
-    // Distinct rows of B, should all groups be packed together.
-    const depth =
-      p.inChannels * product(p.classes.map((list) => new Set(list.flatMap((c) => c.offsets)).size));
-    // Enough items for a few threads to share evenly, unless the work is too small to share at all.
-    const shared = flops >= SHARE_FROM_FLOPS;
-    const least = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
-    const grid = this.#grid;
-    const demand = { rows: Math.max(1, ...rows), allRows, depth, packFrom: this.#packFrom, least };
-    const { size, count: bandCount, runs } = cutGrid(this.#input, grid, this.#tile, demand);
-    this.#layout = this.#input.layout(size);
-    const rowsOf = new Map<Group, readonly number[]>();
-    this.#groups = combos.map((axes) => this.#group(axes, rowsOf));
-    this.#addends =
-      merged?.addends.map(({ axes, from, apart }) => ({ ...this.#group(axes, rowsOf), from, apart })) ?? [];
-    if (combos.length > 1)
-      this.#together = this.#packingOf(this.#groups.map((group) => rowsOf.get(group) ?? []));
-
-    const { mr, nr } = this.#tile;
-    const positions = size[0] * size[1] * roundUp(size[2] + this.#input.reach[2].span, nr);
-    const phases = this.#groups.reduce((n, group) => n + group.phases.length, 0);
-    const step = blockStep(p.outChannels, phases, positions, mr, runs);
-    const products = [...this.#groups, ...this.#addends];
-    const panels = layPanels(p, products, step, this.#tile, this.#list, this.#tables);
-    const { blocks, floats: packedFloats, packs } = panels;
-    const apart = shared && (runs > 1 || batch * groups * bandCount < 4);
-    const parts = apart ? blocks.map((block) => [block]) : [blocks];
-    const bands = layBands(p, this.#input, size, this.#list, parts, (box, part) => this.#band(box, part));
-    const slopes = this.#ending.activation?.fn === 'prelu';
-    const repeats = { batch, groups, bias: this.#bias, slopes, packedFloats };
-    return {
-      commands: Int32Array.from(this.#list.words),
-      tables: Int32Array.from(this.#tables.words),
-      stages: layItems(p, packs, bands, repeats),
-      packStages: 1,
-      packedBytes: packedFloats * groups * 4 + SLACK * 4,
-      workBytes: this.#workBytes,
-      sharedBytes: 0,
-      repeatable: true,
-      flops,
-    };
-  }
+  const positions = size[0] * size[1] * roundUp(size[2] + input.reach[2].span, nr);
+  const phases = classGroups.reduce((n, group) => n + group.phases.length, 0);
+  const step = blockStep(p.outChannels, phases, positions, mr, runs);
+  const products = [...classGroups, ...addends];
+  const panels = layPanels(p, products, step, tile, list, tables);
+  const { blocks, floats: packedFloats, packs } = panels;
+  const apart = shared && (runs > 1 || batch * groups * bandCount < 4);
+  const parts = apart ? blocks.map((block) => [block]) : [blocks];
+  const bands = layBands(p, input, size, list, parts, (box, part) => layBand(box, part));
+  const slopes = ending.activation?.fn === 'prelu';
+  const repeats = { batch, groups, bias: options.bias, slopes, packedFloats };
+  return {
+    commands: Int32Array.from(list.words),
+    tables: Int32Array.from(tables.words),
+    stages: layItems(p, packs, bands, repeats),
+    packStages: 1,
+    packedBytes: packedFloats * groups * 4 + SLACK * 4,
+    workBytes,
+    sharedBytes: 0,
+    repeatable: true,
+    flops,
+  };
 
   /** One packing for groups that each see the given rows: every distinct row once. */
-  #packingOf(rows: readonly (readonly number[])[]): Packing {
+  function packingOf(rows: readonly (readonly number[])[]): Packing {
     const places = new Map<number, number>();
     for (const row of rows.flat()) if (!places.has(row)) places.set(row, places.size);
-    const index = rows.map((own) =>
-      this.#tables.add(own.map((row) => 4 * this.#tile.nr * (places.get(row) ?? 0))),
-    );
-    return { rows: this.#tables.add([...places.keys()]), count: places.size, index };
+    const index = rows.map((own) => tables.add(own.map((row) => 4 * tile.nr * (places.get(row) ?? 0))));
+    return { rows: tables.add([...places.keys()]), count: places.size, index };
   }
 
-  #group(axes: readonly [AxisClass, AxisClass, AxisClass], rowsOf: Map<Group, readonly number[]>): Group {
-    const p = this.#p;
-    const { plane, channel, y: height, x: width } = this.#layout;
-    const residues = this.#input.reach.map((reach) => reach.residues.length);
+  function groupOf(
+    axes: readonly [AxisClass, AxisClass, AxisClass],
+    rowsOf: Map<Group, readonly number[]>,
+  ): Group {
+    const { plane, channel, y: height, x: width } = layout;
+    const residues = input.reach.map((reach) => reach.residues.length);
     const [, kh, kw] = p.kernelSize;
     const rows: number[] = [];
     const taps: number[] = [];
-    for (const [a, dz] of axes[0].offsets.entries()) {
-      const [rz, z] = this.#input.place(0, dz);
-      for (const [b, dy] of axes[1].offsets.entries()) {
-        const [ry, y] = this.#input.place(1, dy);
-        for (const [c, dx] of axes[2].offsets.entries()) {
-          const [rx, x] = this.#input.place(2, dx);
-          rows.push(((rz * residues[1] + ry) * residues[2] + rx) * plane + (z * height + y) * width + x);
-          taps.push((axes[0].steps[a] * kh + axes[1].steps[b]) * kw + axes[2].steps[c]);
-        }
-      }
+    const perAxis = axes.map(({ offsets, steps }, axis) =>
+      offsets.map((offset, i) => [...input.place(axis, offset), steps[i]] as const),
+    );
+    for (const [[rz, z, kz], [ry, y, ky], [rx, x, kx]] of combinations(perAxis)) {
+      rows.push(((rz * residues[1] + ry) * residues[2] + rx) * plane + (z * height + y) * width + x);
+      taps.push((kz * kh + ky) * kw + kx);
     }
     // Input channels outermost: neighbouring taps of one channel share cache lines.
     const channels = Array.from({ length: p.inChannels }, (_, i) => i);
     const offsets = channels.flatMap((i) => rows.map((row) => 4 * (i * channel + row)));
-    const kTable = this.#tables.add(offsets);
-    const index = this.#tables.add(offsets.map((_, at) => 4 * this.#tile.nr * at));
+    const kTable = tables.add(offsets);
+    const index = tables.add(offsets.map((_, at) => 4 * tile.nr * at));
     const alone = { rows: kTable, count: offsets.length, index: [index] };
-    const wTable = this.#tables.add(channels.flatMap((i) => taps.map((tap) => 4 * (i * p.weightIn + tap))));
-    const phases = axes[0].phases.flatMap((z) =>
-      axes[1].phases.flatMap((y) => axes[2].phases.map((x) => [z, y, x] as const)),
-    );
+    const wTable = tables.add(channels.flatMap((i) => taps.map((tap) => 4 * (i * p.weightIn + tap))));
+    const phases = combinations(axes.map((own) => own.phases));
     const group = { axes, phases, k: offsets.length, kTable, alone, wTable };
     rowsOf.set(group, offsets);
     return group;
   }
 
   /** The commands of one band. */
-  #band(box: Box, blocks: readonly Block[]): void {
-    const { nr } = this.#tile;
-    if (this.#input.plain)
-      this.#origin = (box.from[0] * this.#layout.y + box.from[1]) * this.#layout.x + box.from[2];
-    else this.#input.pad(this.#list, box, this.#layout);
+  function layBand(box: Box, blocks: readonly Block[]): void {
+    if (input.plain) origin = (box.from[0] * layout.y + box.from[1]) * layout.x + box.from[2];
+    else input.pad(list, box, layout);
     // The part of the band that each class reaches.
-    const reached = this.#groups.map(({ axes }) =>
+    const reached = classGroups.map(({ axes }) =>
       box.size.map((length, axis) => Math.max(0, Math.min(length, axes[axis].count - box.from[axis]))),
     );
-    const packFrom = this.#packFrom;
     const fits = (count: number, strips: Strips, levels: number) =>
       4 * count * strips.level * levels <= PACKED_B_TARGET;
     const worth = (group: Group, channels: number, strips: Strips) =>
-      this.#addends.length === 0 && (strips.kind === 'short' || group.phases.length * channels >= packFrom);
+      addends.length === 0 && (strips.kind === 'short' || group.phases.length * channels >= packFrom);
     const channels = blocks.reduce((sum, block) => sum + block.count, 0);
 
     // All groups' rows packed once for the whole band, if they reach equally far and it is worth it.
-    let start = this.#layout.floats * 4;
-    const packing = this.#together ?? this.#groups[0]?.alone;
+    let start = layout.floats * 4;
     const [[levels, height, width]] = reached;
     const alike = reached.every((size) => size.join() === reached[0].join() && !size.includes(0));
     let common: Packed | undefined;
     if (alike && packing !== undefined) {
-      const strips = stripsOf(height, width, this.#layout.x, nr, true);
+      const strips = stripsOf(height, width, layout.x, nr, true);
       if (
         fits(packing.count, strips, levels) &&
-        this.#groups.some((group) => worth(group, channels, strips))
+        classGroups.some((group) => worth(group, channels, strips))
       ) {
         common = { packing, at: start, strips };
-        this.#packStrips(common, levels);
+        packStrips(common, levels);
         start += 4 * (packing.count * strips.level * levels + SLACK);
       }
     }
     for (const block of blocks) {
       let at = start;
       const results: Result[] = [];
-      for (const [which, group] of this.#groups.entries()) {
+      for (const [which, group] of classGroups.entries()) {
         const size = reached[which];
         const rows = group.phases.length * block.count;
-        const { x } = this.#layout;
+        const { x } = layout;
         let strips = common?.strips ?? stripsOf(size[1], size[2], x, nr, true);
         let packs =
           common === undefined && worth(group, block.count, strips) && fits(group.k, strips, size[0]);
@@ -354,45 +331,45 @@ class DensePlanner {
         const result = { at, row, positions: strips.level * size[0], strips };
         results.push(result);
         at += rows * row + SLACK * 4;
-        this.#workBytes = Math.max(this.#workBytes, at);
+        workBytes = Math.max(workBytes, at);
         if (size.includes(0)) continue;
         const panel = block.panels[which];
         if (common !== undefined) {
-          this.#multiplyPacked(group, panel, rows, size[0], result, common, which);
+          multiplyPacked(group, panel, rows, size[0], result, common, which);
         } else if (packs) {
           const own = { packing: group.alone, at, strips };
-          this.#packStrips(own, size[0]);
-          this.#multiplyPacked(group, panel, rows, size[0], result, own, 0);
-          this.#workBytes = Math.max(this.#workBytes, at + 4 * (group.k * result.positions + SLACK));
+          packStrips(own, size[0]);
+          multiplyPacked(group, panel, rows, size[0], result, own, 0);
+          workBytes = Math.max(workBytes, at + 4 * (group.k * result.positions + SLACK));
         } else {
-          this.#multiply(group, panel, rows, size[0], result);
-          for (const [i, addend] of this.#addends.entries()) {
+          multiply(group, panel, rows, size[0], result);
+          for (const [i, addend] of addends.entries()) {
             const { row, at } = result;
             const own = { ...result, at: at + addend.from * row, row: addend.apart * row };
-            this.#multiply(addend, block.panels[i + 1], addend.phases.length, size[0], own, true);
+            multiply(addend, block.panels[i + 1], addend.phases.length, size[0], own, true);
           }
         }
       }
-      const { activation, bias, floor } = this.#ending;
-      if (activation !== undefined) this.#activate(activation, block, results);
-      storeBand(this.#list, this.#p, this.#lines(box, block, results), {
+      const { activation, bias, floor } = ending;
+      if (activation !== undefined) activate(activation, block, results);
+      storeBand(list, p, linesOf(box, block, results), {
         from: block.from,
         count: block.count,
         bias,
-        scale: this.#scale,
-        residual: this.#residual,
+        scale,
+        residual,
         floor,
       });
     }
   }
 
   /** The phases of a block's result, and where each goes. */
-  #lines(box: Box, block: Block, results: readonly Result[]): Line[] {
-    const [, height, width] = this.#p.outSize;
-    return this.#groups.flatMap((group, which) => {
+  function linesOf(box: Box, block: Block, results: readonly Result[]): Line[] {
+    const [, height, width] = p.outSize;
+    return classGroups.flatMap((group, which) => {
       const { at, row, strips } = results[which];
       return group.phases.flatMap((phases, number): Line[] => {
-        const range = phases.map((phase, axis) => rangeOf(this.#p, box, axis, phase));
+        const range = phases.map((phase, axis) => rangeOf(p, box, axis, phase));
         if (range.some(({ count }) => count <= 0)) return [];
         const [z, y, x] = range;
         const local = z.local * strips.level + y.local * strips.pitch + x.local;
@@ -414,23 +391,23 @@ class DensePlanner {
   }
 
   /** Bias and activation, in the result buffer: its rows are contiguous, those of the output are not. */
-  #activate(activation: Activation, { from, count }: Block, results: readonly Result[]): void {
-    for (const [which, group] of this.#groups.entries()) {
+  function activate(activation: Activation, { from, count }: Block, results: readonly Result[]): void {
+    for (const [which, group] of classGroups.entries()) {
       const { at, row, positions } = results[which];
       for (const number of group.phases.keys()) {
-        const rows = { c: at + number * count * row, row, positions, from, count, bias: this.#bias };
-        activateRows(this.#list, activation, rows);
+        const rows = { c: at + number * count * row, row, positions, from, count, bias: options.bias };
+        activateRows(list, activation, rows);
       }
     }
   }
 
   /** Address of a row of the padded input of the band under way, or of the input itself. */
-  #source(floats: number): readonly [number, number] {
-    return this.#input.plain ? [BASE.input, 4 * (this.#origin + floats)] : [BASE.work, 4 * floats];
+  function rowAt(floats: number): readonly [number, number] {
+    return input.plain ? [BASE.input, 4 * (origin + floats)] : [BASE.work, 4 * floats];
   }
 
   /** Rows of B straight from the padded input. */
-  #multiply(
+  function multiply(
     group: Group,
     panel: number,
     rows: number,
@@ -438,23 +415,22 @@ class DensePlanner {
     { at, row, strips }: Result,
     add = false,
   ): void {
-    const { nr } = this.#tile;
-    const level = this.#layout.y * this.#layout.x;
+    const level = layout.y * layout.x;
     for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
       const depth = Math.min(K_BLOCK, group.k - k);
       for (let z = 0; z < levels; z++) {
-        eachTile(rows, this.#tile.mr, (height, count, firstRow) => {
+        eachTile(rows, mr, (height, count, firstRow) => {
           const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * height)] as const;
           const table = [BASE.tables, group.kTable + 4 * k] as const;
           const tile = [count, 4 * height * group.k, 0, height * row] as const;
           const fresh = k === 0 && !add ? 1 : 0;
           for (let run = 0; run < strips.runs; run++) {
             for (const { name, from, count, step } of kernelsFor(height, strips.perRun)) {
-              const b = this.#source(z * level + run * strips.runStep + from * nr);
+              const b = rowAt(z * level + run * strips.runStep + from * nr);
               const position = z * strips.level + (run * strips.perRun + from) * nr;
               const c = [BASE.work, at + firstRow * row + 4 * position] as const;
               const strip = [count, 0, 4 * nr * step, 4 * nr * step] as const;
-              this.#list.push(name, a, b, table, depth, c, row, fresh, ...strip, ...tile);
+              list.push(name, a, b, table, depth, c, row, fresh, ...strip, ...tile);
             }
           }
         });
@@ -463,9 +439,8 @@ class DensePlanner {
   }
 
   /** Rows of B, packed strip by strip. */
-  #packStrips({ packing, at, strips }: Packed, levels: number): void {
-    const { nr } = this.#tile;
-    const { x: width, y: height } = this.#layout;
+  function packStrips({ packing, at, strips }: Packed, levels: number): void {
+    const { x: width, y: height } = layout;
     const stripBytes = 4 * nr * packing.count;
     // Second vector, and second pair of vectors, of a strip: further along the row, or in the next rows.
     const short = strips.kind === 'short';
@@ -475,21 +450,21 @@ class DensePlanner {
     const perLevel = strips.perRun * strips.runs;
     const { count } = packing;
     for (let z = 0; z < levels; z++) {
-      const source = (run: number) => this.#source(z * height * width + run * strips.runStep);
+      const source = (run: number) => rowAt(z * height * width + run * strips.runStep);
       const target = (run: number) =>
         [BASE.work, at + (z * perLevel + run * strips.perRun) * stripBytes] as const;
       if (strips.perRun === 1) {
-        this.#list.push('packB', source(0), target(0), table, count, strips.runs, 4 * strips.runStep, d1, d2);
+        list.push('packB', source(0), target(0), table, count, strips.runs, 4 * strips.runStep, d1, d2);
       } else {
         for (let run = 0; run < strips.runs; run++) {
-          this.#list.push('packB', source(run), target(run), table, count, strips.perRun, 4 * nr, d1, d2);
+          list.push('packB', source(run), target(run), table, count, strips.perRun, 4 * nr, d1, d2);
         }
       }
     }
   }
 
   /** Rows of B from packed strips; `which` is the group's number in the packing. */
-  #multiplyPacked(
+  function multiplyPacked(
     group: Group,
     panel: number,
     rows: number,
@@ -498,12 +473,11 @@ class DensePlanner {
     packed: Packed,
     which: number,
   ): void {
-    const { nr } = this.#tile;
     const stripBytes = 4 * nr * packed.packing.count;
     const count = strips.perRun * strips.runs * levels;
     for (let k = 0; k === 0 || k < group.k; k += K_BLOCK) {
       const depth = Math.min(K_BLOCK, group.k - k);
-      eachTile(rows, this.#tile.mr, (tileRows, tiles, firstRow) => {
+      eachTile(rows, mr, (tileRows, tiles, firstRow) => {
         const a = [BASE.packed, panel + 4 * (firstRow * group.k + k * tileRows)] as const;
         const b = [BASE.work, packed.at] as const;
         const table = [BASE.tables, packed.packing.index[which] + 4 * k] as const;
@@ -512,28 +486,8 @@ class DensePlanner {
         const strip = [count, 0, stripBytes, 4 * nr] as const;
         // The outer loop is over what would not stay in the cache if it were inner.
         const order = tiles * tileRows * depth > A_STAYS_FLOATS ? [...tile, ...strip] : [...strip, ...tile];
-        this.#list.push(`gemm${tileRows}`, a, b, table, depth, c, row, k === 0 ? 1 : 0, ...order);
+        list.push(`gemm${tileRows}`, a, b, table, depth, c, row, k === 0 ? 1 : 0, ...order);
       });
     }
   }
-}
-
-/** What a dense plan is made for, besides its problem. */
-export interface DenseOptions {
-  readonly tile: Tile;
-  readonly commands: Commands;
-  /** There is a bias. */
-  readonly bias: boolean;
-  /** Outputs are multiplied by a plane of factors; not together with an activation. */
-  readonly scale: boolean;
-  /** An array laid out like the output is added; with an activation, only one that the store does. */
-  readonly residual?: boolean | undefined;
-  readonly activation?: Activation | undefined;
-  /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
-  readonly threads?: number | undefined;
-}
-
-/** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
-export function planDense(problem: Problem, batch: number, groups: number, options: DenseOptions): Plan {
-  return new DensePlanner(problem, options).plan(batch, groups);
 }

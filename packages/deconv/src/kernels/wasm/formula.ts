@@ -215,18 +215,13 @@ export function buildFormula(
           .access('v128.load32_splat')
           .set(node.local as Local);
     }
-    const vectors = (count: number) =>
-      f.countdown(left, 4 * count, () => {
-        for (let offset = 0; offset < 16 * count; offset += 16) {
-          f.get(to);
-          body(offset);
-          f.access('v128.store', offset);
-        }
-        f.add(to, 16 * count);
-        for (const { each, pointer } of inputs) if (each) f.add(pointer, 16 * count);
+    const moving = [to, ...inputs.flatMap(({ each, pointer }) => (each ? [pointer] : []))];
+    for (const together of light ? [4, 1] : [1])
+      f.vectors(left, together, moving, (offset) => {
+        f.get(to);
+        body(offset);
+        f.access('v128.store', offset);
       });
-    if (light) vectors(4);
-    vectors(1);
     f.get(left).if(() => {
       body();
       f.set(last).get(left).i32(2).op('i32.and');

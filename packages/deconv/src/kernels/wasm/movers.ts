@@ -23,6 +23,17 @@ export function eachRow(
   });
 }
 
+/** Writes so many zeros at `d`, which moves on; `left` counts them. */
+function zeros(f: FunctionBuilder, d: Local, left: Local, amount: Local): void {
+  f.get(amount).set(left);
+  f.countdown(left, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+}
+
+/** Copies `left` floats, `step` bytes apart at `s`, to `d`. */
+function copyFloats(f: FunctionBuilder, d: Local, left: Local, s: Local, step: Local): void {
+  f.countdown(left, 1, () => f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4));
+}
+
 /** Steps by which inputs are split in vectors. */
 export const SPLITS = [2, 3, 4, 6, 8, 12, 16] as const;
 
@@ -145,24 +156,17 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
 export function pad(f: FunctionBuilder, p: readonly Local[]): void {
   const [left, count, step, right] = p.slice(8);
   const [s, d, left2] = f.locals(3, 'i32');
-  const zeros = (amount: Local) => {
-    f.get(amount).set(left2);
-    f.countdown(left2, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
-  };
   eachRow(f, p, (sRow, dRow) => {
     f.get(sRow).set(s).get(dRow).set(d);
-    zeros(left);
+    zeros(f, d, left2, left);
     f.get(step).i32(4).op('i32.eq');
     f.if(
       () => {
         f.get(count).i32(3).op('i32.add').set(left2);
-        f.countdown(left2, 16, () => {
-          for (const at of [0, 16, 32, 48]) f.get(d).get(s).access('v128.load', at).access('v128.store', at);
-          f.add(s, 64).add(d, 64);
-        });
-        f.countdown(left2, 4, () =>
-          f.get(d).get(s).access('v128.load').access('v128.store').add(s, 16).add(d, 16),
-        );
+        for (const vectors of [4, 1])
+          f.vectors(left2, vectors, [s, d], (offset) => {
+            f.get(d).get(s).access('v128.load', offset).access('v128.store', offset);
+          });
         // Back from the rounded end to the true one.
         f.get(dRow).get(left).get(count).op('i32.add').i32(2).op('i32.shl').op('i32.add').set(d);
       },
@@ -182,12 +186,10 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
             }),
           );
         }
-        f.countdown(left2, 1, () =>
-          f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4),
-        );
+        copyFloats(f, d, left2, s, step);
       },
     );
-    zeros(right);
+    zeros(f, d, left2, right);
   });
 }
 
@@ -248,59 +250,32 @@ export function packA(f: FunctionBuilder, p: readonly Local[]): void {
  * What results go through as they are stored at `op`: bias, residual, floor. The residual lies where the output does, a fixed
  * distance away; without one, zeros are read in its place.
  */
-class Finish {
-  readonly #f: FunctionBuilder;
-  readonly #distance: Local;
-  readonly #mask: Local;
-  readonly #bias: Local;
-  readonly #bias4: Local;
-  readonly #floor: Local;
-  readonly #floor4: Local;
-
-  constructor(f: FunctionBuilder, out: Local, residual: Local, floorBits: Local) {
-    this.#f = f;
-    [this.#distance, this.#mask] = f.locals(2, 'i32');
-    [this.#bias, this.#floor] = f.locals(2, 'f32');
-    [this.#bias4, this.#floor4] = f.locals(2, 'v128');
-    f.get(residual).get(out).op('i32.sub').set(this.#distance);
-    f.i32(0).i32(-1).get(residual).op('i32.eqz').op('select').set(this.#mask);
-    f.get(floorBits).op('f32.reinterpret_i32').tee(this.#floor).op('f32x4.splat').set(this.#floor4);
-  }
-
-  /** Takes the bias of a channel from `at`. */
-  channel(at: Local): void {
-    this.#f.get(at).access('f32.load').tee(this.#bias).op('f32x4.splat').set(this.#bias4);
-  }
-
-  /** Whether there is a residual. */
-  residual(): FunctionBuilder {
-    return this.#f.get(this.#mask);
-  }
-
-  #other(op: Local): FunctionBuilder {
-    return this.#f.get(op).get(this.#distance).op('i32.add').get(this.#mask).op('i32.and');
-  }
-
-  /** Four sums on the stack, with their bias. */
-  biased(): void {
-    this.#f.get(this.#bias4).op('f32x4.add');
-  }
-
-  /** Four sums on the stack, which go to `offset` bytes behind `op`, with their residual, no less than the floor. */
-  four(op: Local, offset = 0): void {
-    this.#other(op).access('v128.load', offset).op('f32x4.add').get(this.#floor4).op('f32x4.max');
-  }
-
-  /** One sum on the stack, with everything. */
-  one(op: Local, offset = 0): void {
-    this.#f.get(this.#bias).op('f32.add');
-    this.#other(op).access('f32.load', offset).op('f32.add').get(this.#floor).op('f32.max');
-  }
-
-  /** Four sums on the stack that go to places of their own: no less than the floor. */
-  atLeast(): void {
-    this.#f.get(this.#floor4).op('f32x4.max');
-  }
+function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: Local) {
+  const [distance, mask] = f.locals(2, 'i32');
+  const [bias, floor] = f.locals(2, 'f32');
+  const [bias4, floor4] = f.locals(2, 'v128');
+  f.get(residual).get(out).op('i32.sub').set(distance);
+  f.i32(0).i32(-1).get(residual).op('i32.eqz').op('select').set(mask);
+  f.get(floorBits).op('f32.reinterpret_i32').tee(floor).op('f32x4.splat').set(floor4);
+  const other = (op: Local) => f.get(op).get(distance).op('i32.add').get(mask).op('i32.and');
+  return {
+    /** Takes the bias of a channel from `at`. */
+    channel: (at: Local) => f.get(at).access('f32.load').tee(bias).op('f32x4.splat').set(bias4),
+    /** Whether there is a residual. */
+    mask,
+    /** Four sums at `at`, with their bias. */
+    biased: (at: FunctionBuilder, offset = 0) => at.access('v128.load', offset).get(bias4).op('f32x4.add'),
+    /** Four sums on the stack, which go to `offset` bytes behind `op`, with their residual, no less than the floor. */
+    four: (op: Local, offset = 0) =>
+      other(op).access('v128.load', offset).op('f32x4.add').get(floor4).op('f32x4.max'),
+    /** One sum on the stack, with everything. */
+    one: (op: Local, offset = 0) => {
+      f.get(bias).op('f32.add');
+      other(op).access('f32.load', offset).op('f32.add').get(floor).op('f32.max');
+    },
+    /** Four sums on the stack that go to places of their own: no less than the floor. */
+    atLeast: () => f.get(floor4).op('f32x4.max'),
+  };
 }
 
 /**
@@ -313,7 +288,7 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
   const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p;
   const [left3, cp, op, sp] = f.locals(4, 'i32');
   const four = f.local('v128');
-  const finish = new Finish(f, out, residual, floor);
+  const finish = finishing(f, out, residual, floor);
   const channels = [
     [c, c1],
     [out, out1],
@@ -341,23 +316,16 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
           f.get(out3).i32(4).op('i32.eq');
           f.if(() => {
             for (const vectors of [4, 1])
-              f.countdown(left3, 4 * vectors, () => {
-                for (let offset = 0; offset < 16 * vectors; offset += 16) {
-                  f.get(op).get(cp).access('v128.load', offset);
-                  finish.biased();
-                  finish.four(op, offset);
-                  f.access('v128.store', offset);
-                }
-                f.add(cp, 16 * vectors).add(op, 16 * vectors);
+              f.vectors(left3, vectors, [cp, op], (offset) => {
+                finish.biased(f.get(op).get(cp), offset);
+                finish.four(op, offset).access('v128.store', offset);
               });
           });
-          finish.residual().op('i32.eqz');
+          f.get(finish.mask).op('i32.eqz');
           f.if(() =>
             f.countdown(left3, 4, () => {
-              f.get(cp).access('v128.load');
-              finish.biased();
-              finish.atLeast();
-              f.set(four);
+              finish.biased(f.get(cp));
+              finish.atLeast().set(four);
               for (const lane of [0, 1, 2, 3] as const) f.get(op).get(four).storeLane(lane).add(op, out3);
               f.add(cp, 16);
             }),
@@ -373,35 +341,24 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
   });
 }
 
-/** Four vectors that are the rows of a 4 × 4 block, turned in place into its columns. */
-function turnBlock(
-  f: FunctionBuilder,
-  [a, b, c, d]: readonly Local[],
-  [t0, t1, t2, t3]: readonly Local[],
-): void {
-  f.get(a).get(b).shuffle([0, 4, 1, 5]).set(t0);
-  f.get(a).get(b).shuffle([2, 6, 3, 7]).set(t1);
-  f.get(c).get(d).shuffle([0, 4, 1, 5]).set(t2);
-  f.get(c).get(d).shuffle([2, 6, 3, 7]).set(t3);
-  f.get(t0).get(t2).shuffle([0, 1, 4, 5]).set(a);
-  f.get(t0).get(t2).shuffle([2, 3, 6, 7]).set(b);
-  f.get(t1).get(t3).shuffle([0, 1, 4, 5]).set(c);
-  f.get(t1).get(t3).shuffle([2, 3, 6, 7]).set(d);
-}
-
-/** Pushes the vectors that the interleaved rows make: all rows' first values, all rows' second values, and so on. */
-function interleave(f: FunctionBuilder, rows: readonly Local[], pairs: readonly Local[]): (() => void)[] {
-  // Rows two by two: first and second values of both, third and fourth.
+/** Rows two by two: first and second values of both, third and fourth. */
+function pairUp(f: FunctionBuilder, rows: readonly Local[], pairs: readonly Local[]): void {
   for (let i = 0; i + 1 < rows.length; i += 2) {
-    f.get(rows[i])
-      .get(rows[i + 1])
-      .shuffle([0, 4, 1, 5])
-      .set(pairs[i]);
-    f.get(rows[i])
-      .get(rows[i + 1])
+    const both = () => f.get(rows[i]).get(rows[i + 1]);
+    both().shuffle([0, 4, 1, 5]).set(pairs[i]);
+    both()
       .shuffle([2, 6, 3, 7])
       .set(pairs[i + 1]);
   }
+}
+
+/** Pushes the vectors that the interleaved rows make: all rows' first values, all rows' second values, and so on. */
+function interleave(
+  f: FunctionBuilder,
+  rows: readonly Local[],
+  pairs: readonly Local[],
+): (() => FunctionBuilder)[] {
+  pairUp(f, rows, pairs);
   if (rows.length === 3) {
     const [low, high] = pairs;
     const [, , c] = rows;
@@ -421,7 +378,8 @@ function interleave(f: FunctionBuilder, rows: readonly Local[], pairs: readonly 
   return rows.map((_, i) => () => {
     const [a, b] = [halves[2 * i], halves[2 * i + 1]];
     const lanes = (half: number, base: number) => [base + 2 * half, base + 2 * half + 1] as const;
-    f.get(a.from)
+    return f
+      .get(a.from)
       .get(b.from)
       .shuffle([...lanes(a.half, 0), ...lanes(b.half, 4)]);
   });
@@ -439,7 +397,7 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
   const c = p.slice(0, phases);
   const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p.slice(phases);
   const [left3, cp, op] = f.locals(3, 'i32');
-  const finish = new Finish(f, out, residual, floor);
+  const finish = finishing(f, out, residual, floor);
   const rows = f.locals(phases, 'v128');
   const pairs = f.locals(phases, 'v128');
   // The others are kept as their distances from the first.
@@ -460,9 +418,7 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
       f.get(at).set(cp).get(oRow).set(op).get(n3).set(left3);
       f.countdown(left3, 4, () => {
         for (const [j, row] of rows.entries()) {
-          place(j).access('v128.load');
-          finish.biased();
-          f.set(row);
+          finish.biased(place(j)).set(row);
         }
         const vectors = interleave(f, rows, pairs);
         for (const [i, vector] of vectors.entries()) {
@@ -470,8 +426,7 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
           const offset = phases === 4 ? 0 : 16 * i;
           f.get(op);
           vector();
-          finish.four(op, offset);
-          f.access('v128.store', offset);
+          finish.four(op, offset).access('v128.store', offset);
           if (phases === 4) f.add(op, out3);
         }
         if (phases !== 4) f.add(op, 16 * phases);
@@ -496,16 +451,13 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
  * with `pad` zero floats behind the rows of each column. Steps in bytes.
  */
 export function turn(f: FunctionBuilder, p: readonly Local[]): void {
-  const [src, dst, rows, srcRow, cols, srcCol, dstRow, zeros, ...blocks] = p;
+  const [src, dst, rows, srcRow, cols, srcCol, dstRow, padding, ...blocks] = p;
   const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = f.locals(9, 'i32');
   const [block, spare] = [f.locals(4, 'v128'), f.locals(4, 'v128')];
   // The rows of one column, from where s, d and leftRows stand.
   const finishColumn = () => {
-    f.countdown(leftRows, 1, () => {
-      f.get(d).get(s).access('f32.load').access('f32.store').add(s, srcRow).add(d, 4);
-    });
-    f.get(zeros).set(leftRows);
-    f.countdown(leftRows, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+    copyFloats(f, d, leftRows, s, srcRow);
+    zeros(f, d, leftRows, padding);
   };
   // Sixteen columns are one cache line of each source row: all of it is used while it is there.
   const columns = (chunks: number) => {
@@ -519,13 +471,15 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
             .access('v128.load', 16 * chunk)
             .set(row)
             .add(from, srcRow);
-        turnBlock(f, block, spare);
-        for (const column of block) f.get(to).get(column).access('v128.store').add(to, dstRow);
+        for (const column of interleave(f, block, spare)) {
+          f.get(to);
+          column().access('v128.store').add(to, dstRow);
+        }
       }
       f.get(from).set(s).add(d, 16);
     });
     f.countdown(leftRows, 2, () => {
-      const [a, b, low, high] = block;
+      const [a, b] = block;
       f.get(d).set(to);
       for (let chunk = 0; chunk < chunks; chunk++) {
         f.get(s)
@@ -536,17 +490,14 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
           .op('i32.add')
           .access('v128.load', 16 * chunk)
           .set(b);
-        f.get(a).get(b).shuffle([0, 4, 1, 5]).set(low);
-        f.get(a).get(b).shuffle([2, 6, 3, 7]).set(high);
-        for (const pair of [low, high]) {
-          f.get(to).get(pair).storeHalf(0).add(to, dstRow);
-          f.get(to).get(pair).storeHalf(1).add(to, dstRow);
-        }
+        pairUp(f, [a, b], spare);
+        for (const pair of spare.slice(0, 2))
+          for (const half of [0, 1] as const) f.get(to).get(pair).storeHalf(half).add(to, dstRow);
       }
       f.add(s, srcRow).add(s, srcRow).add(d, 8);
     });
     // What is left of each column: at most one row, and the zeros.
-    f.get(rows).i32(1).op('i32.and').get(zeros).op('i32.add');
+    f.get(rows).i32(1).op('i32.and').get(padding).op('i32.add');
     f.if(
       () => {
         f.i32(4 * chunks).set(leftChunk);

@@ -67,3 +67,7 @@ export function unfilled(bytes: number): ArrayBuffer {
   const { buffer } = Buffer.allocUnsafeSlow(bytes);
   return buffer.byteLength === bytes ? buffer : new ArrayBuffer(bytes);
 }
+
+/** Milliseconds since some moment. */
+export const now = (): number =>
+  (globalThis as { performance?: { now(): number } }).performance?.now() ?? Date.now();

@@ -16,8 +16,7 @@ export interface RowKernel {
 }
 
 /** Several new locals of a type. */
-export const locals = (f: FunctionBuilder, count: number, type: ValueType): Local[] =>
-  Array.from({ length: count }, () => f.local(type));
+export const locals = (f: FunctionBuilder, count: number, type: ValueType): Local[] => f.locals(count, type);
 
 /**
  * sumRows: sums, sumsRow, src, srcRow, n1, n.
@@ -27,9 +26,9 @@ export const sumRows: RowKernel = {
   name: 'sumRows',
   parameters: 6,
   build: (f, [sums, sumsRow, src, srcRow, n1, n]) => {
-    const [at, left] = locals(f, 2, 'i32');
-    const [a, b, v] = locals(f, 3, 'v128');
-    const [total] = locals(f, 1, 'f64');
+    const [at, left] = f.locals(2, 'i32');
+    const [a, b, v] = f.locals(3, 'v128');
+    const total = f.local('f64');
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(n).set(left).get(sums).access('f64.load').set(total);
       f.get(n).i32(4).op('i32.ge_s');
@@ -62,9 +61,9 @@ export const centredDot: RowKernel = {
   name: 'centredDot',
   parameters: 10,
   build: (f, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
-    const [at, to, left] = locals(f, 3, 'i32');
-    const [a, b, v, m4, n4] = locals(f, 5, 'v128');
-    const [total] = locals(f, 1, 'f64');
+    const [at, to, left] = f.locals(3, 'i32');
+    const [a, b, v, m4, n4] = f.locals(5, 'v128');
+    const total = f.local('f64');
     f.countdown(rows, 1, () => {
       f.get(x).set(at).get(y).set(to).get(length).set(left).get(sums).access('f64.load').set(total);
       f.get(m).access('v128.load32_splat').set(m4).get(n).access('v128.load32_splat').set(n4);
@@ -99,8 +98,8 @@ export const sumColumns: RowKernel = {
   name: 'sumColumns',
   parameters: 5,
   build: (f, [sums, src, srcRow, n1, n]) => {
-    const [at, to, left] = locals(f, 3, 'i32');
-    const [v] = locals(f, 1, 'v128');
+    const [at, to, left] = f.locals(3, 'i32');
+    const v = f.local('v128');
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(sums).set(to).get(n).set(left);
       f.countdown(left, 4, () => {
@@ -127,9 +126,9 @@ export const sumColumns: RowKernel = {
 const extremeRows =
   (which: 'max' | 'min'): Build =>
   (f, [best, bestRow, src, srcRow, n1, n]) => {
-    const [at, left] = locals(f, 2, 'i32');
-    const [v] = locals(f, 1, 'v128');
-    const [one] = locals(f, 1, 'f32');
+    const [at, left] = f.locals(2, 'i32');
+    const v = f.local('v128');
+    const one = f.local('f32');
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(n).set(left);
       f.get(best).access('v128.load32_splat').set(v);
@@ -165,7 +164,7 @@ export const minRows: RowKernel = {
 const strided =
   (add: boolean): Build =>
   (f, [dst, dstRow, dstStep, src, srcRow, srcStep, n1, n]) => {
-    const [from, to, left] = locals(f, 3, 'i32');
+    const [from, to, left] = f.locals(3, 'i32');
     f.countdown(n1, 1, () => {
       f.get(src).set(from).get(dst).set(to).get(n).set(left);
       f.countdown(left, 1, () => {
@@ -193,7 +192,7 @@ export const larger: RowKernel = {
   name: 'larger',
   parameters: 7,
   build: (f, [best, bestRow, src, srcRow, srcStep, n1, n]) => {
-    const [from, to, left] = locals(f, 3, 'i32');
+    const [from, to, left] = f.locals(3, 'i32');
     const vectors = (step: 4 | 8) =>
       f.countdown(left, 4, () => {
         f.get(to).get(from).access('v128.load');
@@ -225,8 +224,8 @@ export const largest: RowKernel = {
   name: 'largest',
   parameters: 11,
   build: (f, [best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n]) => {
-    const [from, at, left, better, column] = locals(f, 5, 'i32');
-    const [v, b, wins] = locals(f, 3, 'v128');
+    const [from, at, left, better, column] = f.locals(5, 'i32');
+    const [v, b, wins] = f.locals(3, 'v128');
     const one = f.local('f32');
     const vectors = (step: 4 | 8) =>
       f.countdown(left, 4, () => {

@@ -7,7 +7,7 @@
  * does not keep the process alive.
  */
 import { CONTROL, CONTROL_WORDS } from './commands.js';
-import { host, type LinearMemory } from './platform.js';
+import { host, type LinearMemory, now } from './platform.js';
 import { TAKE } from './shelf.js';
 
 /** Looks for work before a helper parks: a few milliseconds, in which the caller may copy a result of some megabytes. */
@@ -75,9 +75,6 @@ function startHelper(setup: object): Helper | undefined {
   helper.postMessage(setup);
   return helper;
 }
-
-const now = (): number =>
-  (globalThis as { performance?: { now(): number } }).performance?.now() ?? Date.now();
 
 /** What the threads have in common. */
 export interface Team {

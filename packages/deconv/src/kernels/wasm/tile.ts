@@ -3,9 +3,9 @@
  * registers it hands out, whether it fuses vectors to 256 bits), so a few candidates are tried for some milliseconds,
  * once per process, and held against plain arithmetic before one is used.
  */
-import { ModuleBuilder } from './assembler.js';
+import { type FunctionBuilder, ModuleBuilder } from './assembler.js';
 import { gemmModule, type Tile } from './microkernels.js';
-import { host, webAssembly } from './platform.js';
+import { host, instantiate, now, webAssembly } from './platform.js';
 
 /** What the choice was and what it was made from. */
 export interface Choice {
@@ -34,34 +34,26 @@ const CLEARLY = 1.08;
 const K = 128;
 const [A_AT, B_AT, TABLE_AT, C_AT] = [4096, 16384, 32768, 49152];
 
-/** True when the engine compiles relaxed SIMD. */
-function hasRelaxed(): boolean {
-  const m = new ModuleBuilder({ initial: 1, maximum: 1, shared: false });
-  m.func('f', [], (f) => f.splat(0).splat(0).splat(0).op('f32x4.relaxed_madd').op('drop'));
-  return webAssembly().validate(m.bytes());
+const MEMORY = { initial: 1, maximum: 1, shared: false };
+
+/** True when the engine compiles a function of such code. */
+function compiles(code: (f: FunctionBuilder) => void): boolean {
+  return host.WebAssembly?.validate(new ModuleBuilder(MEMORY).func('f', [], code).bytes()) ?? false;
 }
+
+const hasRelaxed = () => compiles((f) => f.splat(0).splat(0).splat(0).op('f32x4.relaxed_madd').op('drop'));
 
 /** True when the engine compiles SIMD at all. */
-export function hasSimd(): boolean {
-  if (host.WebAssembly === undefined) return false;
-  const m = new ModuleBuilder({ initial: 1, maximum: 1, shared: false });
-  m.func('f', [], (f) => f.splat(0).splat(0).op('f32x4.add').op('drop'));
-  return host.WebAssembly.validate(m.bytes());
-}
-
-const now = (): number =>
-  (globalThis as { performance?: { now(): number } }).performance?.now() ?? Date.now();
+export const hasSimd = (): boolean => compiles((f) => f.splat(0).splat(0).op('f32x4.add').op('drop'));
 
 /** Flops of a timed run of a kernel, about. */
 const RUN_FLOPS = 4e6;
 
 /** A tile's kernel, compiled and warm: runs it once more and returns its speed. Undefined if it computes wrongly. */
 function warm(tile: Tile): (() => number) | undefined {
-  const { Memory, Module, Instance } = webAssembly();
-  const limits = { initial: 1, maximum: 1, shared: false };
-  const memory = new Memory(limits);
+  const memory = new (webAssembly().Memory)(MEMORY);
   const { mr, nr } = tile;
-  const { gemm } = new Instance(new Module(gemmModule(tile, limits)), { env: { memory } }).exports;
+  const { gemm } = instantiate(gemmModule(tile, MEMORY), memory);
   const floats = new Float32Array(memory.buffer);
   const words = new Int32Array(memory.buffer);
   // Small integers, so that the sums are exact whatever the rounding.
