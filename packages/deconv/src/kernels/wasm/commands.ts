@@ -75,8 +75,8 @@ export const CONTROL = {
 /** Address of the flag of a call. */
 export const FLAG_AT = CONTROL_AT + 4 * CONTROL.flag;
 
-/** Numbers of the commands by name. */
-export type Commands = Readonly<Record<string, number>>;
+/** The number of a command by its name; throws where there is none. */
+export type Commands = (name: string) => number;
 
 type Argument = number | readonly [base: number, offset: number];
 
@@ -95,9 +95,7 @@ export class CommandList {
 
   /** Appends a command; arguments are numbers or [base, offset]. */
   push(name: string, ...given: readonly Argument[]): void {
-    const number = this.#commands[name];
-    if (number === undefined) throw new Error(`plan: no command ${name}`);
-    this.words.push(number);
+    this.words.push(this.#commands(name));
     for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
       const argument = given[i] ?? 0;
       if (typeof argument === 'number') this.words.push(BASE.zero, argument);

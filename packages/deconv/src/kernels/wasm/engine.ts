@@ -14,8 +14,8 @@ import {
   SHARE_FROM_FLOPS,
 } from './commands.js';
 import { type Block, Heap } from './heap.js';
-import { generateKernels, type Kernels, type Tile } from './microkernels.js';
-import { type Command, host, tableOf, webAssembly } from './platform.js';
+import { coreModule, type KernelBuild, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
+import { type Command, host, instantiate, tableOf, webAssembly } from './platform.js';
 import { SHELF_BYTES, Shelf } from './shelf.js';
 import { Residency } from './storage.js';
 import { Threads } from './threads.js';
@@ -30,6 +30,8 @@ const MOST_THREADS = (SHELF_AT - BASES_AT) / 64;
 const PAGES = [65535, 32768, 16384, 8192];
 /** Bytes of commands and tables that plans may keep. */
 const PLANS_BUDGET = 32 * 1024 * 1024;
+/** Bytes of the shelf that are left to the kernels of plans, which cannot do without. */
+const FOR_PLANS = 96 * 1024;
 /** Items of one stage; more are run in several. */
 const MOST_ITEMS = 60_000;
 
@@ -90,13 +92,14 @@ function writeBases(words: Int32Array, at: number, values: Item['moves']): void 
 export class Engine {
   readonly tile: Tile;
   readonly winograd: boolean;
-  readonly kernels: Kernels;
   readonly heap: Heap;
   readonly residency: Residency;
   readonly #threads: Threads;
   readonly #wanted: number;
   readonly #shelf: Shelf;
   readonly #execute: Command;
+  readonly #builds: ReadonlyMap<string, KernelBuild>;
+  readonly #numbers = new Map<string, number>();
   /** Plans by key, used longest ago first. */
   readonly #plans = new Map<string, Loaded>();
   #plansBytes = 0;
@@ -112,9 +115,9 @@ export class Engine {
       (host.process !== undefined || host.crossOriginIsolated === true);
     this.heap = openHeap(shared);
     this.residency = new Residency(this.heap);
-    this.kernels = generateKernels(tile, this.heap.limits);
+    this.#builds = kernelBuilds(tile);
     const { Module, Instance } = webAssembly();
-    const module = new Module(this.kernels.bytes);
+    const module = new Module(coreModule(this.heap.limits));
     const { exports } = new Instance(module, { env: { memory: this.heap.memory } });
     const { drain, item, execute } = exports;
     this.#execute = execute;
@@ -130,6 +133,20 @@ export class Engine {
     });
     this.#wanted = shared ? Math.min(threads, MOST_THREADS) : 1;
   }
+
+  /** The number of a kernel as a command; it is made if nobody has wanted it before. */
+  readonly commands = (name: string): number => {
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      const build = this.#builds.get(name);
+      if (build === undefined) throw new Error(`deconv: internal error: no command ${name}`);
+      const bytes = kernelModule(build, this.heap.limits);
+      number = this.#shelf.add(bytes, instantiate(bytes, this.heap.memory).command);
+      if (number === undefined) throw new Error('deconv: internal error: no room for a kernel');
+      this.#numbers.set(name, number);
+    }
+    return number;
+  };
 
   /** Threads that may work, the caller included. */
   get threads(): number {
@@ -201,11 +218,15 @@ export class Engine {
     words[control + CONTROL.commands] = loaded.commands.at;
     words[control + CONTROL.stride] = stride;
     words[control + CONTROL.flag] = 0;
+    const known = this.#threads.know(this.#shelf.count);
+    if (!known) this.#threads.teach();
     for (let stage = fromStage; stage < plan.stages.length; stage++) {
       for (let from = starts[stage]; from < starts[stage + 1]; from += MOST_ITEMS) {
         words[control + CONTROL.items] = loaded.items.at + 4 * ITEM_WORDS * from;
         const last = stage + 1 === plan.stages.length;
-        this.#threads.run(Math.min(MOST_ITEMS, starts[stage + 1] - from), alone, plan.repeatable && last);
+        const count = Math.min(MOST_ITEMS, starts[stage + 1] - from);
+        if (known) this.#threads.run(count, alone, plan.repeatable && last);
+        else this.#threads.runHere(count);
       }
     }
     return Atomics.load(this.heap.integers, control + CONTROL.flag) === 0;
@@ -213,7 +234,7 @@ export class Engine {
 
   /** Puts a kernel where helpers find it: the number of its `command`; undefined where it cannot be shared. */
   shelve(bytes: Uint8Array<ArrayBuffer>, command: Command): number | undefined {
-    return this.#wanted > 1 ? this.#shelf.add(bytes, command) : undefined;
+    return this.#wanted > 1 ? this.#shelf.add(bytes, command, FOR_PLANS) : undefined;
   }
 
   /**

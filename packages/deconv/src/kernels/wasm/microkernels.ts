@@ -210,52 +210,42 @@ export function drain(f: FunctionBuilder, p: readonly Local[], item: number): vo
   });
 }
 
-/** The module, and the number of each command. */
-export interface Kernels {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly commands: Readonly<Record<string, number>>;
-}
+/** Builds the body of a command out of its twenty parameters. */
+export type KernelBuild = (f: FunctionBuilder, p: readonly Local[]) => void;
 
-/** A module with the full tile's kernel alone, as `gemm`: what a tile is tried by. */
-export function gemmModule(tile: Tile, memory: MemoryLimits): Uint8Array<ArrayBuffer> {
-  return new ModuleBuilder(memory)
-    .func('gemm', INTEGERS, (f, ...p) => gemm(f, p, tile.mr, tile.nr, tile.relaxed))
-    .bytes();
+/** What builds each of the commands, by name, for a tile. */
+export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, KernelBuild> {
+  const builds = new Map<string, KernelBuild>([
+    ['pad', pad],
+    ['packA', packA],
+    ['packB', (f, p) => packB(f, p, nr)],
+    ['store', store],
+    ['turn', turn],
+    ['clear', clear],
+  ]);
+  for (let rows = 1; rows <= mr; rows++) builds.set(`gemm${rows}`, (f, p) => gemm(f, p, rows, nr, relaxed));
+  for (const [rows, strips] of WIDER)
+    builds.set(`wider${rows}`, (f, p) => gemm(f, p, rows, nr * strips, relaxed));
+  for (const step of SPLITS) builds.set(`split${step}`, (f, p) => split(f, p, step));
+  for (const phases of TOGETHER) builds.set(`store${phases}`, (f, p) => storeTogether(f, p, phases));
+  for (const form of FORMS) {
+    const { input, weight, output } = namesOf(form);
+    builds.set(input, (f, p) => tileInput(f, p, form, nr / 8, relaxed));
+    builds.set(weight, (f, p) => tileWeight(f, p, form));
+    builds.set(output, (f, p) => tileOutput(f, p, form, relaxed));
+  }
+  for (const [fn, formula] of Object.entries(ACTIVATIONS)) builds.set(fn, (f, p) => activate(f, p, formula));
+  return builds;
 }
 
 /**
- * Generates the kernels for a tile. Exports every command under its name, and `execute(list, count, bases)`, which runs
- * `count` commands from address `list`, each argument being bases[base] + offset.
+ * The module that all threads begin with: `execute(list, count, bases)` runs `count` commands from address `list`, each argument
+ * being bases[base] + offset; `item` and `drain` run items. The commands themselves are made when a plan first wants them, each as a
+ * module of its own (shelf.ts): a program uses a handful, and making all would take longer than its first call.
  */
-export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
+export function coreModule(memory: MemoryLimits): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(memory);
-  const names: string[] = [];
-  const add = (name: string, build: (f: FunctionBuilder, p: readonly Local[]) => void) => {
-    names.push(name);
-    m.func(name, INTEGERS, (f, ...p) => build(f, p));
-  };
-  for (let rows = 1; rows <= tile.mr; rows++) {
-    add(`gemm${rows}`, (f, p) => gemm(f, p, rows, tile.nr, tile.relaxed));
-  }
-  for (const [rows, strips] of WIDER) {
-    add(`wider${rows}`, (f, p) => gemm(f, p, rows, tile.nr * strips, tile.relaxed));
-  }
-  add('pad', pad);
-  for (const step of SPLITS) add(`split${step}`, (f, p) => split(f, p, step));
-  add('packA', packA);
-  add('packB', (f, p) => packB(f, p, tile.nr));
-  add('store', store);
-  for (const phases of TOGETHER) add(`store${phases}`, (f, p) => storeTogether(f, p, phases));
-  add('turn', turn);
-  add('clear', clear);
-  for (const form of FORMS) {
-    const { input, weight, output } = namesOf(form);
-    if (!names.includes(input)) add(input, (f, p) => tileInput(f, p, form, tile.nr / 8, tile.relaxed));
-    add(weight, (f, p) => tileWeight(f, p, form));
-    add(output, (f, p) => tileOutput(f, p, form, tile.relaxed));
-  }
-  for (const [fn, formula] of Object.entries(ACTIVATIONS)) add(fn, (f, p) => activate(f, p, formula));
-  const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));
+  m.func('nothing', INTEGERS, () => {});
   m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
     f.countdown(count, 1, () => {
       for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
@@ -270,11 +260,15 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
           .access('i32.load', 8 + 8 * i)
           .op('i32.add');
       }
-      f.get(list).access('i32.load').callIndirect(commands.gemm1);
+      f.get(list).access('i32.load').callIndirect(m.indexOf('nothing'));
       f.add(list, 4 * COMMAND_WORDS);
     });
   });
   m.func('item', ['i32', 'i32', 'i32', 'i32'], (f, ...p) => runItem(f, p, m.indexOf('execute')));
   m.func('drain', ['i32', 'i32', 'i32'], (f, ...p) => drain(f, p, m.indexOf('item')));
-  return { bytes: m.bytes(), commands };
+  return m.bytes();
 }
+
+/** A module of one kernel, as `command`. */
+export const kernelModule = (build: KernelBuild, memory: MemoryLimits): Uint8Array<ArrayBuffer> =>
+  new ModuleBuilder(memory).func('command', INTEGERS, (f, ...p) => build(f, p)).bytes();

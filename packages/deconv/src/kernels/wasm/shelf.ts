@@ -11,8 +11,8 @@ import { CONTROL } from './commands.js';
 import type { Heap } from './heap.js';
 import type { Command, Table } from './platform.js';
 
-/** Bytes of the stretch: nearly two hundred kernels, at some 700 bytes each. */
-export const SHELF_BYTES = 128 * 1024;
+/** Bytes of the stretch: some two hundred kernels of operations, at 700 bytes each, and all of plans. */
+export const SHELF_BYTES = 256 * 1024;
 
 /** The part of a helper that takes kernels in: text, as it must stand on its own (see threads.ts). */
 export const TAKE = `
@@ -55,10 +55,10 @@ export class Shelf {
     return this.#count;
   }
 
-  /** Puts a module there; the number of its `command`, undefined when the shelf is full. */
-  add(bytes: Uint8Array<ArrayBuffer>, command: Command): number | undefined {
+  /** Puts a module there; the number of its `command`, undefined if that would leave less than `reserve` bytes. */
+  add(bytes: Uint8Array<ArrayBuffer>, command: Command, reserve = 0): number | undefined {
     const next = this.#at + 4 + 4 * Math.ceil(bytes.length / 4);
-    if (next > this.#end) return undefined;
+    if (next > this.#end - reserve) return undefined;
     const { integers, memory } = this.#heap;
     integers[this.#at / 4] = bytes.length;
     new Uint8Array(memory.buffer, this.#at + 4, bytes.length).set(bytes);

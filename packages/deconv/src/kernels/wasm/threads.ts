@@ -205,6 +205,13 @@ export class Threads {
     } else this.#wait(words, count);
   }
 
+  /** Runs a stage of `count` items without tickets, so that no helper, however late it comes, meets one. */
+  runHere(count: number): void {
+    this.settle();
+    const { control, bases, item } = this.#team;
+    for (let number = 0; number < count; number++) item(control, bases, 0, number);
+  }
+
   /** Whether every helper that has come up has taken in so many kernels from the shelf. */
   know(kernels: number): boolean {
     const words = this.#current();

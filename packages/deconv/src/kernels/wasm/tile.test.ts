@@ -1,8 +1,8 @@
 /** The choice of the tile: only what computes rightly is taken, and the choice computes rightly at every height. */
 import { describe, expect, it } from 'vitest';
 import { Heap } from './heap.js';
-import { generateKernels } from './microkernels.js';
-import { webAssembly } from './platform.js';
+import { kernelBuilds, kernelModule } from './microkernels.js';
+import { instantiate, webAssembly } from './platform.js';
 import { chooseTile, hasSimd, tryTiles } from './tile.js';
 
 describe('chooseTile', () => {
@@ -32,13 +32,13 @@ describe('chooseTile', () => {
     const choice = chooseTile(wide);
     for (const { tile } of choice?.tried ?? []) {
       const heap = new Heap(8192, false, 64);
-      const { Module, Instance } = webAssembly();
-      const { bytes, commands } = generateKernels(tile, heap.limits);
-      const { exports } = new Instance(new Module(bytes), { env: { memory: heap.memory } });
+      const builds = kernelBuilds(tile);
       const { mr, nr } = tile;
       const [K, STRIPS] = [37, 3];
       for (let rows = 1; rows <= mr; rows++) {
-        expect(commands).toHaveProperty(`gemm${rows}`);
+        const build = builds.get(`gemm${rows}`);
+        if (build === undefined) throw new Error(`there is no kernel for ${rows} rows`);
+        const { command } = instantiate(kernelModule(build, heap.limits), heap.memory);
         const [a, b, table, c] = [rows * K, K * nr * STRIPS, K, rows * nr * STRIPS].map((n) =>
           heap.take(4 * n),
         );
@@ -49,23 +49,7 @@ describe('chooseTile', () => {
         const row = 4 * nr * STRIPS;
         for (let k = 0; k < K; k++) integers[table.at / 4 + k] = k * row;
         const run = (fresh: number) =>
-          exports[`gemm${rows}`](
-            a.at,
-            b.at,
-            table.at,
-            K,
-            c.at,
-            row,
-            fresh,
-            1,
-            0,
-            0,
-            0,
-            STRIPS,
-            0,
-            4 * nr,
-            4 * nr,
-          );
+          command(a.at, b.at, table.at, K, c.at, row, fresh, 1, 0, 0, 0, STRIPS, 0, 4 * nr, 4 * nr);
         const expected = (times: number) =>
           Array.from({ length: rows * nr * STRIPS }, (_, i) => {
             const [r, j] = [Math.floor(i / (nr * STRIPS)), i % (nr * STRIPS)];

@@ -4,7 +4,7 @@
  * once per process, and held against plain arithmetic before one is used.
  */
 import { type FunctionBuilder, ModuleBuilder } from './assembler.js';
-import { gemmModule, type Tile } from './microkernels.js';
+import { type KernelBuild, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
 import { host, instantiate, now, webAssembly } from './platform.js';
 
 /** What the choice was and what it was made from. */
@@ -53,7 +53,8 @@ const RUN_FLOPS = 4e6;
 function warm(tile: Tile): (() => number) | undefined {
   const memory = new (webAssembly().Memory)(MEMORY);
   const { mr, nr } = tile;
-  const { gemm } = instantiate(gemmModule(tile, MEMORY), memory);
+  const build = kernelBuilds(tile).get(`gemm${mr}`) as KernelBuild;
+  const { command: gemm } = instantiate(kernelModule(build, MEMORY), memory);
   const floats = new Float32Array(memory.buffer);
   const words = new Int32Array(memory.buffer);
   // Small integers, so that the sums are exact whatever the rounding.

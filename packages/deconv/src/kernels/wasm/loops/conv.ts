@@ -109,14 +109,14 @@ function computeLone(
   { geometry: g, bias, activation }: ConvAttributes,
 ): Storage {
   const { engine, kernels } = ground;
-  const { tile } = engine;
+  const { tile, commands } = engine;
   const taps = sizeOf(g.kernelSize);
   const loaded = engine.plan(`lone|${g.batch},${g.yChannels},${g.xChannels * taps}`, () => {
     const pairs = { ...g, groups: 1, batch: 1, xChannels: g.yChannels, yChannels: g.batch };
     const columns = [g.xChannels * taps];
     const axes = { kernelSize: [1], stride: [1], dilation: [1], padBefore: [0], padAfter: [0] };
     const problem = forwardProblem({ ...pairs, ...axes, rank: 1, xSize: columns, ySize: columns });
-    return planDense(problem, 1, 1, { tile, commands: engine.kernels.commands, bias: false, scale: false });
+    return planDense(problem, 1, 1, { tile, commands, bias: false, scale: false });
   });
   const [weight, input] = [ground.at(y), ground.at(w)];
   const biasAt = bias ? ground.at(third) : 0;
@@ -151,8 +151,7 @@ function compute(
   attributes: ConvAttributes,
 ): Storage {
   const { geometry: g, bias, average, activation, residual, split, before } = attributes;
-  const { residency, tile, kernels } = engine;
-  const { commands } = kernels;
+  const { residency, tile, commands } = engine;
   const [first, second, third] = inputs;
   const others = split === undefined ? inputs : inputs.slice(0, -1);
   const last = others[others.length - 1];

@@ -81,10 +81,10 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
     return storage;
   }
   const loaded = engine.plan(`matmul|${batch},${m},${n},${k},${transposeA}`, () => {
-    const { tile, kernels } = engine;
+    const { tile, commands } = engine;
     return planDense(problemOf(m, n, k, transposeA), 1, batch, {
       tile,
-      commands: kernels.commands,
+      commands,
       bias: false,
       scale: false,
     });
