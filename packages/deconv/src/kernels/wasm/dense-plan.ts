@@ -425,7 +425,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
           const tile = [count, 4 * height * group.k, 0, height * row] as const;
           const fresh = k === 0 && !add ? 1 : 0;
           for (let run = 0; run < strips.runs; run++) {
-            for (const { name, from, count, step } of kernelsFor(height, strips.perRun)) {
+            for (const { name, from, count, step } of kernelsFor(height, strips.used, nr)) {
               const b = rowAt(z * level + run * strips.runStep + from * nr);
               const position = z * strips.level + (run * strips.perRun + from) * nr;
               const c = [BASE.work, at + firstRow * row + 4 * position] as const;

@@ -45,8 +45,13 @@ export const WIDER: readonly (readonly [rows: number, strips: number])[] = [
   [3, 1.5],
 ];
 
-/** The kernels for `height` rows of so many strips: which, from which strip on, how many times, and strips each takes. */
-export function kernelsFor(height: number, strips: number) {
+/**
+ * The kernels for `height` rows of so many positions in strips of `nr`: which, from which strip on, how many times, and strips each
+ * takes. The last strip is half a one if that will do.
+ */
+export function kernelsFor(height: number, positions: number, nr: number) {
+  const half = height > 1 && (positions - 1) % nr < nr / 2 ? 1 : 0;
+  const strips = Math.ceil(positions / nr) - half;
   const wider = WIDER.find(([few]) => few === height)?.[1] ?? 1;
   // Wider tiles by whole strips (three strips make two tiles of one and a half), then what is left.
   const unit = Number.isInteger(wider) ? wider : 2 * wider;
@@ -54,6 +59,7 @@ export function kernelsFor(height: number, strips: number) {
   const kernels = [
     { name: `wider${height}`, from: 0, count: whole / wider, step: wider },
     { name: `gemm${height}`, from: whole, count: strips - whole, step: 1 },
+    { name: `half${height}`, from: strips, count: half, step: 1 },
   ];
   return kernels.filter(({ count }) => count > 0);
 }
@@ -223,7 +229,10 @@ export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Ker
     ['turn', turn],
     ['clear', clear],
   ]);
-  for (let rows = 1; rows <= mr; rows++) builds.set(`gemm${rows}`, (f, p) => gemm(f, p, rows, nr, relaxed));
+  for (let rows = 1; rows <= mr; rows++) {
+    builds.set(`gemm${rows}`, (f, p) => gemm(f, p, rows, nr, relaxed));
+    builds.set(`half${rows}`, (f, p) => gemm(f, p, rows, nr / 2, relaxed));
+  }
   for (const [rows, strips] of WIDER)
     builds.set(`wider${rows}`, (f, p) => gemm(f, p, rows, nr * strips, relaxed));
   for (const step of SPLITS) builds.set(`split${step}`, (f, p) => split(f, p, step));

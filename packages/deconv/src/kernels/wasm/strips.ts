@@ -9,6 +9,8 @@ export interface Strips {
   readonly pitch: number;
   /** Floats of one z-level of the result. */
   readonly level: number;
+  /** Positions of a run that hold results, from the first to the last. */
+  readonly used: number;
   /** Strips per run, runs per level, and the floats from one run to the next in the padded input. */
   readonly perRun: number;
   readonly runs: number;
@@ -20,12 +22,38 @@ export function stripsOf(rows: number, width: number, padded: number, nr: number
   const perStrip = nr / width;
   if (short && width >= 4 && (perStrip === 2 || perStrip === 4)) {
     const runs = Math.ceil(rows / perStrip);
-    return { kind: 'short', pitch: width, level: runs * nr, perRun: 1, runs, runStep: perStrip * padded };
+    return {
+      kind: 'short',
+      pitch: width,
+      level: runs * nr,
+      used: nr,
+      perRun: 1,
+      runs,
+      runStep: perStrip * padded,
+    };
   }
   const byRow = roundUp(width, nr);
-  const flat = roundUp((rows - 1) * padded + width, nr);
+  const through = (rows - 1) * padded + width;
+  const flat = roundUp(through, nr);
   if (flat < byRow * rows) {
-    return { kind: 'flat', pitch: padded, level: flat, perRun: flat / nr, runs: 1, runStep: 0 };
+    return {
+      kind: 'flat',
+      pitch: padded,
+      level: flat,
+      used: through,
+      perRun: flat / nr,
+      runs: 1,
+      runStep: 0,
+    };
   }
-  return { kind: 'rows', pitch: byRow, level: byRow * rows, perRun: byRow / nr, runs: rows, runStep: padded };
+  const perRun = byRow / nr;
+  return {
+    kind: 'rows',
+    pitch: byRow,
+    level: byRow * rows,
+    used: width,
+    perRun,
+    runs: rows,
+    runStep: padded,
+  };
 }

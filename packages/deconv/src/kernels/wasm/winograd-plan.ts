@@ -394,7 +394,6 @@ class WinogradPlanner {
       const rows = kinds * block.count;
       const outPlane = this.#bands.planeBytes(rows, pitch);
       this.#workBytes = Math.max(this.#workBytes, outAt + this.#places * outPlane);
-      const strips = Math.ceil(used / tile.nr);
       for (let place = 0; place < this.#places; place++) {
         const panels = block.panels + 4 * place * rows * depth;
         for (let k = 0; k < depth; k += K_BLOCK) {
@@ -403,7 +402,7 @@ class WinogradPlanner {
             const a = [BASE.packed, panels + 4 * (firstRow * depth + k * high)] as const;
             const down = [count, 4 * high * depth, 0, high * row] as const;
             const table = [BASE.tables, kTable + 4 * k] as const;
-            for (const { name, from, count, step } of kernelsFor(high, strips)) {
+            for (const { name, from, count, step } of kernelsFor(high, used, tile.nr)) {
               const skip = 4 * tile.nr * from;
               const b = [base, at + place * inPlane + skip] as const;
               const c = [BASE.work, outAt + place * outPlane + firstRow * row + skip] as const;
