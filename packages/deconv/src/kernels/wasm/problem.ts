@@ -127,7 +127,7 @@ export function forwardProblem(g: ConvGeometry): Problem {
 }
 
 /** Rows of a class below which phases are put on one grid, to have more rows in one product. */
-const FEW_ROWS = 12;
+export const FEW_ROWS = 12;
 
 /** x = convTranspose(y, w) per picture and group. */
 export function inputGradProblem(g: ConvGeometry): Problem {
