@@ -454,16 +454,14 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     const table = [BASE.tables, packing.rows] as const;
     const perLevel = strips.perRun * strips.runs;
     const { count } = packing;
+    // Runs of one strip are packed together, as strips that lie as far apart.
+    const [calls, together, apart] =
+      strips.perRun === 1 ? [1, strips.runs, strips.runStep] : [strips.runs, strips.perRun, nr];
     for (let z = 0; z < levels; z++) {
-      const source = (run: number) => rowAt(z * height * width + run * strips.runStep);
-      const target = (run: number) =>
-        [BASE.work, at + (z * perLevel + run * strips.perRun) * stripBytes] as const;
-      if (strips.perRun === 1) {
-        list.push('packB', source(0), target(0), table, count, strips.runs, 4 * strips.runStep, d1, d2);
-      } else {
-        for (let run = 0; run < strips.runs; run++) {
-          list.push('packB', source(run), target(run), table, count, strips.perRun, 4 * nr, d1, d2);
-        }
+      for (let run = 0; run < calls; run++) {
+        const source = rowAt(z * height * width + run * strips.runStep);
+        const target = [BASE.work, at + (z * perLevel + run * strips.perRun) * stripBytes] as const;
+        list.push('packB', source, target, table, count, together, 4 * apart, d1, d2);
       }
     }
   }

@@ -216,10 +216,10 @@ export function gemmModule(tile: Tile, memory: MemoryLimits): Uint8Array<ArrayBu
  */
 export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   const m = new ModuleBuilder(memory);
-  const names: string[] = [];
+  const commands: Record<string, number> = {};
   const add = (name: string, build: (f: FunctionBuilder, p: readonly Local[]) => void) => {
-    names.push(name);
     m.func(name, INTEGERS, (f, ...p) => build(f, p));
+    commands[name] = m.indexOf(name);
   };
   for (let rows = 1; rows <= tile.mr; rows++) {
     add(`gemm${rows}`, (f, p) => gemm(f, p, rows, tile.nr, tile.relaxed));
@@ -237,12 +237,11 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
   add('clear', clear);
   for (const form of FORMS) {
     const { input, weight, output } = namesOf(form);
-    if (!names.includes(input)) add(input, (f, p) => tileInput(f, p, form, tile.nr / 8, tile.relaxed));
+    if (!(input in commands)) add(input, (f, p) => tileInput(f, p, form, tile.nr / 8, tile.relaxed));
     add(weight, (f, p) => tileWeight(f, p, form));
     add(output, (f, p) => tileOutput(f, p, form, tile.relaxed));
   }
   for (const [fn, formula] of Object.entries(ACTIVATIONS)) add(fn, (f, p) => activate(f, p, formula));
-  const commands = Object.fromEntries(names.map((name) => [name, m.indexOf(name)]));
   m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
     f.countdown(count, 1, () => {
       for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
