@@ -54,7 +54,7 @@ export interface Configuration {
 }
 
 const NAMES = ['wasm', 'reference'];
-const MOST_THREADS = 64;
+export const MOST_THREADS = 64;
 
 let current: Backend | undefined;
 let threads = 0;

@@ -88,15 +88,15 @@ export interface Tiling {
 /** Values of a transformed weight beyond which reading them takes longer than the multiplications that are saved. */
 const MOST_WEIGHT = 4 * 1024 * 1024;
 /** The same where it is read once for so many pictures. */
-const MANY_PICTURES = 8;
+export const MANY_PICTURES = 8;
 const MOST_WEIGHT_OF_MANY = 12 * 1024 * 1024;
 /** Phases of a transposed convolution. */
-const MOST_PHASES = 16;
+export const MOST_PHASES = 16;
 /** Residues into which a row is split in vectors; one by one, transforming an input costs so many times as much. */
-const MOST_RESIDUES = 16;
-const ONE_BY_ONE = 2;
+export const MOST_RESIDUES = 16;
+export const ONE_BY_ONE = 2;
 /** Share of the cost of plain sums that is worth it. */
-const WORTH = 0.83;
+export const WORTH = 0.83;
 
 /**
  * Taps along an axis of a phase of a transposed convolution, or, of a convolution with a stride, of a residue of its input: of

@@ -218,13 +218,13 @@ export class FunctionBuilder {
   }
 
   /** Stores one 64-bit half of the vector on the stack. */
-  storeHalf(half: 0 | 1, offset = 0): this {
-    return this.#emit(0xfd, 91, 2, ...unsigned(offset), half);
+  storeHalf(half: 0 | 1): this {
+    return this.#emit(0xfd, 91, 2, 0, half);
   }
 
   /** Stores one float of the vector on the stack. */
-  storeLane(lane: 0 | 1 | 2 | 3, offset = 0): this {
-    return this.#emit(0xfd, 90, 2, ...unsigned(offset), lane);
+  storeLane(lane: 0 | 1 | 2 | 3): this {
+    return this.#emit(0xfd, 90, 2, 0, lane);
   }
 
   /** Pushes the 16-byte constant of four floats, all `value`. */

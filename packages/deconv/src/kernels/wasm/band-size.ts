@@ -10,22 +10,22 @@ import type { Tile } from './microkernels.js';
 import { stripsOf } from './strips.js';
 
 /** Targets for the buffers of a band, in bytes. */
-const PADDED_TARGET = 1024 * 1024;
+export const PADDED_TARGET = 1024 * 1024;
 export const RESULT_TARGET = 512 * 1024;
 export const PACKED_B_TARGET = 2 * 1024 * 1024;
 /** Rows of results that a band should hold at a time, if there are so many. */
-const MOST_ROWS = 256;
+export const MOST_ROWS = 256;
 /**
  * From this many tiles on, B is read often enough to be packed. Where several taps of a row read the same values, only a
  * shift apart, they are as near in the padded input as packed, and fewer: there it takes more tiles.
  */
-const PACK_FROM_TILES = 8;
-const PACK_SHARED_FROM_TILES = 64;
-const SHARED_TAPS = 2.5;
+export const PACK_FROM_TILES = 8;
+export const PACK_SHARED_FROM_TILES = 64;
+export const SHARED_TAPS = 2.5;
 /** Bands are cut for the threads as long as they keep this share of the lanes that they would fill uncut. */
-const THIN = 0.85;
+export const THIN = 0.85;
 /** Tiles of rows below which there are no runs of channels to share. */
-const FEW_TILES = 2;
+export const FEW_TILES = 2;
 
 /** Tiles from which B is packed, for a problem whose rows are read by so many taps each. */
 export const packFromTiles = (tapsPerRow: number): number =>

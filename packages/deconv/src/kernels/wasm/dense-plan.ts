@@ -36,12 +36,12 @@ import type { AxisClass, Problem } from './problem.js';
 import { type Strips, stripsOf } from './strips.js';
 
 /** Items that work worth sharing is cut into, if it allows. */
-const ITEMS = 8;
+export const ITEMS = 8;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
 const A_STAYS_FLOATS = 48 * 1024;
 /** Positions of a plane whose rows are read where they are, however often; and tiles that read longer ones there. */
-const SHORT_PLANE = 256;
-const FEW_TILES = 2;
+export const SHORT_PLANE = 256;
+export const FEW_TILES = 2;
 /** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
 interface Packing {
   /** Table of the rows' byte offsets in the padded input, and their number. */
@@ -89,8 +89,8 @@ const combinations = <T>([zs, ys, xs]: readonly (readonly T[])[]) =>
   zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));
 
 /** Rows of a product below which it is worth adding others to it, and depth from which. */
-const LONE_ROWS = 3;
-const MERGED_DEPTH = 64;
+export const LONE_ROWS = 3;
+export const MERGED_DEPTH = 64;
 
 /** The classes of an axis as one of the taps that all see, and as many of the others: with their rows of the first. */
 function splitAxis(
@@ -449,16 +449,14 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     const table = [BASE.tables, packing.rows] as const;
     const perLevel = strips.perRun * strips.runs;
     const { count } = packing;
+    // Runs of one strip are packed together, as strips that lie as far apart.
+    const [calls, together, apart] =
+      strips.perRun === 1 ? [1, strips.runs, strips.runStep] : [strips.runs, strips.perRun, nr];
     for (let z = 0; z < levels; z++) {
-      const source = (run: number) => rowAt(z * height * width + run * strips.runStep);
-      const target = (run: number) =>
-        [BASE.work, at + (z * perLevel + run * strips.perRun) * stripBytes] as const;
-      if (strips.perRun === 1) {
-        list.push('packB', source(0), target(0), table, count, strips.runs, 4 * strips.runStep, d1, d2);
-      } else {
-        for (let run = 0; run < strips.runs; run++) {
-          list.push('packB', source(run), target(run), table, count, strips.perRun, 4 * nr, d1, d2);
-        }
+      for (let run = 0; run < calls; run++) {
+        const source = rowAt(z * height * width + run * strips.runStep);
+        const target = [BASE.work, at + (z * perLevel + run * strips.perRun) * stripBytes] as const;
+        list.push('packB', source, target, table, count, together, 4 * apart, d1, d2);
       }
     }
   }

@@ -7,7 +7,7 @@ import { type LinearMemory, webAssembly } from './platform.js';
 
 const PAGE = 65536;
 /** Blocks begin at whole cache lines. */
-const LINE = 64;
+export const LINE = 64;
 
 interface Stretch {
   at: number;

@@ -8,9 +8,9 @@ import type { Tile } from './microkernels.js';
 import type { Phase, Problem } from './problem.js';
 
 /** Rows, in tiles, below which a run of output channels is not worth packing the input for again. */
-const RUN_TILES = 10;
+export const RUN_TILES = 10;
 /** Items that packing is cut into: panels are small, a handful of them make one. */
-const PACK_ITEMS = 16;
+export const PACK_ITEMS = 16;
 
 /** What a panel needs to know of a group of phases. */
 export interface PanelGroup {

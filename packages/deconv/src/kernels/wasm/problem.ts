@@ -132,7 +132,7 @@ export function forwardProblem(g: ConvGeometry): Problem {
 }
 
 /** Rows of a class below which phases are put on one grid, to have more rows in one product. */
-const FEW_ROWS = 12;
+export const FEW_ROWS = 12;
 
 /** x = convTranspose(y, w) per picture and group. With `together`, phases are on one grid however many rows there are. */
 export function inputGradProblem(g: ConvGeometry, together = false): Problem {

@@ -45,10 +45,10 @@ const MOST_RESIDENT = 32_768;
 /** What is left when values have been copied out: many at a time, because finding the oldest costs something. */
 const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
-const MOST_PACKED = 4;
+export const MOST_PACKED = 4;
 
 /** Arrays of so many bytes or more are made unfilled. */
-const UNFILLED = 128 * 1024;
+export const UNFILLED = 128 * 1024;
 
 /** What makes arrays of a number type over a buffer. */
 const arraysOf = (dtype: DType) =>

@@ -19,19 +19,19 @@ export interface Choice {
 }
 
 /** A kernel is run for so long before it counts: at least, and at most while it has not become faster by this factor. */
-const WARM_MS = 2;
-const MOST_WARM_MS = 20;
+export const WARM_MS = 2;
+export const MOST_WARM_MS = 20;
 /** Wide tiles are worth waiting for: they are asked for, and twice as fast. */
-const MOST_WARM_WIDE_MS = 100;
-const OPTIMISED = 0.6;
+export const MOST_WARM_WIDE_MS = 100;
+export const OPTIMISED = 0.6;
 /**
  * Candidates are then timed in turns, so that what else the machine does falls on all of them, and the best turn of each
  * counts: noise only ever slows. One must be this much faster than another that stands before it.
  */
-const TURNS = 12;
-const CLEARLY = 1.08;
+export const TURNS = 12;
+export const CLEARLY = 1.08;
 
-const K = 128;
+export const K = 128;
 const [A_AT, B_AT, TABLE_AT, C_AT] = [4096, 16384, 32768, 49152];
 
 const MEMORY = { initial: 1, maximum: 1, shared: false };
@@ -47,7 +47,7 @@ const hasRelaxed = () => compiles((f) => f.splat(0).splat(0).splat(0).op('f32x4.
 export const hasSimd = (): boolean => compiles((f) => f.splat(0).splat(0).op('f32x4.add').op('drop'));
 
 /** Flops of a timed run of a kernel, about. */
-const RUN_FLOPS = 4e6;
+export const RUN_FLOPS = 4e6;
 
 /** A tile's kernel, compiled and warm: runs it once more and returns its speed. Undefined if it computes wrongly. */
 function warm(tile: Tile): (() => number) | undefined {
