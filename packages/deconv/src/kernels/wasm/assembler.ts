@@ -6,6 +6,8 @@
  * from the proposal of that name (now 3.0).
  */
 
+import * as wasm from './opcodes.js';
+
 /** Value types. */
 export type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
 
@@ -16,98 +18,8 @@ const VALUE_TYPE: Readonly<Record<ValueType, number>> = {
   v128: 0x7b,
 };
 
-/** Plain instructions without immediates, by their names in the specification. */
-const PLAIN = {
-  drop: 0x1a,
-  select: 0x1b,
-  'i32.eqz': 0x45,
-  'i32.eq': 0x46,
-  'i32.ne': 0x47,
-  'i32.lt_s': 0x48,
-  'i32.gt_s': 0x4a,
-  'i32.ge_s': 0x4e,
-  'i32.ge_u': 0x4f,
-  'f32.eq': 0x5b,
-  'f32.le': 0x5f,
-  'i32.add': 0x6a,
-  'i32.sub': 0x6b,
-  'i32.mul': 0x6c,
-  'i32.and': 0x71,
-  'i32.shl': 0x74,
-  'i32.shr_u': 0x76,
-  'f32.add': 0x92,
-  'f32.sub': 0x93,
-  'f32.mul': 0x94,
-  'f32.min': 0x96,
-  'f32.max': 0x97,
-  'f64.add': 0xa0,
-  'f64.mul': 0xa2,
-  'f32.demote_f64': 0xb6,
-  'f64.promote_f32': 0xbb,
-  'f32.reinterpret_i32': 0xbe,
-} as const;
-
-/** Vector instructions without immediates: opcode after the prefix 0xfd. */
-const VECTOR = {
-  'f32x4.splat': 19,
-  'i32x4.splat': 17,
-  'f64x2.splat': 20,
-  'f32x4.eq': 65,
-  'f32x4.lt': 67,
-  'f32x4.gt': 68,
-  'f32x4.le': 69,
-  'f32x4.ge': 70,
-  'v128.and': 78,
-  'v128.andnot': 79,
-  'v128.bitselect': 82,
-  'f32x4.demote_f64x2_zero': 94,
-  'f64x2.promote_low_f32x4': 95,
-  'f32x4.ceil': 103,
-  'f32x4.floor': 104,
-  'i32x4.all_true': 163,
-  'i32x4.shl': 171,
-  'i32x4.shr_s': 172,
-  'i32x4.add': 174,
-  'i32x4.sub': 177,
-  'f32x4.abs': 224,
-  'f32x4.neg': 225,
-  'f32x4.sqrt': 227,
-  'f32x4.add': 228,
-  'f32x4.sub': 229,
-  'f32x4.mul': 230,
-  'f32x4.div': 231,
-  'f32x4.min': 232,
-  'f32x4.max': 233,
-  'f32x4.pmin': 234,
-  'f32x4.pmax': 235,
-  'f64x2.add': 240,
-  'f64x2.mul': 242,
-  'f32x4.convert_i32x4_s': 250,
-  'f32x4.relaxed_madd': 0x105,
-} as const;
-
-/** Loads and stores: opcode, after the prefix 0xfd for vectors and 0xfe for atomics. More than 4 bytes of alignment is not promised. */
-const ACCESS = {
-  'i32.load': [0x28],
-  'f32.load': [0x2a],
-  'f64.load': [0x2b],
-  'i32.store': [0x36],
-  'f32.store': [0x38],
-  'f64.store': [0x39],
-  'v128.load': [0xfd, 0],
-  'v128.load32_splat': [0xfd, 9],
-  'v128.store': [0xfd, 11],
-  'i32.atomic.load': [0xfe, 0x10],
-  'i32.atomic.store': [0xfe, 0x17],
-  'i32.atomic.rmw.add': [0xfe, 0x1e],
-} as const;
-
-export type PlainName = keyof typeof PLAIN;
-export type VectorName = keyof typeof VECTOR;
-export type AccessName = keyof typeof ACCESS;
-
-/** Whether there is a vector instruction of this name. */
-export const isVectorName = (name: string): name is VectorName => name in VECTOR;
+/** What the opcodes of vector instructions count on from. */
+const VECTORS = 0x100;
 
 /** A local variable or parameter of a function. */
 export interface Local {
@@ -191,10 +103,10 @@ export class FunctionBuilder {
     return this.#emit(0x43, ...new Uint8Array(Float32Array.of(value).buffer));
   }
 
-  /** An instruction without immediates. */
-  op(name: PlainName | VectorName): this {
-    if (name in PLAIN) return this.#emit(PLAIN[name as PlainName]);
-    return this.#emit(0xfd, ...unsigned(VECTOR[name as VectorName]));
+  /** An instruction without immediates, of opcodes.ts. */
+  op(opcode: number): this {
+    if (opcode < VECTORS) return this.#emit(opcode);
+    return this.#emit(0xfd, ...unsigned(opcode - VECTORS));
   }
 
   /** Calls a function by its number. */
@@ -207,14 +119,15 @@ export class FunctionBuilder {
     return this.#emit(0x11, ...unsigned(like), 0);
   }
 
-  /** A load or store at the address on the stack plus `offset` bytes. */
-  access(name: AccessName, offset = 0): this {
-    return this.#emit(...ACCESS[name], 2, ...unsigned(offset));
+  /** A load or store at the address on the stack plus `offset` bytes; more than 4 bytes of alignment is not promised. */
+  access(opcode: number, offset = 0): this {
+    if (opcode >= VECTORS) this.#emit(0xfc + (opcode >> 8));
+    return this.#emit(opcode & 0xff, 2, ...unsigned(offset));
   }
 
   /** Pushes the vector of four integers, all `value`. */
   integers(value: number): this {
-    return this.i32(value).op('i32x4.splat');
+    return this.i32(value).op(wasm.i32x4Splat);
   }
 
   /** Stores one 64-bit half of the vector on the stack. */
@@ -229,7 +142,7 @@ export class FunctionBuilder {
 
   /** Pushes the 16-byte constant of four floats, all `value`. */
   splat(value: number): this {
-    return this.f32(value).op('f32x4.splat');
+    return this.f32(value).op(wasm.f32x4Splat);
   }
 
   /** Picks 4 of the 8 floats of the two vectors on the stack: 0–3 from the lower, 4–7 from the upper. */
@@ -242,7 +155,7 @@ export class FunctionBuilder {
     this.get(local);
     if (typeof by === 'number') this.i32(by);
     else this.get(by);
-    return this.op('i32.add').set(local);
+    return this.op(wasm.i32Add).set(local);
   }
 
   /** Several new locals of a type. */
@@ -273,11 +186,11 @@ export class FunctionBuilder {
    */
   countdown(counter: Local, step: number, body: () => void): this {
     return this.block((leave) => {
-      this.get(counter).i32(step).op('i32.lt_s');
+      this.get(counter).i32(step).op(wasm.i32LtS);
       leave();
       this.loop((again) => {
         body();
-        this.get(counter).i32(step).op('i32.sub').tee(counter).i32(step).op('i32.ge_s');
+        this.get(counter).i32(step).op(wasm.i32Sub).tee(counter).i32(step).op(wasm.i32GeS);
         again();
       });
     });

@@ -3,11 +3,13 @@
  * of its own over the same linear memory. A call should do no more than some ten thousand elements, since V8 replaces its
  * baseline code between calls only; and many calls can be held back and shared among the threads.
  */
+
 import { ModuleBuilder, type ValueType } from './assembler.js';
 import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
 import { buildFormula, formulaParameters } from './formula.js';
 import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';
+import * as wasm from './opcodes.js';
 import { type Command, instantiate } from './platform.js';
 import type { Build, RowKernel } from './row-kernels.js';
 
@@ -122,7 +124,7 @@ export class VectorKernels {
         module.func('command', INTEGERS, (f, ...p) => {
           for (const [i, type] of types.entries()) {
             f.get(p[i]);
-            if (type === 'f32') f.op('f32.reinterpret_i32');
+            if (type === 'f32') f.op(wasm.f32ReinterpretI32);
           }
           f.call(module.indexOf('run'));
         });
