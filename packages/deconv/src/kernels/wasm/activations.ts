@@ -23,8 +23,8 @@ export const ACTIVATIONS = {
  */
 export function activate(f: FunctionBuilder, arguments_: readonly Local[], formula: string): void {
   const [c, n1, c1, bias, bias1, count, pBits, qBits, slope] = arguments_;
-  const from = f.local('i32');
-  const [p, q] = [f.local('f32'), f.local('f32')];
+  const from = f.local(wasm.i32);
+  const [p, q] = [f.local(wasm.f32), f.local(wasm.f32)];
   f.get(c).set(from);
   f.get(pBits).op(wasm.f32ReinterpretI32).set(p);
   f.get(qBits).op(wasm.f32ReinterpretI32).set(q);
@@ -32,7 +32,7 @@ export function activate(f: FunctionBuilder, arguments_: readonly Local[], formu
     buildFormula(f, [c, c1, n1, count, from, c1, bias, bias1, p, q], formula, ['x', 'b'], '10');
     return;
   }
-  const slope1 = f.local('i32');
+  const slope1 = f.local(wasm.i32);
   f.i32(4).set(slope1);
   const inputs = [from, c1, bias, bias1, slope, slope1];
   buildFormula(f, [c, c1, n1, count, ...inputs, p, q], formula, ['x', 'b', 'w'], '100');

@@ -46,8 +46,8 @@ describe('numbers', () => {
   it('numbers locals and functions beyond 127', () => {
     const m = new ModuleBuilder(LIMITS);
     for (let n = 0; n < 300; n++) {
-      m.func(`write${n}`, ['i32'], (f, at) => {
-        const many = Array.from({ length: 200 }, () => f.local('i32'));
+      m.func(`write${n}`, [wasm.i32], (f, at) => {
+        const many = Array.from({ length: 200 }, () => f.local(wasm.i32));
         f.i32(n).set(many[199]).get(at).get(many[199]).access(wasm.i32Store);
       });
     }
@@ -61,13 +61,13 @@ describe('numbers', () => {
 
   it('keeps locals of all types apart, declared in any order', () => {
     const memory = run(
-      ['i32', 'f32'],
+      [wasm.i32, wasm.f32],
       (f, p, q) => {
-        const a = f.local('v128');
-        const b = f.local('i32');
-        const c = f.local('f32');
-        const d = f.local('v128');
-        const e = f.local('i32');
+        const a = f.local(wasm.v128);
+        const b = f.local(wasm.i32);
+        const c = f.local(wasm.f32);
+        const d = f.local(wasm.v128);
+        const e = f.local(wasm.i32);
         f.splat(2).set(a).splat(3).set(d).i32(5).set(b).f32(7).set(c).i32(11).set(e);
         f.i32(0).get(a).get(d).op(wasm.f32x4Mul).access(wasm.v128Store);
         f.i32(16).get(b).get(e).op(wasm.i32Mul).get(p).op(wasm.i32Add).access(wasm.i32Store);
@@ -86,9 +86,9 @@ describe('control flow', () => {
   /** Stores how often the body of a countdown ran and what was left. */
   const counted = (start: number, step: number) => {
     const memory = run(
-      ['i32'],
+      [wasm.i32],
       (f, counter) => {
-        const times = f.local('i32');
+        const times = f.local(wasm.i32);
         f.countdown(counter, step, () => f.add(times, 1));
         f.i32(0).get(times).access(wasm.i32Store).i32(4).get(counter).access(wasm.i32Store);
       },
@@ -114,10 +114,10 @@ describe('control flow', () => {
     // Σ over i of i for odd i < n, stopping at i = 9, by hand.
     const sum = (n: number) =>
       run(
-        ['i32'],
+        [wasm.i32],
         (f, limit) => {
-          const i = f.local('i32');
-          const total = f.local('i32');
+          const i = f.local(wasm.i32);
+          const total = f.local(wasm.i32);
           f.block((leave) => {
             f.loop((again) => {
               f.get(i).get(limit).op(wasm.i32GeS);
@@ -142,9 +142,9 @@ describe('control flow', () => {
 
   it('if, with and without otherwise, inside a loop that is left from within', () => {
     const memory = run(
-      ['i32'],
+      [wasm.i32],
       (f, n) => {
-        const [even, odd] = [f.local('i32'), f.local('i32')];
+        const [even, odd] = [f.local(wasm.i32), f.local(wasm.i32)];
         f.block((leave) => {
           f.countdown(n, 1, () => {
             f.get(n).i32(1).op(wasm.i32And);
@@ -169,9 +169,9 @@ describe('control flow', () => {
 
   it('selects, and calls by table in the order of definition', () => {
     const m = new ModuleBuilder(LIMITS);
-    m.func('one', ['i32'], (f, at) => f.get(at).i32(1).access(wasm.i32Store));
-    m.func('two', ['i32'], (f, at) => f.get(at).i32(2).access(wasm.i32Store));
-    m.func('f', ['i32', 'i32'], (f, at, which) => {
+    m.func('one', [wasm.i32], (f, at) => f.get(at).i32(1).access(wasm.i32Store));
+    m.func('two', [wasm.i32], (f, at) => f.get(at).i32(2).access(wasm.i32Store));
+    m.func('f', [wasm.i32, wasm.i32], (f, at, which) => {
       f.get(at).i32(m.indexOf('two')).i32(m.indexOf('one')).get(which).op(wasm.select).callIndirect(0);
     });
     const { exports, memory } = link(m);
@@ -199,7 +199,7 @@ describe('memory and vectors', () => {
         f.i32(0)
           .f32(i)
           .access(wasm.f32Store, 4 * i);
-      const [a, b] = [f.local('v128'), f.local('v128')];
+      const [a, b] = [f.local(wasm.v128), f.local(wasm.v128)];
       f.i32(0).access(wasm.v128Load).set(a).i32(0).access(wasm.v128Load, 16).set(b);
       f.i32(64).get(a).get(b).shuffle([0, 4, 1, 5]).access(wasm.v128Store);
       f.i32(80).get(a).get(b).shuffle([7, 0, 2, 2]).access(wasm.v128Store);

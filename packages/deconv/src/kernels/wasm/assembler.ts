@@ -8,15 +8,8 @@
 
 import * as wasm from './opcodes.js';
 
-/** Value types. */
-export type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
-
-const VALUE_TYPE: Readonly<Record<ValueType, number>> = {
-  i32: 0x7f,
-  f32: 0x7d,
-  f64: 0x7c,
-  v128: 0x7b,
-};
+/** Value types, as they are encoded. */
+export type ValueType = typeof wasm.i32 | typeof wasm.f32 | typeof wasm.f64 | typeof wasm.v128;
 
 /** What the opcodes of vector instructions count on from. */
 const VECTORS = 0x100;
@@ -171,7 +164,7 @@ export class FunctionBuilder {
     moving: readonly (readonly [pointer: Local, step: Local])[],
     body: (...at: readonly Local[]) => void,
   ): this {
-    const [left, ...at] = this.locals(1 + moving.length, 'i32');
+    const [left, ...at] = this.locals(1 + moving.length, wasm.i32);
     this.get(count).set(left);
     for (const [i, [pointer]] of moving.entries()) this.get(pointer).set(at[i]);
     return this.countdown(left, 1, () => {
@@ -258,7 +251,7 @@ export class FunctionBuilder {
       if (last?.[1] === type) last[0]++;
       else runs.push([1, type]);
     }
-    const declared = runs.map(([count, type]) => [...unsigned(count), VALUE_TYPE[type]]);
+    const declared = runs.map(([count, type]) => [...unsigned(count), type]);
     const body = [...unsigned(runs.length), ...declared.flat(), ...this.#code, 0x0b];
     return [...unsigned(body.length), ...body];
   }
@@ -305,7 +298,7 @@ export class ModuleBuilder {
     const types = this.#functions.map(({ parameters }) => [
       0x60,
       ...unsigned(parameters.length),
-      ...parameters.map((type) => VALUE_TYPE[type]),
+      ...parameters,
       0,
     ]);
     const memory = [

@@ -33,12 +33,12 @@ export const dotRows: RowKernel = {
   name: 'dotRows',
   parameters: 10,
   build: (f, [c, cMatrix, cVector, matrix, matrixRow, rows, vectors, vectorRow, count, k]) => {
-    const at = locals(f, ROWS, 'i32');
-    const [v, row, to, left, inner] = locals(f, 5, 'i32');
-    const sums = locals(f, ROWS, 'v128');
-    const more = locals(f, ROWS, 'v128');
-    const [x, y] = locals(f, 2, 'v128');
-    const single = locals(f, ROWS, 'f32');
+    const at = locals(f, ROWS, wasm.i32);
+    const [v, row, to, left, inner] = locals(f, 5, wasm.i32);
+    const sums = locals(f, ROWS, wasm.v128);
+    const more = locals(f, ROWS, wasm.v128);
+    const [x, y] = locals(f, 2, wasm.v128);
+    const single = locals(f, ROWS, wasm.f32);
     f.countdown(rows, ROWS, () => {
       f.get(vectors).set(row).get(c).set(to).get(count).set(inner);
       f.countdown(inner, 1, () => {

@@ -134,9 +134,9 @@ class Formula {
 
 /** Parameters of the function that {@link buildFormula} builds for so many inputs. */
 export const formulaParameters = (inputs: number): ValueType[] => [
-  ...new Array<ValueType>(4 + 2 * inputs).fill('i32'),
-  'f32',
-  'f32',
+  ...new Array<ValueType>(4 + 2 * inputs).fill(wasm.i32),
+  wasm.f32,
+  wasm.f32,
 ];
 
 /**
@@ -158,15 +158,15 @@ export function buildFormula(
     at: parameters[4 + 2 * i],
     row: parameters[5 + 2 * i],
     each: pattern[i] === '1',
-    pointer: f.local('i32'),
+    pointer: f.local(wasm.i32),
   }));
-  const [to, left] = [f.local('i32'), f.local('i32')];
-  const last = f.local('v128');
+  const [to, left] = [f.local(wasm.i32), f.local(wasm.i32)];
+  const last = f.local(wasm.v128);
   const ready = new Set<Node>();
   // What does not change from element to element.
   for (const node of formula.nodes) {
     if (node.args.length > 0 || node.uses === 0) continue;
-    node.local = f.local('v128');
+    node.local = f.local(wasm.v128);
     if (node.op === '#') f.integers(node.value).set(node.local);
     if (node.op === '1') f.splat(node.value).set(node.local);
     if (node.op === 'p' || node.op === 'q')
@@ -176,7 +176,7 @@ export function buildFormula(
     ready.add(node);
   }
   for (const { node } of inputs) {
-    node.local ??= f.local('v128');
+    node.local ??= f.local(wasm.v128);
     ready.add(node);
   }
   const fixed = new Set(ready);
@@ -194,7 +194,7 @@ export function buildFormula(
     if (shift) f.i32(args[1].value);
     f.op(instructionOf(op) as number);
     if (node.uses < 2) return;
-    node.local ??= f.local('v128');
+    node.local ??= f.local(wasm.v128);
     f.tee(node.local);
     ready.add(node);
   };

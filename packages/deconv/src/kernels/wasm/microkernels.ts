@@ -50,7 +50,7 @@ export const WIDER: readonly (readonly [rows: number, strips: number])[] = [
 export const ZEROS = 1024;
 
 /** The parameters of a command. */
-export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill('i32');
+export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill(wasm.i32);
 
 /**
  * gemm: a, b, table, k, c, cRow, fresh; n1, a1, b1, c1; n2, a2, b2, c2.
@@ -60,10 +60,10 @@ export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUM
 function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number, relaxed: boolean): void {
   const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = p;
   const vectors = nr / 4;
-  const acc = f.locals(rows * vectors, 'v128');
-  const bRow = f.locals(vectors, 'v128');
-  const aValue = f.local('v128');
-  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = f.locals(9, 'i32');
+  const acc = f.locals(rows * vectors, wasm.v128);
+  const bRow = f.locals(vectors, wasm.v128);
+  const aValue = f.local(wasm.v128);
+  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = f.locals(9, wasm.i32);
   f.i32(0).get(cRow).get(fresh).op(wasm.select).set(fromRow);
   f.countdown(n1, 1, () => {
     f.get(n2).set(inner);
@@ -120,7 +120,7 @@ function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number,
  */
 export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number): void {
   const [control, bases, thread, number] = p;
-  const item = f.local('i32');
+  const item = f.local(wasm.i32);
   f.get(control).access(wasm.i32Load, 4 * CONTROL.items);
   f.get(number)
     .i32(4 * ITEM_WORDS)
@@ -162,7 +162,7 @@ export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number
  */
 export function drain(f: FunctionBuilder, p: readonly Local[], item: number): void {
   const [control, bases, thread] = p;
-  const [ticket, count, doing] = f.locals(3, 'i32');
+  const [ticket, count, doing] = f.locals(3, wasm.i32);
   f.get(control).get(thread).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(doing);
   f.block((leave) => {
     f.loop((again) => {
@@ -243,7 +243,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
     add(output, (f, p) => tileOutput(f, p, form, tile.relaxed));
   }
   for (const [fn, formula] of Object.entries(ACTIVATIONS)) add(fn, (f, p) => activate(f, p, formula));
-  m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
+  m.func('execute', [wasm.i32, wasm.i32, wasm.i32], (f, list, count, bases) => {
     f.countdown(count, 1, () => {
       for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
         f.get(list)
@@ -261,7 +261,7 @@ export function generateKernels(tile: Tile, memory: MemoryLimits): Kernels {
       f.add(list, 4 * COMMAND_WORDS);
     });
   });
-  m.func('item', ['i32', 'i32', 'i32', 'i32'], (f, ...p) => runItem(f, p, m.indexOf('execute')));
-  m.func('drain', ['i32', 'i32', 'i32'], (f, ...p) => drain(f, p, m.indexOf('item')));
+  m.func('item', [wasm.i32, wasm.i32, wasm.i32, wasm.i32], (f, ...p) => runItem(f, p, m.indexOf('execute')));
+  m.func('drain', [wasm.i32, wasm.i32, wasm.i32], (f, ...p) => drain(f, p, m.indexOf('item')));
   return { bytes: m.bytes(), commands };
 }

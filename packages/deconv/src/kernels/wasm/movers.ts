@@ -69,8 +69,8 @@ const [BEFORE, BEHIND] = [64, 16];
  */
 export function split(f: FunctionBuilder, p: readonly Local[], step: number): void {
   const [origin, width, extent, plane] = p.slice(8);
-  const [at, d, to, left, x] = f.locals(5, 'i32');
-  const row = f.locals(step, 'v128');
+  const [at, d, to, left, x] = f.locals(5, wasm.i32);
+  const row = f.locals(step, wasm.v128);
   /** The floats of position `at`, at `d`, each by itself; those that there are not, or all. */
   const one = (sRow: Local, all: boolean) => {
     f.get(d).set(to);
@@ -159,7 +159,7 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
  */
 export function pad(f: FunctionBuilder, p: readonly Local[]): void {
   const [left, count, step, right] = p.slice(8);
-  const [s, d, left2] = f.locals(3, 'i32');
+  const [s, d, left2] = f.locals(3, wasm.i32);
   eachRow(f, p, (sRow, dRow) => {
     f.get(sRow).set(s).get(dRow).set(d);
     zeros(f, d, left2, left);
@@ -204,7 +204,7 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
  */
 export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void {
   const [src, dst, table, k, strips, srcStep, d1, d2] = p;
-  const [tp, left, row, to, stripBytes] = f.locals(5, 'i32');
+  const [tp, left, row, to, stripBytes] = f.locals(5, wasm.i32);
   f.get(k)
     .i32(4 * nr)
     .op(wasm.i32Mul)
@@ -238,7 +238,7 @@ export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void
  */
 export function packA(f: FunctionBuilder, p: readonly Local[]): void {
   const [w, dst, rowTable, rows, kTable, k] = p;
-  const [base, rp, left] = f.locals(3, 'i32');
+  const [base, rp, left] = f.locals(3, wasm.i32);
   f.countdown(k, 1, () => {
     f.get(kTable).access(wasm.i32Load).get(w).op(wasm.i32Add).set(base);
     f.get(rowTable).set(rp).get(rows).set(left);
@@ -261,9 +261,9 @@ export function packA(f: FunctionBuilder, p: readonly Local[]): void {
  * distance away; without one, zeros are read in its place.
  */
 function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: Local) {
-  const [distance, mask] = f.locals(2, 'i32');
-  const [bias, floor] = f.locals(2, 'f32');
-  const [bias4, floor4] = f.locals(2, 'v128');
+  const [distance, mask] = f.locals(2, wasm.i32);
+  const [bias, floor] = f.locals(2, wasm.f32);
+  const [bias4, floor4] = f.locals(2, wasm.v128);
   f.get(residual).get(out).op(wasm.i32Sub).set(distance);
   f.i32(0).i32(-1).get(residual).op(wasm.i32Eqz).op(wasm.select).set(mask);
   f.get(floorBits).op(wasm.f32ReinterpretI32).tee(floor).op(wasm.f32x4Splat).set(floor4);
@@ -297,8 +297,8 @@ function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: L
  */
 export function store(f: FunctionBuilder, p: readonly Local[]): void {
   const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p;
-  const [left3, cp, op, sp] = f.locals(4, 'i32');
-  const four = f.local('v128');
+  const [left3, cp, op, sp] = f.locals(4, wasm.i32);
+  const four = f.local(wasm.v128);
   const finish = finishing(f, out, residual, floor);
   const channels = [
     [c, c1],
@@ -407,10 +407,10 @@ export const TOGETHER = [2, 3, 4, 6] as const;
 export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: number): void {
   const c = p.slice(0, phases);
   const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p.slice(phases);
-  const [left3, cp, op] = f.locals(3, 'i32');
+  const [left3, cp, op] = f.locals(3, wasm.i32);
   const finish = finishing(f, out, residual, floor);
-  const rows = f.locals(phases, 'v128');
-  const pairs = f.locals(phases, 'v128');
+  const rows = f.locals(phases, wasm.v128);
+  const pairs = f.locals(phases, wasm.v128);
   // The others are kept as their distances from the first.
   for (const other of c.slice(1)) f.get(other).get(c[0]).op(wasm.i32Sub).set(other);
   const place = (j: number) => (j === 0 ? f.get(cp) : f.get(cp).get(c[j]).op(wasm.i32Add));
@@ -463,8 +463,8 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
  */
 export function turn(f: FunctionBuilder, p: readonly Local[]): void {
   const [src, dst, rows, srcRow, cols, srcCol, dstRow, padding, ...blocks] = p;
-  const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = f.locals(9, 'i32');
-  const [block, spare] = [f.locals(4, 'v128'), f.locals(4, 'v128')];
+  const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = f.locals(9, wasm.i32);
+  const [block, spare] = [f.locals(4, wasm.v128), f.locals(4, wasm.v128)];
   // The rows of one column, from where s, d and leftRows stand.
   const finishColumn = () => {
     copyFloats(f, d, leftRows, s, srcRow);

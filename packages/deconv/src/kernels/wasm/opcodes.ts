@@ -1,8 +1,14 @@
 /**
- * opcodes: the instructions that the kernels need, under their names in the specification, as numbers: so that a program contains
+ * opcodes: the instructions and value types that the kernels need, under their names in the specification, as numbers: so that a program contains
  * those that it uses, and none of the names. Those that have a prefix byte count on from 0x100 (0xfd: vectors) and from 0x200
  * (0xfe: shared memory).
  */
+/* Value types. */
+export const i32 = 0x7f;
+export const f32 = 0x7d;
+export const f64 = 0x7c;
+export const v128 = 0x7b;
+
 /* Plain instructions without immediates. */
 export const drop = 0x1a;
 export const select = 0x1b;

@@ -28,9 +28,9 @@ export const sumRows: RowKernel = {
   name: 'sumRows',
   parameters: 6,
   build: (f, [sums, sumsRow, src, srcRow, n1, n]) => {
-    const [at, left] = f.locals(2, 'i32');
-    const [a, b, v] = f.locals(3, 'v128');
-    const total = f.local('f64');
+    const [at, left] = f.locals(2, wasm.i32);
+    const [a, b, v] = f.locals(3, wasm.v128);
+    const total = f.local(wasm.f64);
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(n).set(left).get(sums).access(wasm.f64Load).set(total);
       f.get(n).i32(4).op(wasm.i32GeS);
@@ -75,9 +75,9 @@ export const centredDot: RowKernel = {
   name: 'centredDot',
   parameters: 10,
   build: (f, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
-    const [at, to, left] = f.locals(3, 'i32');
-    const [a, b, v, m4, n4] = f.locals(5, 'v128');
-    const total = f.local('f64');
+    const [at, to, left] = f.locals(3, wasm.i32);
+    const [a, b, v, m4, n4] = f.locals(5, wasm.v128);
+    const total = f.local(wasm.f64);
     f.countdown(rows, 1, () => {
       f.get(x).set(at).get(y).set(to).get(length).set(left).get(sums).access(wasm.f64Load).set(total);
       f.get(m).access(wasm.v128Load32Splat).set(m4).get(n).access(wasm.v128Load32Splat).set(n4);
@@ -112,8 +112,8 @@ export const sumColumns: RowKernel = {
   name: 'sumColumns',
   parameters: 5,
   build: (f, [sums, src, srcRow, n1, n]) => {
-    const [at, to, left] = f.locals(3, 'i32');
-    const v = f.local('v128');
+    const [at, to, left] = f.locals(3, wasm.i32);
+    const v = f.local(wasm.v128);
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(sums).set(to).get(n).set(left);
       f.countdown(left, 4, () => {
@@ -140,9 +140,9 @@ export const sumColumns: RowKernel = {
 const extremeRows =
   (which: 'max' | 'min'): Build =>
   (f, [best, bestRow, src, srcRow, n1, n]) => {
-    const [at, left] = f.locals(2, 'i32');
-    const v = f.local('v128');
-    const one = f.local('f32');
+    const [at, left] = f.locals(2, wasm.i32);
+    const v = f.local(wasm.v128);
+    const one = f.local(wasm.f32);
     const [four, single] = which === 'max' ? [wasm.f32x4Max, wasm.f32Max] : [wasm.f32x4Min, wasm.f32Min];
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(n).set(left);
@@ -179,7 +179,7 @@ export const minRows: RowKernel = {
 const strided =
   (add: boolean): Build =>
   (f, [dst, dstRow, dstStep, src, srcRow, srcStep, n1, n]) => {
-    const [from, to, left] = f.locals(3, 'i32');
+    const [from, to, left] = f.locals(3, wasm.i32);
     f.countdown(n1, 1, () => {
       f.get(src).set(from).get(dst).set(to).get(n).set(left);
       f.countdown(left, 1, () => {
@@ -207,7 +207,7 @@ export const larger: RowKernel = {
   name: 'larger',
   parameters: 7,
   build: (f, [best, bestRow, src, srcRow, srcStep, n1, n]) => {
-    const [from, to, left] = f.locals(3, 'i32');
+    const [from, to, left] = f.locals(3, wasm.i32);
     const vectors = (step: 4 | 8) =>
       f.countdown(left, 4, () => {
         f.get(to).get(from).access(wasm.v128Load);
@@ -245,9 +245,9 @@ export const largest: RowKernel = {
   name: 'largest',
   parameters: 11,
   build: (f, [best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n]) => {
-    const [from, at, left, better, column] = f.locals(5, 'i32');
-    const [v, b, wins] = f.locals(3, 'v128');
-    const one = f.local('f32');
+    const [from, at, left, better, column] = f.locals(5, wasm.i32);
+    const [v, b, wins] = f.locals(3, wasm.v128);
+    const one = f.local(wasm.f32);
     const vectors = (step: 4 | 8) =>
       f.countdown(left, 4, () => {
         f.get(from).access(wasm.v128Load);

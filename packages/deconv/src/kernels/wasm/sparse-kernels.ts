@@ -14,9 +14,12 @@ import { type Build, locals, type RowKernel } from './row-kernels.js';
 const rows =
   (terms: number): Build =>
   (f, [out, src, table, n1, n]) => {
-    const [to, left, count, entry, column] = locals(f, 5, 'i32');
-    const inputs = Array.from({ length: terms }, () => ({ at: f.local('i32'), weight: f.local('v128') }));
-    const [v, w, low, high] = locals(f, 4, 'v128');
+    const [to, left, count, entry, column] = locals(f, 5, wasm.i32);
+    const inputs = Array.from({ length: terms }, () => ({
+      at: f.local(wasm.i32),
+      weight: f.local(wasm.v128),
+    }));
+    const [v, w, low, high] = locals(f, 4, wasm.v128);
     const few = () => {
       for (const [t, { at, weight }] of inputs.entries()) {
         f.get(table)
@@ -91,8 +94,8 @@ const rows =
 const each =
   (terms: number): Build =>
   (f, [out, src, srcRow, table, n1, n]) => {
-    const [left, count, entry] = locals(f, 3, 'i32');
-    const [sum] = locals(f, 1, 'f64');
+    const [left, count, entry] = locals(f, 3, wasm.i32);
+    const [sum] = locals(f, 1, wasm.f64);
     const load = (at: number) =>
       f.get(entry).access(wasm.i32Load, at).get(src).op(wasm.i32Add).access(wasm.f32Load);
     f.countdown(n1, 1, () => {

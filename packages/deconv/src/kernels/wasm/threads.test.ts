@@ -27,7 +27,7 @@ const [ITEMS, ITEMS_AT] = [100, 8192];
 function makeModule() {
   const m = new ModuleBuilder(LIMITS);
   // An item's "number of commands" is its own number here.
-  m.func('execute', ['i32', 'i32', 'i32'], (f, _list, item, bases) => {
+  m.func('execute', [wasm.i32, wasm.i32, wasm.i32], (f, _list, item, bases) => {
     f.get(bases).i32(BASES_AT).op(wasm.i32Ne);
     f.if(() => {
       f.loop((again) => {
@@ -46,8 +46,8 @@ function makeModule() {
       .access(wasm.i32AtomicRmwAdd, 4 * FINISHED)
       .op(wasm.drop);
   });
-  m.func('item', ['i32', 'i32', 'i32', 'i32'], (f, ...p) => runItem(f, p, m.indexOf('execute')));
-  m.func('drain', ['i32', 'i32', 'i32'], (f, ...p) => drain(f, p, m.indexOf('item')));
+  m.func('item', [wasm.i32, wasm.i32, wasm.i32, wasm.i32], (f, ...p) => runItem(f, p, m.indexOf('execute')));
+  m.func('drain', [wasm.i32, wasm.i32, wasm.i32], (f, ...p) => drain(f, p, m.indexOf('item')));
   const { Memory, Module } = webAssembly();
   const memory = new Memory(LIMITS);
   const words = new Int32Array(memory.buffer);

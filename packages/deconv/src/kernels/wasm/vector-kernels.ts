@@ -124,14 +124,14 @@ export class VectorKernels {
         module.func('command', INTEGERS, (f, ...p) => {
           for (const [i, type] of types.entries()) {
             f.get(p[i]);
-            if (type === 'f32') f.op(wasm.f32ReinterpretI32);
+            if (type === wasm.f32) f.op(wasm.f32ReinterpretI32);
           }
           f.call(module.indexOf('run'));
         });
       const bytes = module.bytes();
       const { run, command } = instantiate(bytes, this.#heap.memory);
       const number = this.#sharing?.shelve(bytes, command);
-      kernel = { run, number, floats: types.filter((type) => type === 'f32').length };
+      kernel = { run, number, floats: types.filter((type) => type === wasm.f32).length };
       this.#made.set(key, kernel);
     }
     return kernel;
@@ -179,7 +179,7 @@ export class VectorKernels {
   /** Calls a kernel written by hand. */
   call({ name, parameters, build }: RowKernel, ...values: number[]): void {
     this.#do(
-      this.#kernel(name, () => new Array<ValueType>(parameters).fill('i32'), build),
+      this.#kernel(name, () => new Array<ValueType>(parameters).fill(wasm.i32), build),
       values,
     );
   }

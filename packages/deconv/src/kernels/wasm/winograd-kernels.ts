@@ -36,7 +36,7 @@ class Sums {
     this.#f = f;
     this.#relaxed = relaxed;
     for (const factor of new Set(factors.filter((factor) => Math.abs(factor) !== 1))) {
-      const local = f.local('v128');
+      const local = f.local(wasm.v128);
       f.splat(factor).set(local);
       this.#constants.set(factor, local);
     }
@@ -73,7 +73,7 @@ function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed
   const pairs = points.map((p) => ({ p, factors: polynomial(points.filter((q) => q !== p)) }));
   const all = [...ends, ...ends.map((c) => -c), ...pairs.flatMap(({ p, factors }) => [p, -p, ...factors])];
   const sums = new Sums(f, relaxed, all);
-  const [even, odd] = [0, 1].map(() => f.locals(vectors, 'v128'));
+  const [even, odd] = [0, 1].map(() => f.locals(vectors, wasm.v128));
   // Every second input, from the first on.
   const every = (load: Load, first: number, factors: readonly number[], v: number) =>
     factors.map((factor, i): Term => [factor, () => load(first + 2 * i, v)]);
@@ -137,9 +137,9 @@ export function tileInput(
 ): void {
   const { inputs } = form;
   const [src, dst, table, plane, ...steps] = p;
-  const [left3, s, d, to] = f.locals(4, 'i32');
-  const offsets = f.locals(placesOf(form), 'i32');
-  const vectorsOf = (count: number) => Array.from({ length: count }, () => f.locals(vectors, 'v128'));
+  const [left3, s, d, to] = f.locals(4, wasm.i32);
+  const offsets = f.locals(placesOf(form), wasm.i32);
+  const vectorsOf = (count: number) => Array.from({ length: count }, () => f.locals(vectors, wasm.v128));
   const parts = inputParts(f, inputs, vectors, relaxed);
   for (const [i, offset] of offsets.entries())
     f.get(table)
@@ -205,7 +205,7 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
     relaxed,
     points.flatMap((p) => powers.map((power) => p ** power)),
   );
-  const [plus, minus] = [0, 1].map(() => f.locals(points.length, 'v128'));
+  const [plus, minus] = [0, 1].map(() => f.locals(points.length, wasm.v128));
   return (m: readonly Local[], to: readonly Local[]) => {
     for (const i of points.keys()) {
       const [a, b] = [m[1 + 2 * i], m[2 + 2 * i]];
@@ -231,13 +231,13 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
 export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, relaxed: boolean): void {
   const { inputs, outputs } = form;
   const [c, plane, flag, n1, c1, n2] = p;
-  const [at, from, left] = f.locals(3, 'i32');
-  const vectors = (count: number) => f.locals(count, 'v128');
+  const [at, from, left] = f.locals(3, wasm.i32);
+  const vectors = (count: number) => f.locals(count, wasm.v128);
   const products = vectors(inputs);
   const columns = Array.from({ length: form.plane ? outputs : 0 }, () => vectors(inputs));
   const results = vectors(outputs);
   const [bad, kept] = vectors(2);
-  const rows = f.local('i32');
+  const rows = f.local(wasm.i32);
   const line = outputLine(f, form, relaxed);
   f.splat(0).set(bad);
   // Byte distances between places of a column.
@@ -330,10 +330,10 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
 export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form): void {
   const { taps: count, plane: inPlane } = form;
   const [w, dst, rowTable, rows, kTable, k, taps, plane] = p;
-  const [base, rp, left, at, to] = f.locals(5, 'i32');
-  const offsets = f.locals(inPlane ? count * count : count, 'i32');
-  const g = Array.from({ length: inPlane ? count : 1 }, () => f.locals(count, 'f32'));
-  const halves = f.locals(count, 'f32');
+  const [base, rp, left, at, to] = f.locals(5, wasm.i32);
+  const offsets = f.locals(inPlane ? count * count : count, wasm.i32);
+  const g = Array.from({ length: inPlane ? count : 1 }, () => f.locals(count, wasm.f32));
+  const halves = f.locals(count, wasm.f32);
   const matrix = weightRows(form);
   // Σ factors · values
   const combine = (factors: readonly number[], values: readonly Local[]) => {
