@@ -2,8 +2,10 @@
  * activations: f applied in place to what a matrix product has just made, while it is in the cache: the fused epilogue of
  * the convolutions. Bias first, then the function. A command per function.
  */
+
 import type { FunctionBuilder, Local } from './assembler.js';
 import { buildFormula } from './formula.js';
+import * as wasm from './opcodes.js';
 
 /** The functions by name, in x, the bias b, the slope w and the parameters p and q. NaN goes through every one. */
 export const ACTIVATIONS = {
@@ -21,16 +23,16 @@ export const ACTIVATIONS = {
  */
 export function activate(f: FunctionBuilder, arguments_: readonly Local[], formula: string): void {
   const [c, n1, c1, bias, bias1, count, pBits, qBits, slope] = arguments_;
-  const from = f.local('i32');
-  const [p, q] = [f.local('f32'), f.local('f32')];
+  const from = f.local(wasm.i32);
+  const [p, q] = [f.local(wasm.f32), f.local(wasm.f32)];
   f.get(c).set(from);
-  f.get(pBits).op('f32.reinterpret_i32').set(p);
-  f.get(qBits).op('f32.reinterpret_i32').set(q);
+  f.get(pBits).op(wasm.f32ReinterpretI32).set(p);
+  f.get(qBits).op(wasm.f32ReinterpretI32).set(q);
   if (!formula.includes('w')) {
     buildFormula(f, [c, c1, n1, count, from, c1, bias, bias1, p, q], formula, ['x', 'b'], '10');
     return;
   }
-  const slope1 = f.local('i32');
+  const slope1 = f.local(wasm.i32);
   f.i32(4).set(slope1);
   const inputs = [from, c1, bias, bias1, slope, slope1];
   buildFormula(f, [c, c1, n1, count, ...inputs, p, q], formula, ['x', 'b', 'w'], '100');

@@ -1,6 +1,8 @@
 /** The assembler: tiny modules whose results are known, and encodings at the edges where one byte becomes two. */
+
 import { describe, expect, it } from 'vitest';
 import { type FunctionBuilder, type Local, ModuleBuilder, type ValueType } from './assembler.js';
+import * as wasm from './opcodes.js';
 import { webAssembly } from './platform.js';
 
 const LIMITS = { initial: 2, maximum: 4, shared: false };
@@ -27,26 +29,26 @@ const EDGES = [0, 1, 63, 64, 127, 128, 8191, 8192, 16383, 16384, 2 ** 20 - 1, 2 
 
 describe('numbers', () => {
   it.each([...EDGES, ...EDGES.map((n) => -n - 1)])('constant %i', (value) => {
-    const memory = run([], (f) => f.i32(0).i32(value).access('i32.store'));
+    const memory = run([], (f) => f.i32(0).i32(value).access(wasm.i32Store));
     expect(memory.getInt32(0, true)).toBe(value);
   });
 
   it.each([0, -0, 1.5, -3e-40, 3.4e38, Number.POSITIVE_INFINITY, Number.NaN])('float %d', (value) => {
-    const memory = run([], (f) => f.i32(0).f32(value).access('f32.store'));
+    const memory = run([], (f) => f.i32(0).f32(value).access(wasm.f32Store));
     expect(memory.getFloat32(0, true)).toBe(Math.fround(value));
   });
 
   it.each([0, 4, 63, 64, 127, 128, 16383, 16384, 65535, 65536])('offset %i of an access', (offset) => {
-    const memory = run([], (f) => f.i32(8).i32(-7).access('i32.store', offset));
+    const memory = run([], (f) => f.i32(8).i32(-7).access(wasm.i32Store, offset));
     expect(memory.getInt32(8 + offset, true)).toBe(-7);
   });
 
   it('numbers locals and functions beyond 127', () => {
     const m = new ModuleBuilder(LIMITS);
     for (let n = 0; n < 300; n++) {
-      m.func(`write${n}`, ['i32'], (f, at) => {
-        const many = Array.from({ length: 200 }, () => f.local('i32'));
-        f.i32(n).set(many[199]).get(at).get(many[199]).access('i32.store');
+      m.func(`write${n}`, [wasm.i32], (f, at) => {
+        const many = Array.from({ length: 200 }, () => f.local(wasm.i32));
+        f.i32(n).set(many[199]).get(at).get(many[199]).access(wasm.i32Store);
       });
     }
     m.func('f', [], (f) => f.i32(0).call(m.indexOf('write299')));
@@ -59,17 +61,17 @@ describe('numbers', () => {
 
   it('keeps locals of all types apart, declared in any order', () => {
     const memory = run(
-      ['i32', 'f32'],
+      [wasm.i32, wasm.f32],
       (f, p, q) => {
-        const a = f.local('v128');
-        const b = f.local('i32');
-        const c = f.local('f32');
-        const d = f.local('v128');
-        const e = f.local('i32');
+        const a = f.local(wasm.v128);
+        const b = f.local(wasm.i32);
+        const c = f.local(wasm.f32);
+        const d = f.local(wasm.v128);
+        const e = f.local(wasm.i32);
         f.splat(2).set(a).splat(3).set(d).i32(5).set(b).f32(7).set(c).i32(11).set(e);
-        f.i32(0).get(a).get(d).op('f32x4.mul').access('v128.store');
-        f.i32(16).get(b).get(e).op('i32.mul').get(p).op('i32.add').access('i32.store');
-        f.i32(20).get(c).get(q).op('f32.sub').access('f32.store');
+        f.i32(0).get(a).get(d).op(wasm.f32x4Mul).access(wasm.v128Store);
+        f.i32(16).get(b).get(e).op(wasm.i32Mul).get(p).op(wasm.i32Add).access(wasm.i32Store);
+        f.i32(20).get(c).get(q).op(wasm.f32Sub).access(wasm.f32Store);
       },
       1000,
       0.5,
@@ -84,11 +86,11 @@ describe('control flow', () => {
   /** Stores how often the body of a countdown ran and what was left. */
   const counted = (start: number, step: number) => {
     const memory = run(
-      ['i32'],
+      [wasm.i32],
       (f, counter) => {
-        const times = f.local('i32');
+        const times = f.local(wasm.i32);
         f.countdown(counter, step, () => f.add(times, 1));
-        f.i32(0).get(times).access('i32.store').i32(4).get(counter).access('i32.store');
+        f.i32(0).get(times).access(wasm.i32Store).i32(4).get(counter).access(wasm.i32Store);
       },
       start,
     );
@@ -112,18 +114,18 @@ describe('control flow', () => {
     // Σ over i of i for odd i < n, stopping at i = 9, by hand.
     const sum = (n: number) =>
       run(
-        ['i32'],
+        [wasm.i32],
         (f, limit) => {
-          const i = f.local('i32');
-          const total = f.local('i32');
+          const i = f.local(wasm.i32);
+          const total = f.local(wasm.i32);
           f.block((leave) => {
             f.loop((again) => {
-              f.get(i).get(limit).op('i32.ge_s');
+              f.get(i).get(limit).op(wasm.i32GeS);
               leave();
-              f.get(i).i32(9).op('i32.gt_s');
+              f.get(i).i32(9).op(wasm.i32GtS);
               leave();
               f.block((skip) => {
-                f.get(i).i32(1).op('i32.and').op('i32.eqz');
+                f.get(i).i32(1).op(wasm.i32And).op(wasm.i32Eqz);
                 skip();
                 f.add(total, i);
               });
@@ -131,7 +133,7 @@ describe('control flow', () => {
               again();
             });
           });
-          f.i32(0).get(total).access('i32.store');
+          f.i32(0).get(total).access(wasm.i32Store);
         },
         n,
       ).getInt32(0, true);
@@ -140,25 +142,25 @@ describe('control flow', () => {
 
   it('if, with and without otherwise, inside a loop that is left from within', () => {
     const memory = run(
-      ['i32'],
+      [wasm.i32],
       (f, n) => {
-        const [even, odd] = [f.local('i32'), f.local('i32')];
+        const [even, odd] = [f.local(wasm.i32), f.local(wasm.i32)];
         f.block((leave) => {
           f.countdown(n, 1, () => {
-            f.get(n).i32(1).op('i32.and');
+            f.get(n).i32(1).op(wasm.i32And);
             f.if(
               () => f.add(odd, 1),
               () => f.add(even, 1),
             );
-            f.get(n).i32(4).op('i32.eq');
+            f.get(n).i32(4).op(wasm.i32Eq);
             f.if(() => {
               f.i32(1);
               leave();
             });
           });
-          f.i32(8).i32(99).access('i32.store');
+          f.i32(8).i32(99).access(wasm.i32Store);
         });
-        f.i32(0).get(even).access('i32.store').i32(4).get(odd).access('i32.store');
+        f.i32(0).get(even).access(wasm.i32Store).i32(4).get(odd).access(wasm.i32Store);
       },
       7,
     );
@@ -167,10 +169,10 @@ describe('control flow', () => {
 
   it('selects, and calls by table in the order of definition', () => {
     const m = new ModuleBuilder(LIMITS);
-    m.func('one', ['i32'], (f, at) => f.get(at).i32(1).access('i32.store'));
-    m.func('two', ['i32'], (f, at) => f.get(at).i32(2).access('i32.store'));
-    m.func('f', ['i32', 'i32'], (f, at, which) => {
-      f.get(at).i32(m.indexOf('two')).i32(m.indexOf('one')).get(which).op('select').callIndirect(0);
+    m.func('one', [wasm.i32], (f, at) => f.get(at).i32(1).access(wasm.i32Store));
+    m.func('two', [wasm.i32], (f, at) => f.get(at).i32(2).access(wasm.i32Store));
+    m.func('f', [wasm.i32, wasm.i32], (f, at, which) => {
+      f.get(at).i32(m.indexOf('two')).i32(m.indexOf('one')).get(which).op(wasm.select).callIndirect(0);
     });
     const { exports, memory } = link(m);
     exports['f'](0, 0);
@@ -183,8 +185,8 @@ describe('memory and vectors', () => {
   it('fills, and adds atomically', () => {
     const memory = run([], (f) => {
       f.i32(0).i32(0x5a).i32(8).memoryFill();
-      f.i32(200).i32(41).access('i32.store').i32(200).i32(1).access('i32.atomic.rmw.add').op('drop');
-      f.i32(204).i32(200).access('i32.atomic.load').access('i32.store');
+      f.i32(200).i32(41).access(wasm.i32Store).i32(200).i32(1).access(wasm.i32AtomicRmwAdd).op(wasm.drop);
+      f.i32(204).i32(200).access(wasm.i32AtomicLoad).access(wasm.i32Store);
     });
     const bytes = (at: number, n: number) => Array.from({ length: n }, (_, i) => memory.getUint8(at + i));
     expect(bytes(0, 9)).toEqual([...new Array(8).fill(0x5a), 0]);
@@ -196,12 +198,12 @@ describe('memory and vectors', () => {
       for (let i = 0; i < 8; i++)
         f.i32(0)
           .f32(i)
-          .access('f32.store', 4 * i);
-      const [a, b] = [f.local('v128'), f.local('v128')];
-      f.i32(0).access('v128.load').set(a).i32(0).access('v128.load', 16).set(b);
-      f.i32(64).get(a).get(b).shuffle([0, 4, 1, 5]).access('v128.store');
-      f.i32(80).get(a).get(b).shuffle([7, 0, 2, 2]).access('v128.store');
-      f.i32(96).i32(12).access('v128.load32_splat').access('v128.store');
+          .access(wasm.f32Store, 4 * i);
+      const [a, b] = [f.local(wasm.v128), f.local(wasm.v128)];
+      f.i32(0).access(wasm.v128Load).set(a).i32(0).access(wasm.v128Load, 16).set(b);
+      f.i32(64).get(a).get(b).shuffle([0, 4, 1, 5]).access(wasm.v128Store);
+      f.i32(80).get(a).get(b).shuffle([7, 0, 2, 2]).access(wasm.v128Store);
+      f.i32(96).i32(12).access(wasm.v128Load32Splat).access(wasm.v128Store);
     });
     const floats = Array.from({ length: 12 }, (_, i) => memory.getFloat32(64 + 4 * i, true));
     expect(floats).toEqual([0, 4, 1, 5, 7, 0, 2, 2, 3, 3, 3, 3]);
@@ -214,7 +216,7 @@ describe('memory and vectors', () => {
   it('makes modules for shared memory that only shared memory fits', () => {
     const { Memory, Module, Instance } = webAssembly();
     const shared = { ...LIMITS, shared: true };
-    const m = new ModuleBuilder(shared).func('f', [], (f) => f.i32(0).i32(3).access('i32.store'));
+    const m = new ModuleBuilder(shared).func('f', [], (f) => f.i32(0).i32(3).access(wasm.i32Store));
     const module = new Module(m.bytes());
     const memory = new Memory(shared);
     new Instance(module, { env: { memory } }).exports['f']();

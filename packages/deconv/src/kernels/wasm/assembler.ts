@@ -6,108 +6,13 @@
  * from the proposal of that name (now 3.0).
  */
 
-/** Value types. */
-export type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
+import * as wasm from './opcodes.js';
 
-const VALUE_TYPE: Readonly<Record<ValueType, number>> = {
-  i32: 0x7f,
-  f32: 0x7d,
-  f64: 0x7c,
-  v128: 0x7b,
-};
+/** Value types, as they are encoded. */
+export type ValueType = typeof wasm.i32 | typeof wasm.f32 | typeof wasm.f64 | typeof wasm.v128;
 
-/** Plain instructions without immediates, by their names in the specification. */
-const PLAIN = {
-  drop: 0x1a,
-  select: 0x1b,
-  'i32.eqz': 0x45,
-  'i32.eq': 0x46,
-  'i32.ne': 0x47,
-  'i32.lt_s': 0x48,
-  'i32.gt_s': 0x4a,
-  'i32.ge_s': 0x4e,
-  'i32.ge_u': 0x4f,
-  'f32.eq': 0x5b,
-  'f32.le': 0x5f,
-  'i32.add': 0x6a,
-  'i32.sub': 0x6b,
-  'i32.mul': 0x6c,
-  'i32.and': 0x71,
-  'i32.shl': 0x74,
-  'i32.shr_u': 0x76,
-  'f32.add': 0x92,
-  'f32.sub': 0x93,
-  'f32.mul': 0x94,
-  'f32.min': 0x96,
-  'f32.max': 0x97,
-  'f64.add': 0xa0,
-  'f64.mul': 0xa2,
-  'f32.demote_f64': 0xb6,
-  'f64.promote_f32': 0xbb,
-  'f32.reinterpret_i32': 0xbe,
-} as const;
-
-/** Vector instructions without immediates: opcode after the prefix 0xfd. */
-const VECTOR = {
-  'f32x4.splat': 19,
-  'i32x4.splat': 17,
-  'f64x2.splat': 20,
-  'f32x4.eq': 65,
-  'f32x4.lt': 67,
-  'f32x4.gt': 68,
-  'f32x4.le': 69,
-  'f32x4.ge': 70,
-  'v128.and': 78,
-  'v128.andnot': 79,
-  'v128.bitselect': 82,
-  'f32x4.demote_f64x2_zero': 94,
-  'f64x2.promote_low_f32x4': 95,
-  'f32x4.ceil': 103,
-  'f32x4.floor': 104,
-  'i32x4.all_true': 163,
-  'i32x4.shl': 171,
-  'i32x4.shr_s': 172,
-  'i32x4.add': 174,
-  'i32x4.sub': 177,
-  'f32x4.abs': 224,
-  'f32x4.neg': 225,
-  'f32x4.sqrt': 227,
-  'f32x4.add': 228,
-  'f32x4.sub': 229,
-  'f32x4.mul': 230,
-  'f32x4.div': 231,
-  'f32x4.min': 232,
-  'f32x4.max': 233,
-  'f32x4.pmin': 234,
-  'f32x4.pmax': 235,
-  'f64x2.add': 240,
-  'f64x2.mul': 242,
-  'f32x4.convert_i32x4_s': 250,
-  'f32x4.relaxed_madd': 0x105,
-} as const;
-
-/** Loads and stores: opcode, after the prefix 0xfd for vectors and 0xfe for atomics. More than 4 bytes of alignment is not promised. */
-const ACCESS = {
-  'i32.load': [0x28],
-  'f32.load': [0x2a],
-  'f64.load': [0x2b],
-  'i32.store': [0x36],
-  'f32.store': [0x38],
-  'f64.store': [0x39],
-  'v128.load': [0xfd, 0],
-  'v128.load32_splat': [0xfd, 9],
-  'v128.store': [0xfd, 11],
-  'i32.atomic.load': [0xfe, 0x10],
-  'i32.atomic.store': [0xfe, 0x17],
-  'i32.atomic.rmw.add': [0xfe, 0x1e],
-} as const;
-
-export type PlainName = keyof typeof PLAIN;
-export type VectorName = keyof typeof VECTOR;
-export type AccessName = keyof typeof ACCESS;
-
-/** Whether there is a vector instruction of this name. */
-export const isVectorName = (name: string): name is VectorName => name in VECTOR;
+/** What the opcodes of vector instructions count on from. */
+const VECTORS = 0x100;
 
 /** A local variable or parameter of a function. */
 export interface Local {
@@ -191,10 +96,10 @@ export class FunctionBuilder {
     return this.#emit(0x43, ...new Uint8Array(Float32Array.of(value).buffer));
   }
 
-  /** An instruction without immediates. */
-  op(name: PlainName | VectorName): this {
-    if (name in PLAIN) return this.#emit(PLAIN[name as PlainName]);
-    return this.#emit(0xfd, ...unsigned(VECTOR[name as VectorName]));
+  /** An instruction without immediates, of opcodes.ts. */
+  op(opcode: number): this {
+    if (opcode < VECTORS) return this.#emit(opcode);
+    return this.#emit(0xfd, ...unsigned(opcode - VECTORS));
   }
 
   /** Calls a function by its number. */
@@ -207,14 +112,15 @@ export class FunctionBuilder {
     return this.#emit(0x11, ...unsigned(like), 0);
   }
 
-  /** A load or store at the address on the stack plus `offset` bytes. */
-  access(name: AccessName, offset = 0): this {
-    return this.#emit(...ACCESS[name], 2, ...unsigned(offset));
+  /** A load or store at the address on the stack plus `offset` bytes; more than 4 bytes of alignment is not promised. */
+  access(opcode: number, offset = 0): this {
+    if (opcode >= VECTORS) this.#emit(0xfc + (opcode >> 8));
+    return this.#emit(opcode & 0xff, 2, ...unsigned(offset));
   }
 
   /** Pushes the vector of four integers, all `value`. */
   integers(value: number): this {
-    return this.i32(value).op('i32x4.splat');
+    return this.i32(value).op(wasm.i32x4Splat);
   }
 
   /** Stores one 64-bit half of the vector on the stack. */
@@ -229,7 +135,7 @@ export class FunctionBuilder {
 
   /** Pushes the 16-byte constant of four floats, all `value`. */
   splat(value: number): this {
-    return this.f32(value).op('f32x4.splat');
+    return this.f32(value).op(wasm.f32x4Splat);
   }
 
   /** Picks 4 of the 8 floats of the two vectors on the stack: 0–3 from the lower, 4–7 from the upper. */
@@ -242,7 +148,7 @@ export class FunctionBuilder {
     this.get(local);
     if (typeof by === 'number') this.i32(by);
     else this.get(by);
-    return this.op('i32.add').set(local);
+    return this.op(wasm.i32Add).set(local);
   }
 
   /** Several new locals of a type. */
@@ -258,7 +164,7 @@ export class FunctionBuilder {
     moving: readonly (readonly [pointer: Local, step: Local])[],
     body: (...at: readonly Local[]) => void,
   ): this {
-    const [left, ...at] = this.locals(1 + moving.length, 'i32');
+    const [left, ...at] = this.locals(1 + moving.length, wasm.i32);
     this.get(count).set(left);
     for (const [i, [pointer]] of moving.entries()) this.get(pointer).set(at[i]);
     return this.countdown(left, 1, () => {
@@ -273,11 +179,11 @@ export class FunctionBuilder {
    */
   countdown(counter: Local, step: number, body: () => void): this {
     return this.block((leave) => {
-      this.get(counter).i32(step).op('i32.lt_s');
+      this.get(counter).i32(step).op(wasm.i32LtS);
       leave();
       this.loop((again) => {
         body();
-        this.get(counter).i32(step).op('i32.sub').tee(counter).i32(step).op('i32.ge_s');
+        this.get(counter).i32(step).op(wasm.i32Sub).tee(counter).i32(step).op(wasm.i32GeS);
         again();
       });
     });
@@ -345,7 +251,7 @@ export class FunctionBuilder {
       if (last?.[1] === type) last[0]++;
       else runs.push([1, type]);
     }
-    const declared = runs.map(([count, type]) => [...unsigned(count), VALUE_TYPE[type]]);
+    const declared = runs.map(([count, type]) => [...unsigned(count), type]);
     const body = [...unsigned(runs.length), ...declared.flat(), ...this.#code, 0x0b];
     return [...unsigned(body.length), ...body];
   }
@@ -392,7 +298,7 @@ export class ModuleBuilder {
     const types = this.#functions.map(({ parameters }) => [
       0x60,
       ...unsigned(parameters.length),
-      ...parameters.map((type) => VALUE_TYPE[type]),
+      ...parameters,
       0,
     ]);
     const memory = [

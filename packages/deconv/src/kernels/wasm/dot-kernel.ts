@@ -3,7 +3,9 @@
  * once, which must then be where it lies: no panel, no turning. Four of its rows at a time pass all the vectors, while
  * they are in the cache.
  */
+
 import type { FunctionBuilder, Local } from './assembler.js';
+import * as wasm from './opcodes.js';
 import { locals, type RowKernel } from './row-kernels.js';
 
 /** Rows of the matrix that go together, and floats of each that one turn of the loop takes. */
@@ -16,10 +18,10 @@ function lanes(f: FunctionBuilder, sums: readonly Local[], scratch: readonly Loc
   const [ab, cd] = scratch;
   const [a, b, c, d] = sums;
   const pairs = (x: Local, y: Local) =>
-    f.get(x).get(y).shuffle([0, 4, 2, 6]).get(x).get(y).shuffle([1, 5, 3, 7]).op('f32x4.add');
+    f.get(x).get(y).shuffle([0, 4, 2, 6]).get(x).get(y).shuffle([1, 5, 3, 7]).op(wasm.f32x4Add);
   pairs(a, b).set(ab);
   pairs(c, d).set(cd);
-  f.get(ab).get(cd).shuffle([0, 1, 4, 5]).get(ab).get(cd).shuffle([2, 3, 6, 7]).op('f32x4.add');
+  f.get(ab).get(cd).shuffle([0, 1, 4, 5]).get(ab).get(cd).shuffle([2, 3, 6, 7]).op(wasm.f32x4Add);
 }
 
 /**
@@ -31,12 +33,12 @@ export const dotRows: RowKernel = {
   name: 'dotRows',
   parameters: 10,
   build: (f, [c, cMatrix, cVector, matrix, matrixRow, rows, vectors, vectorRow, count, k]) => {
-    const at = locals(f, ROWS, 'i32');
-    const [v, row, to, left, inner] = locals(f, 5, 'i32');
-    const sums = locals(f, ROWS, 'v128');
-    const more = locals(f, ROWS, 'v128');
-    const [x, y] = locals(f, 2, 'v128');
-    const single = locals(f, ROWS, 'f32');
+    const at = locals(f, ROWS, wasm.i32);
+    const [v, row, to, left, inner] = locals(f, 5, wasm.i32);
+    const sums = locals(f, ROWS, wasm.v128);
+    const more = locals(f, ROWS, wasm.v128);
+    const [x, y] = locals(f, 2, wasm.v128);
+    const single = locals(f, ROWS, wasm.f32);
     f.countdown(rows, ROWS, () => {
       f.get(vectors).set(row).get(c).set(to).get(count).set(inner);
       f.countdown(inner, 1, () => {
@@ -45,32 +47,38 @@ export const dotRows: RowKernel = {
           else
             f.get(at[r - 1])
               .get(matrixRow)
-              .op('i32.add')
+              .op(wasm.i32Add)
               .set(at[r]);
         }
         f.get(row).set(v).get(k).set(left);
         for (const sum of [...sums, ...more]) f.splat(0).set(sum);
         // The walk below moves `at`; what the next row starts from is computed anew.
         f.countdown(left, DEPTH, () => {
-          f.get(v).access('v128.load').set(x).get(v).access('v128.load', 16).set(y);
+          f.get(v).access(wasm.v128Load).set(x).get(v).access(wasm.v128Load, 16).set(y);
           for (let r = 0; r < ROWS; r++) {
-            f.get(sums[r]).get(at[r]).access('v128.load').get(x).op('f32x4.mul').op('f32x4.add').set(sums[r]);
+            f.get(sums[r])
+              .get(at[r])
+              .access(wasm.v128Load)
+              .get(x)
+              .op(wasm.f32x4Mul)
+              .op(wasm.f32x4Add)
+              .set(sums[r]);
             f.get(more[r])
               .get(at[r])
-              .access('v128.load', 16)
+              .access(wasm.v128Load, 16)
               .get(y)
-              .op('f32x4.mul')
-              .op('f32x4.add')
+              .op(wasm.f32x4Mul)
+              .op(wasm.f32x4Add)
               .set(more[r]);
           }
           for (const place of [v, ...at]) f.add(place, 4 * DEPTH);
         });
-        for (let r = 0; r < ROWS; r++) f.get(sums[r]).get(more[r]).op('f32x4.add').set(sums[r]);
+        for (let r = 0; r < ROWS; r++) f.get(sums[r]).get(more[r]).op(wasm.f32x4Add).set(sums[r]);
         for (const one of single) f.f32(0).set(one);
         f.countdown(left, 1, () => {
           for (let r = 0; r < ROWS; r++) {
-            f.get(at[r]).access('f32.load').get(v).access('f32.load').op('f32.mul');
-            f.get(single[r]).op('f32.add').set(single[r]);
+            f.get(at[r]).access(wasm.f32Load).get(v).access(wasm.f32Load).op(wasm.f32Mul);
+            f.get(single[r]).op(wasm.f32Add).set(single[r]);
           }
           for (const place of [v, ...at]) f.add(place, 4);
         });
@@ -79,7 +87,7 @@ export const dotRows: RowKernel = {
         f.get(to).set(v);
         for (const r of LANES) {
           f.get(v).get(x).storeLane(r);
-          f.get(v).get(v).access('f32.load').get(single[r]).op('f32.add').access('f32.store');
+          f.get(v).get(v).access(wasm.f32Load).get(single[r]).op(wasm.f32Add).access(wasm.f32Store);
           if (r + 1 < ROWS) f.add(v, cMatrix);
         }
         f.add(row, vectorRow).add(to, cVector);

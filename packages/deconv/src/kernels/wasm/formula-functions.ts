@@ -5,33 +5,40 @@
  * Where the mathematics comes from: eˣ = 2ⁿ·eʳ with r = x − n·ln 2, |r| ≤ ln 2 / 2, by a polynomial (Cephes' expf). NaN and
  * infinities come out as in float64.
  */
-import { isVectorName, type VectorName } from './assembler.js';
+import * as wasm from './opcodes.js';
 
-/** Binary operators by binding strength, loosest first: the instructions of floats that they are. */
-export const LEVELS: readonly Readonly<Record<string, string>>[] = [
-  { '<': 'lt', '>': 'gt', '<=': 'le', '>=': 'ge', '==': 'eq' },
-  { '+': 'add', '-': 'sub' },
-  { '*': 'mul', '/': 'div' },
+/** Binary operators by binding strength, loosest first: the instructions that they are. */
+export const LEVELS: readonly Readonly<Record<string, number>>[] = [
+  { '<': wasm.f32x4Lt, '>': wasm.f32x4Gt, '<=': wasm.f32x4Le, '>=': wasm.f32x4Ge, '==': wasm.f32x4Eq },
+  { '+': wasm.f32x4Add, '-': wasm.f32x4Sub },
+  { '*': wasm.f32x4Mul, '/': wasm.f32x4Div },
 ];
 
-const OPERATORS: Readonly<Record<string, string>> = Object.assign({}, ...LEVELS);
+/** All that is one instruction: of floats, then of integers. */
+const INSTRUCTIONS: Readonly<Record<string, number>> = Object.assign(
+  {
+    '?': wasm.v128Bitselect,
+    abs: wasm.f32x4Abs,
+    ceil: wasm.f32x4Ceil,
+    floor: wasm.f32x4Floor,
+    max: wasm.f32x4Max,
+    min: wasm.f32x4Min,
+    neg: wasm.f32x4Neg,
+    pmax: wasm.f32x4Pmax,
+    pmin: wasm.f32x4Pmin,
+    sqrt: wasm.f32x4Sqrt,
+    iadd: wasm.i32x4Add,
+    iand: wasm.v128And,
+    isub: wasm.i32x4Sub,
+    left: wasm.i32x4Shl,
+    right: wasm.i32x4ShrS,
+    toFloat: wasm.f32x4ConvertI32x4S,
+  },
+  ...LEVELS,
+);
 
-/** What is not an instruction of floats, or goes by another name. */
-const OTHERS: Readonly<Record<string, string>> = {
-  '?': 'v128.bitselect',
-  iadd: 'i32x4.add',
-  iand: 'v128.and',
-  isub: 'i32x4.sub',
-  left: 'i32x4.shl',
-  right: 'i32x4.shr_s',
-  toFloat: 'f32x4.convert_i32x4_s',
-};
-
-/** The instruction that an operator or a function is, if it is one; those of floats go by their own names: `abs`, `pmin`. */
-export function instructionOf(name: string): VectorName | undefined {
-  const instruction = OTHERS[name] ?? `f32x4.${OPERATORS[name] ?? name}`;
-  return isVectorName(instruction) ? instruction : undefined;
-}
+/** The instruction that an operator or a function is, if it is one. */
+export const instructionOf = (name: string): number | undefined => INSTRUCTIONS[name];
 
 /** Functions written in the language, as they would stand in front of a formula. */
 export const DEFINITIONS =

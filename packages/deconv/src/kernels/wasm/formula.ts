@@ -6,8 +6,10 @@
  * mask, good only before `?`. `#1` is an integer, for the functions that look at the bits of a float. A fault in a formula
  * is a fault of the house, and throws.
  */
-import type { FunctionBuilder, Local, ValueType, VectorName } from './assembler.js';
+
+import type { FunctionBuilder, Local, ValueType } from './assembler.js';
 import { DEFINITIONS, instructionOf, LEVELS } from './formula-functions.js';
+import * as wasm from './opcodes.js';
 
 interface Node {
   /** What tells it from the other nodes. */
@@ -132,9 +134,9 @@ class Formula {
 
 /** Parameters of the function that {@link buildFormula} builds for so many inputs. */
 export const formulaParameters = (inputs: number): ValueType[] => [
-  ...new Array<ValueType>(4 + 2 * inputs).fill('i32'),
-  'f32',
-  'f32',
+  ...new Array<ValueType>(4 + 2 * inputs).fill(wasm.i32),
+  wasm.f32,
+  wasm.f32,
 ];
 
 /**
@@ -156,25 +158,25 @@ export function buildFormula(
     at: parameters[4 + 2 * i],
     row: parameters[5 + 2 * i],
     each: pattern[i] === '1',
-    pointer: f.local('i32'),
+    pointer: f.local(wasm.i32),
   }));
-  const [to, left] = [f.local('i32'), f.local('i32')];
-  const last = f.local('v128');
+  const [to, left] = [f.local(wasm.i32), f.local(wasm.i32)];
+  const last = f.local(wasm.v128);
   const ready = new Set<Node>();
   // What does not change from element to element.
   for (const node of formula.nodes) {
     if (node.args.length > 0 || node.uses === 0) continue;
-    node.local = f.local('v128');
+    node.local = f.local(wasm.v128);
     if (node.op === '#') f.integers(node.value).set(node.local);
     if (node.op === '1') f.splat(node.value).set(node.local);
     if (node.op === 'p' || node.op === 'q')
       f.get(parameters[parameters.length - (node.op === 'p' ? 2 : 1)])
-        .op('f32x4.splat')
+        .op(wasm.f32x4Splat)
         .set(node.local);
     ready.add(node);
   }
   for (const { node } of inputs) {
-    node.local ??= f.local('v128');
+    node.local ??= f.local(wasm.v128);
     ready.add(node);
   }
   const fixed = new Set(ready);
@@ -190,9 +192,9 @@ export function buildFormula(
     const shift = op === 'left' || op === 'right';
     for (const arg of shift ? args.slice(0, 1) : args) emit(arg);
     if (shift) f.i32(args[1].value);
-    f.op(instructionOf(op) as VectorName);
+    f.op(instructionOf(op) as number);
     if (node.uses < 2) return;
-    node.local ??= f.local('v128');
+    node.local ??= f.local(wasm.v128);
     f.tee(node.local);
     ready.add(node);
   };
@@ -200,7 +202,7 @@ export function buildFormula(
     for (const { node, each, pointer } of inputs)
       if (each)
         f.get(pointer)
-          .access('v128.load', offset)
+          .access(wasm.v128Load, offset)
           .set(node.local as Local);
     ready.clear();
     for (const node of fixed) ready.add(node);
@@ -212,7 +214,7 @@ export function buildFormula(
       if (each) f.get(at).set(pointer);
       else
         f.get(at)
-          .access('v128.load32_splat')
+          .access(wasm.v128Load32Splat)
           .set(node.local as Local);
     }
     const moving = [to, ...inputs.flatMap(({ each, pointer }) => (each ? [pointer] : []))];
@@ -220,15 +222,15 @@ export function buildFormula(
       f.vectors(left, together, moving, (offset) => {
         f.get(to);
         body(offset);
-        f.access('v128.store', offset);
+        f.access(wasm.v128Store, offset);
       });
     f.get(left).if(() => {
       body();
-      f.set(last).get(left).i32(2).op('i32.and');
+      f.set(last).get(left).i32(2).op(wasm.i32And);
       f.if(() =>
         f.get(to).get(last).storeHalf(0).add(to, 8).get(last).get(last).shuffle([2, 3, 2, 3]).set(last),
       );
-      f.get(left).i32(1).op('i32.and');
+      f.get(left).i32(1).op(wasm.i32And);
       f.if(() => f.get(to).get(last).storeLane(0));
     });
     f.add(out, outRow);

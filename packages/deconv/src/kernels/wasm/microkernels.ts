@@ -23,6 +23,7 @@ import {
 } from './assembler.js';
 import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
 import { clear, packA, packB, pad, SPLITS, split, store, storeTogether, TOGETHER, turn } from './movers.js';
+import * as wasm from './opcodes.js';
 import { namesOf, tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */
@@ -68,7 +69,7 @@ export function kernelsFor(height: number, positions: number, nr: number) {
 export const ZEROS = 1024;
 
 /** The parameters of a command. */
-export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill('i32');
+export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill(wasm.i32);
 
 /**
  * gemm: a, b, table, k, c, cRow, fresh; n1, a1, b1, c1; n2, a2, b2, c2.
@@ -78,43 +79,43 @@ export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUM
 function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number, relaxed: boolean): void {
   const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = p;
   const vectors = nr / 4;
-  const acc = f.locals(rows * vectors, 'v128');
-  const bRow = f.locals(vectors, 'v128');
-  const aValue = f.local('v128');
-  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = f.locals(9, 'i32');
-  f.i32(0).get(cRow).get(fresh).op('select').set(fromRow);
+  const acc = f.locals(rows * vectors, wasm.v128);
+  const bRow = f.locals(vectors, wasm.v128);
+  const aValue = f.local(wasm.v128);
+  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = f.locals(9, wasm.i32);
+  f.i32(0).get(cRow).get(fresh).op(wasm.select).set(fromRow);
   f.countdown(n1, 1, () => {
     f.get(n2).set(inner);
     f.get(a).set(ap).get(b).set(bp).get(c).set(cp);
     f.countdown(inner, 1, () => {
-      f.i32(0).get(cp).get(fresh).op('select').set(from);
+      f.i32(0).get(cp).get(fresh).op(wasm.select).set(from);
       for (let r = 0; r < rows; r++) {
         for (let j = 0; j < vectors; j++)
           f.get(from)
-            .access('v128.load', 16 * j)
+            .access(wasm.v128Load, 16 * j)
             .set(acc[r * vectors + j]);
         if (r + 1 < rows) f.add(from, fromRow);
       }
       f.get(table).set(tp).get(k).set(kLeft);
       f.get(ap).set(from);
       f.countdown(kLeft, 1, () => {
-        f.get(tp).access('i32.load').get(bp).op('i32.add').set(row);
+        f.get(tp).access(wasm.i32Load).get(bp).op(wasm.i32Add).set(row);
         const loadB = (j: number) =>
           f
             .get(row)
-            .access('v128.load', 16 * j)
+            .access(wasm.v128Load, 16 * j)
             .set(bRow[j]);
         // With one row each value of B is used once: loaded just before, they do not take all registers at once.
         if (rows > 1) for (let j = 0; j < vectors; j++) loadB(j);
         for (let r = 0; r < rows; r++) {
           f.get(from)
-            .access('v128.load32_splat', 4 * r)
+            .access(wasm.v128Load32Splat, 4 * r)
             .set(aValue);
           for (let j = 0; j < vectors; j++) {
             const sum = acc[r * vectors + j];
             if (rows === 1) loadB(j);
-            if (relaxed) f.get(aValue).get(bRow[j]).get(sum).op('f32x4.relaxed_madd').set(sum);
-            else f.get(aValue).get(bRow[j]).op('f32x4.mul').get(sum).op('f32x4.add').set(sum);
+            if (relaxed) f.get(aValue).get(bRow[j]).get(sum).op(wasm.f32x4RelaxedMadd).set(sum);
+            else f.get(aValue).get(bRow[j]).op(wasm.f32x4Mul).get(sum).op(wasm.f32x4Add).set(sum);
           }
         }
         f.add(from, 4 * rows).add(tp, 4);
@@ -124,7 +125,7 @@ function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number,
         for (let j = 0; j < vectors; j++)
           f.get(from)
             .get(acc[r * vectors + j])
-            .access('v128.store', 16 * j);
+            .access(wasm.v128Store, 16 * j);
         if (r + 1 < rows) f.add(from, cRow);
       }
       f.add(ap, a2).add(bp, b2).add(cp, c2);
@@ -138,36 +139,36 @@ function gemm(f: FunctionBuilder, p: readonly Local[], rows: number, nr: number,
  */
 export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number): void {
   const [control, bases, thread, number] = p;
-  const item = f.local('i32');
-  f.get(control).access('i32.load', 4 * CONTROL.items);
+  const item = f.local(wasm.i32);
+  f.get(control).access(wasm.i32Load, 4 * CONTROL.items);
   f.get(number)
     .i32(4 * ITEM_WORDS)
-    .op('i32.mul')
-    .op('i32.add')
+    .op(wasm.i32Mul)
+    .op(wasm.i32Add)
     .set(item);
   for (let base = 0; base < BASES; base++) {
     f.get(bases)
       .get(control)
-      .access('i32.load', 4 * (CONTROL.bases + base));
+      .access(wasm.i32Load, 4 * (CONTROL.bases + base));
     if (base === BASE.work) {
       f.get(thread)
         .get(control)
-        .access('i32.load', 4 * CONTROL.stride)
-        .op('i32.mul')
-        .op('i32.add');
+        .access(wasm.i32Load, 4 * CONTROL.stride)
+        .op(wasm.i32Mul)
+        .op(wasm.i32Add);
     }
     f.get(item)
-      .access('i32.load', 4 * (2 + base))
-      .op('i32.add')
-      .access('i32.store', 4 * base);
+      .access(wasm.i32Load, 4 * (2 + base))
+      .op(wasm.i32Add)
+      .access(wasm.i32Store, 4 * base);
   }
-  f.get(control).access('i32.load', 4 * CONTROL.commands);
+  f.get(control).access(wasm.i32Load, 4 * CONTROL.commands);
   f.get(item)
-    .access('i32.load')
+    .access(wasm.i32Load)
     .i32(4 * COMMAND_WORDS)
-    .op('i32.mul')
-    .op('i32.add');
-  f.get(item).access('i32.load', 4).get(bases).call(execute);
+    .op(wasm.i32Mul)
+    .op(wasm.i32Add);
+  f.get(item).access(wasm.i32Load, 4).get(bases).call(execute);
 }
 
 /**
@@ -180,36 +181,36 @@ export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number
  */
 export function drain(f: FunctionBuilder, p: readonly Local[], item: number): void {
   const [control, bases, thread] = p;
-  const [ticket, count, doing] = f.locals(3, 'i32');
-  f.get(control).get(thread).i32(2).op('i32.shl').op('i32.add').set(doing);
+  const [ticket, count, doing] = f.locals(3, wasm.i32);
+  f.get(control).get(thread).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(doing);
   f.block((leave) => {
     f.loop((again) => {
       f.get(control)
         .i32(1)
-        .access('i32.atomic.rmw.add', 4 * CONTROL.next)
+        .access(wasm.i32AtomicRmwAdd, 4 * CONTROL.next)
         .set(ticket);
       f.get(control)
-        .access('i32.atomic.load', 4 * CONTROL.count)
+        .access(wasm.i32AtomicLoad, 4 * CONTROL.count)
         .set(count);
       f.get(control)
-        .access('i32.atomic.load', 4 * CONTROL.epoch)
+        .access(wasm.i32AtomicLoad, 4 * CONTROL.epoch)
         .i32(0xffff)
-        .op('i32.and');
-      f.get(ticket).i32(16).op('i32.shr_u').op('i32.ne');
+        .op(wasm.i32And);
+      f.get(ticket).i32(16).op(wasm.i32ShrU).op(wasm.i32Ne);
       leave();
-      f.get(ticket).i32(0xffff).op('i32.and').get(count).op('i32.ge_u');
+      f.get(ticket).i32(0xffff).op(wasm.i32And).get(count).op(wasm.i32GeU);
       leave();
       f.get(doing)
         .get(ticket)
-        .access('i32.atomic.store', 4 * CONTROL.doing);
-      f.get(control).get(bases).get(thread).get(ticket).i32(0xffff).op('i32.and').call(item);
+        .access(wasm.i32AtomicStore, 4 * CONTROL.doing);
+      f.get(control).get(bases).get(thread).get(ticket).i32(0xffff).op(wasm.i32And).call(item);
       f.get(doing)
         .i32(-1)
-        .access('i32.atomic.store', 4 * CONTROL.doing);
+        .access(wasm.i32AtomicStore, 4 * CONTROL.doing);
       f.get(control)
         .i32(1)
-        .access('i32.atomic.rmw.add', 4 * CONTROL.done)
-        .op('drop');
+        .access(wasm.i32AtomicRmwAdd, 4 * CONTROL.done)
+        .op(wasm.drop);
       f.i32(1);
       again();
     });
@@ -255,26 +256,26 @@ export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Ker
 export function coreModule(memory: MemoryLimits): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(memory);
   m.func('nothing', INTEGERS, () => {});
-  m.func('execute', ['i32', 'i32', 'i32'], (f, list, count, bases) => {
+  m.func('execute', [wasm.i32, wasm.i32, wasm.i32], (f, list, count, bases) => {
     f.countdown(count, 1, () => {
       for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
         f.get(list)
-          .access('i32.load', 4 + 8 * i)
+          .access(wasm.i32Load, 4 + 8 * i)
           .i32(2)
-          .op('i32.shl')
+          .op(wasm.i32Shl)
           .get(bases)
-          .op('i32.add')
-          .access('i32.load');
+          .op(wasm.i32Add)
+          .access(wasm.i32Load);
         f.get(list)
-          .access('i32.load', 8 + 8 * i)
-          .op('i32.add');
+          .access(wasm.i32Load, 8 + 8 * i)
+          .op(wasm.i32Add);
       }
-      f.get(list).access('i32.load').callIndirect(m.indexOf('nothing'));
+      f.get(list).access(wasm.i32Load).callIndirect(m.indexOf('nothing'));
       f.add(list, 4 * COMMAND_WORDS);
     });
   });
-  m.func('item', ['i32', 'i32', 'i32', 'i32'], (f, ...p) => runItem(f, p, m.indexOf('execute')));
-  m.func('drain', ['i32', 'i32', 'i32'], (f, ...p) => drain(f, p, m.indexOf('item')));
+  m.func('item', [wasm.i32, wasm.i32, wasm.i32, wasm.i32], (f, ...p) => runItem(f, p, m.indexOf('execute')));
+  m.func('drain', [wasm.i32, wasm.i32, wasm.i32], (f, ...p) => drain(f, p, m.indexOf('item')));
   return m.bytes();
 }
 

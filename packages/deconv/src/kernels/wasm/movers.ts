@@ -2,7 +2,9 @@
  * movers: the commands that compute nothing: bring rows of the input and of the weight into the form that `gemm` wants, and
  * results to where they belong. Each takes up to twenty integers and loops over a whole block by itself.
  */
+
 import type { FunctionBuilder, Local } from './assembler.js';
+import * as wasm from './opcodes.js';
 
 /** Of src, dst; n1, src1, dst1; n2, src2, dst2: `body` for each of n1 × n2 rows, with where it begins. */
 export function eachRow(
@@ -26,12 +28,14 @@ export function eachRow(
 /** Writes so many zeros at `d`, which moves on; `left` counts them. */
 function zeros(f: FunctionBuilder, d: Local, left: Local, amount: Local): void {
   f.get(amount).set(left);
-  f.countdown(left, 1, () => f.get(d).f32(0).access('f32.store').add(d, 4));
+  f.countdown(left, 1, () => f.get(d).f32(0).access(wasm.f32Store).add(d, 4));
 }
 
 /** Copies `left` floats, `step` bytes apart at `s`, to `d`. */
 function copyFloats(f: FunctionBuilder, d: Local, left: Local, s: Local, step: Local): void {
-  f.countdown(left, 1, () => f.get(d).get(s).access('f32.load').access('f32.store').add(s, step).add(d, 4));
+  f.countdown(left, 1, () =>
+    f.get(d).get(s).access(wasm.f32Load).access(wasm.f32Store).add(s, step).add(d, 4),
+  );
 }
 
 /** Steps by which inputs are split in vectors. */
@@ -65,18 +69,18 @@ const [BEFORE, BEHIND] = [64, 16];
  */
 export function split(f: FunctionBuilder, p: readonly Local[], step: number): void {
   const [origin, width, extent, plane] = p.slice(8);
-  const [at, d, to, left, x] = f.locals(5, 'i32');
-  const row = f.locals(step, 'v128');
+  const [at, d, to, left, x] = f.locals(5, wasm.i32);
+  const row = f.locals(step, wasm.v128);
   /** The floats of position `at`, at `d`, each by itself; those that there are not, or all. */
   const one = (sRow: Local, all: boolean) => {
     f.get(d).set(to);
     for (let r = 0; r < step; r++) {
-      f.get(at).i32(r).op('i32.add').set(x);
-      f.get(x).get(width).op('i32.ge_u');
-      const zero = () => f.get(to).f32(0).access('f32.store');
+      f.get(at).i32(r).op(wasm.i32Add).set(x);
+      f.get(x).get(width).op(wasm.i32GeU);
+      const zero = () => f.get(to).f32(0).access(wasm.f32Store);
       const value = () => {
-        f.get(to).get(sRow).get(x).i32(2).op('i32.shl').op('i32.add');
-        f.access('f32.load').access('f32.store');
+        f.get(to).get(sRow).get(x).i32(2).op(wasm.i32Shl).op(wasm.i32Add);
+        f.access(wasm.f32Load).access(wasm.f32Store);
       };
       if (all) f.if(zero, value);
       else f.if(zero);
@@ -84,16 +88,16 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
     }
   };
   const four = (sRow: Local) => {
-    f.get(sRow).get(at).i32(2).op('i32.shl').op('i32.add').set(x);
+    f.get(sRow).get(at).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(x);
     for (const [v, local] of row.entries())
       f.get(x)
-        .access('v128.load', 16 * v)
+        .access(wasm.v128Load, 16 * v)
         .set(local);
     f.get(d).set(to);
     for (let r = 0; r < step; r++) {
       f.get(to);
       every(f, step, r, (v) => f.get(row[v]));
-      f.access('v128.store').add(to, plane);
+      f.access(wasm.v128Store).add(to, plane);
     }
   };
   /** Zeros for the floats that there are not, from one end on, position by position while there are such. */
@@ -102,7 +106,7 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
     f.block((leave) =>
       f.countdown(left, 1, () => {
         wanted();
-        f.op('i32.eqz');
+        f.op(wasm.i32Eqz);
         leave();
         one(sRow, false);
         f.add(at, by * step).add(d, by * 4);
@@ -112,13 +116,13 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
   eachRow(f, p, (sRow, dRow) => {
     f.get(origin).set(at).get(dRow).set(d).get(extent).set(left);
     f.countdown(left, 1, () => {
-      f.get(at).i32(-BEFORE).op('i32.gt_s');
+      f.get(at).i32(-BEFORE).op(wasm.i32GtS);
       f.get(at)
         .get(width)
         .i32(BEHIND - 4 * step + 1)
-        .op('i32.add')
-        .op('i32.lt_s')
-        .op('i32.and');
+        .op(wasm.i32Add)
+        .op(wasm.i32LtS)
+        .op(wasm.i32And);
       f.if(
         () => {
           four(sRow);
@@ -133,17 +137,17 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
       );
     });
     f.get(origin).set(at).get(dRow).set(d);
-    mend(sRow, 1, () => f.get(at).i32(0).op('i32.lt_s'));
+    mend(sRow, 1, () => f.get(at).i32(0).op(wasm.i32LtS));
     // From the last position back.
-    f.get(extent).i32(1).op('i32.sub').tee(x).i32(2).op('i32.shl').get(dRow).op('i32.add').set(d);
-    f.get(x).i32(step).op('i32.mul').get(origin).op('i32.add').set(at);
+    f.get(extent).i32(1).op(wasm.i32Sub).tee(x).i32(2).op(wasm.i32Shl).get(dRow).op(wasm.i32Add).set(d);
+    f.get(x).i32(step).op(wasm.i32Mul).get(origin).op(wasm.i32Add).set(at);
     mend(sRow, -1, () =>
       f
         .get(at)
         .i32(step - 1)
-        .op('i32.add')
+        .op(wasm.i32Add)
         .get(width)
-        .op('i32.ge_s'),
+        .op(wasm.i32GeS),
     );
   });
 }
@@ -155,32 +159,32 @@ export function split(f: FunctionBuilder, p: readonly Local[], step: number): vo
  */
 export function pad(f: FunctionBuilder, p: readonly Local[]): void {
   const [left, count, step, right] = p.slice(8);
-  const [s, d, left2] = f.locals(3, 'i32');
+  const [s, d, left2] = f.locals(3, wasm.i32);
   eachRow(f, p, (sRow, dRow) => {
     f.get(sRow).set(s).get(dRow).set(d);
     zeros(f, d, left2, left);
-    f.get(step).i32(4).op('i32.eq');
+    f.get(step).i32(4).op(wasm.i32Eq);
     f.if(
       () => {
-        f.get(count).i32(3).op('i32.add').set(left2);
+        f.get(count).i32(3).op(wasm.i32Add).set(left2);
         for (const vectors of [4, 1])
           f.vectors(left2, vectors, [s, d], (offset) => {
-            f.get(d).get(s).access('v128.load', offset).access('v128.store', offset);
+            f.get(d).get(s).access(wasm.v128Load, offset).access(wasm.v128Store, offset);
           });
         // Back from the rounded end to the true one.
-        f.get(dRow).get(left).get(count).op('i32.add').i32(2).op('i32.shl').op('i32.add').set(d);
+        f.get(dRow).get(left).get(count).op(wasm.i32Add).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(d);
       },
       () => {
         f.get(count).set(left2);
         for (const floats of SPLITS) {
           f.get(step)
             .i32(4 * floats)
-            .op('i32.eq');
+            .op(wasm.i32Eq);
           f.if(() =>
             f.countdown(left2, 4, () => {
               f.get(d);
-              every(f, floats, 0, (v) => f.get(s).access('v128.load', 16 * v));
-              f.access('v128.store')
+              every(f, floats, 0, (v) => f.get(s).access(wasm.v128Load, 16 * v));
+              f.access(wasm.v128Store)
                 .add(s, 16 * floats)
                 .add(d, 16);
             }),
@@ -200,23 +204,23 @@ export function pad(f: FunctionBuilder, p: readonly Local[]): void {
  */
 export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void {
   const [src, dst, table, k, strips, srcStep, d1, d2] = p;
-  const [tp, left, row, to, stripBytes] = f.locals(5, 'i32');
+  const [tp, left, row, to, stripBytes] = f.locals(5, wasm.i32);
   f.get(k)
     .i32(4 * nr)
-    .op('i32.mul')
+    .op(wasm.i32Mul)
     .set(stripBytes);
   // Four strips at once as long as there are so many: a row is read in stretches that the processor sees coming.
   for (const together of [4, 1]) {
     f.countdown(strips, together, () => {
       f.get(table).set(tp).get(k).set(left);
       f.countdown(left, 1, () => {
-        f.get(tp).access('i32.load').get(src).op('i32.add').set(row).get(dst).set(to);
+        f.get(tp).access(wasm.i32Load).get(src).op(wasm.i32Add).set(row).get(dst).set(to);
         for (let strip = 0; strip < together; strip++) {
           for (let j = 0; j < nr / 4; j++) {
             f.get(to).get(row);
-            if (j & 1) f.get(d1).op('i32.add');
-            if (j & 2) f.get(d2).op('i32.add');
-            f.access('v128.load').access('v128.store', 16 * j);
+            if (j & 1) f.get(d1).op(wasm.i32Add);
+            if (j & 2) f.get(d2).op(wasm.i32Add);
+            f.access(wasm.v128Load).access(wasm.v128Store, 16 * j);
           }
           f.add(row, srcStep).add(to, stripBytes);
         }
@@ -234,12 +238,18 @@ export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void
  */
 export function packA(f: FunctionBuilder, p: readonly Local[]): void {
   const [w, dst, rowTable, rows, kTable, k] = p;
-  const [base, rp, left] = f.locals(3, 'i32');
+  const [base, rp, left] = f.locals(3, wasm.i32);
   f.countdown(k, 1, () => {
-    f.get(kTable).access('i32.load').get(w).op('i32.add').set(base);
+    f.get(kTable).access(wasm.i32Load).get(w).op(wasm.i32Add).set(base);
     f.get(rowTable).set(rp).get(rows).set(left);
     f.countdown(left, 1, () => {
-      f.get(dst).get(rp).access('i32.load').get(base).op('i32.add').access('f32.load').access('f32.store');
+      f.get(dst)
+        .get(rp)
+        .access(wasm.i32Load)
+        .get(base)
+        .op(wasm.i32Add)
+        .access(wasm.f32Load)
+        .access(wasm.f32Store);
       f.add(rp, 4).add(dst, 4);
     });
     f.add(kTable, 4);
@@ -251,30 +261,31 @@ export function packA(f: FunctionBuilder, p: readonly Local[]): void {
  * distance away; without one, zeros are read in its place.
  */
 function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: Local) {
-  const [distance, mask] = f.locals(2, 'i32');
-  const [bias, floor] = f.locals(2, 'f32');
-  const [bias4, floor4] = f.locals(2, 'v128');
-  f.get(residual).get(out).op('i32.sub').set(distance);
-  f.i32(0).i32(-1).get(residual).op('i32.eqz').op('select').set(mask);
-  f.get(floorBits).op('f32.reinterpret_i32').tee(floor).op('f32x4.splat').set(floor4);
-  const other = (op: Local) => f.get(op).get(distance).op('i32.add').get(mask).op('i32.and');
+  const [distance, mask] = f.locals(2, wasm.i32);
+  const [bias, floor] = f.locals(2, wasm.f32);
+  const [bias4, floor4] = f.locals(2, wasm.v128);
+  f.get(residual).get(out).op(wasm.i32Sub).set(distance);
+  f.i32(0).i32(-1).get(residual).op(wasm.i32Eqz).op(wasm.select).set(mask);
+  f.get(floorBits).op(wasm.f32ReinterpretI32).tee(floor).op(wasm.f32x4Splat).set(floor4);
+  const other = (op: Local) => f.get(op).get(distance).op(wasm.i32Add).get(mask).op(wasm.i32And);
   return {
     /** Takes the bias of a channel from `at`. */
-    channel: (at: Local) => f.get(at).access('f32.load').tee(bias).op('f32x4.splat').set(bias4),
+    channel: (at: Local) => f.get(at).access(wasm.f32Load).tee(bias).op(wasm.f32x4Splat).set(bias4),
     /** Whether there is a residual. */
     mask,
     /** Four sums at `at`, with their bias. */
-    biased: (at: FunctionBuilder, offset = 0) => at.access('v128.load', offset).get(bias4).op('f32x4.add'),
+    biased: (at: FunctionBuilder, offset = 0) =>
+      at.access(wasm.v128Load, offset).get(bias4).op(wasm.f32x4Add),
     /** Four sums on the stack, which go to `offset` bytes behind `op`, with their residual, no less than the floor. */
     four: (op: Local, offset = 0) =>
-      other(op).access('v128.load', offset).op('f32x4.add').get(floor4).op('f32x4.max'),
+      other(op).access(wasm.v128Load, offset).op(wasm.f32x4Add).get(floor4).op(wasm.f32x4Max),
     /** One sum on the stack, with everything. */
     one: (op: Local, offset = 0) => {
-      f.get(bias).op('f32.add');
-      other(op).access('f32.load', offset).op('f32.add').get(floor).op('f32.max');
+      f.get(bias).op(wasm.f32Add);
+      other(op).access(wasm.f32Load, offset).op(wasm.f32Add).get(floor).op(wasm.f32Max);
     },
     /** Four sums on the stack that go to places of their own: no less than the floor. */
-    atLeast: () => f.get(floor4).op('f32x4.max'),
+    atLeast: () => f.get(floor4).op(wasm.f32x4Max),
   };
 }
 
@@ -286,8 +297,8 @@ function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: L
  */
 export function store(f: FunctionBuilder, p: readonly Local[]): void {
   const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p;
-  const [left3, cp, op, sp] = f.locals(4, 'i32');
-  const four = f.local('v128');
+  const [left3, cp, op, sp] = f.locals(4, wasm.i32);
+  const four = f.local(wasm.v128);
   const finish = finishing(f, out, residual, floor);
   const channels = [
     [c, c1],
@@ -307,21 +318,21 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
       f.if(
         () => {
           f.countdown(left3, 1, () => {
-            f.get(op).get(cp).access('f32.load').get(sp).access('f32.load').op('f32.mul');
+            f.get(op).get(cp).access(wasm.f32Load).get(sp).access(wasm.f32Load).op(wasm.f32Mul);
             finish.one(op);
-            f.access('f32.store').add(cp, 4).add(op, out3).add(sp, out3);
+            f.access(wasm.f32Store).add(cp, 4).add(op, out3).add(sp, out3);
           });
         },
         () => {
-          f.get(out3).i32(4).op('i32.eq');
+          f.get(out3).i32(4).op(wasm.i32Eq);
           f.if(() => {
             for (const vectors of [4, 1])
               f.vectors(left3, vectors, [cp, op], (offset) => {
                 finish.biased(f.get(op).get(cp), offset);
-                finish.four(op, offset).access('v128.store', offset);
+                finish.four(op, offset).access(wasm.v128Store, offset);
               });
           });
-          f.get(finish.mask).op('i32.eqz');
+          f.get(finish.mask).op(wasm.i32Eqz);
           f.if(() =>
             f.countdown(left3, 4, () => {
               finish.biased(f.get(cp));
@@ -331,9 +342,9 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
             }),
           );
           f.countdown(left3, 1, () => {
-            f.get(op).get(cp).access('f32.load');
+            f.get(op).get(cp).access(wasm.f32Load);
             finish.one(op);
-            f.access('f32.store').add(cp, 4).add(op, out3);
+            f.access(wasm.f32Store).add(cp, 4).add(op, out3);
           });
         },
       );
@@ -396,13 +407,13 @@ export const TOGETHER = [2, 3, 4, 6] as const;
 export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: number): void {
   const c = p.slice(0, phases);
   const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = p.slice(phases);
-  const [left3, cp, op] = f.locals(3, 'i32');
+  const [left3, cp, op] = f.locals(3, wasm.i32);
   const finish = finishing(f, out, residual, floor);
-  const rows = f.locals(phases, 'v128');
-  const pairs = f.locals(phases, 'v128');
+  const rows = f.locals(phases, wasm.v128);
+  const pairs = f.locals(phases, wasm.v128);
   // The others are kept as their distances from the first.
-  for (const other of c.slice(1)) f.get(other).get(c[0]).op('i32.sub').set(other);
-  const place = (j: number) => (j === 0 ? f.get(cp) : f.get(cp).get(c[j]).op('i32.add'));
+  for (const other of c.slice(1)) f.get(other).get(c[0]).op(wasm.i32Sub).set(other);
+  const place = (j: number) => (j === 0 ? f.get(cp) : f.get(cp).get(c[j]).op(wasm.i32Add));
   const channels = [
     [c[0], c1],
     [out, out1],
@@ -426,7 +437,7 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
           const offset = phases === 4 ? 0 : 16 * i;
           f.get(op);
           vector();
-          finish.four(op, offset).access('v128.store', offset);
+          finish.four(op, offset).access(wasm.v128Store, offset);
           if (phases === 4) f.add(op, out3);
         }
         if (phases !== 4) f.add(op, 16 * phases);
@@ -435,9 +446,9 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
       f.countdown(left3, 1, () => {
         for (let j = 0; j < phases; j++) {
           f.get(op);
-          place(j).access('f32.load');
+          place(j).access(wasm.f32Load);
           finish.one(op, 4 * j);
-          f.access('f32.store', 4 * j);
+          f.access(wasm.f32Store, 4 * j);
         }
         f.add(cp, 4).add(op, out3);
       });
@@ -452,8 +463,8 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
  */
 export function turn(f: FunctionBuilder, p: readonly Local[]): void {
   const [src, dst, rows, srcRow, cols, srcCol, dstRow, padding, ...blocks] = p;
-  const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = f.locals(9, 'i32');
-  const [block, spare] = [f.locals(4, 'v128'), f.locals(4, 'v128')];
+  const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = f.locals(9, wasm.i32);
+  const [block, spare] = [f.locals(4, wasm.v128), f.locals(4, wasm.v128)];
   // The rows of one column, from where s, d and leftRows stand.
   const finishColumn = () => {
     copyFloats(f, d, leftRows, s, srcRow);
@@ -468,12 +479,12 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
         f.get(s).set(from);
         for (const row of block)
           f.get(from)
-            .access('v128.load', 16 * chunk)
+            .access(wasm.v128Load, 16 * chunk)
             .set(row)
             .add(from, srcRow);
         for (const column of interleave(f, block, spare)) {
           f.get(to);
-          column().access('v128.store').add(to, dstRow);
+          column().access(wasm.v128Store).add(to, dstRow);
         }
       }
       f.get(from).set(s).add(d, 16);
@@ -483,12 +494,12 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
       f.get(d).set(to);
       for (let chunk = 0; chunk < chunks; chunk++) {
         f.get(s)
-          .access('v128.load', 16 * chunk)
+          .access(wasm.v128Load, 16 * chunk)
           .set(a);
         f.get(s)
           .get(srcRow)
-          .op('i32.add')
-          .access('v128.load', 16 * chunk)
+          .op(wasm.i32Add)
+          .access(wasm.v128Load, 16 * chunk)
           .set(b);
         pairUp(f, [a, b], spare);
         for (const pair of spare.slice(0, 2))
@@ -497,14 +508,21 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
       f.add(s, srcRow).add(s, srcRow).add(d, 8);
     });
     // What is left of each column: at most one row, and the zeros.
-    f.get(rows).i32(1).op('i32.and').get(padding).op('i32.add');
+    f.get(rows).i32(1).op(wasm.i32And).get(padding).op(wasm.i32Add);
     f.if(
       () => {
         f.i32(4 * chunks).set(leftChunk);
         f.countdown(leftChunk, 1, () => {
-          f.get(rows).i32(1).op('i32.and').set(leftRows);
-          f.get(sCol).get(rows).get(leftRows).op('i32.sub').get(srcRow).op('i32.mul').op('i32.add').set(s);
-          f.get(dCol).get(rows).get(leftRows).op('i32.sub').i32(2).op('i32.shl').op('i32.add').set(d);
+          f.get(rows).i32(1).op(wasm.i32And).set(leftRows);
+          f.get(sCol)
+            .get(rows)
+            .get(leftRows)
+            .op(wasm.i32Sub)
+            .get(srcRow)
+            .op(wasm.i32Mul)
+            .op(wasm.i32Add)
+            .set(s);
+          f.get(dCol).get(rows).get(leftRows).op(wasm.i32Sub).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(d);
           finishColumn();
           f.add(dCol, dstRow).add(sCol, 4);
         });
@@ -513,8 +531,8 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
         f.get(dCol)
           .get(dstRow)
           .i32(4 * chunks)
-          .op('i32.mul')
-          .op('i32.add')
+          .op(wasm.i32Mul)
+          .op(wasm.i32Add)
           .set(dCol);
         f.add(sCol, 16 * chunks);
       },
@@ -522,7 +540,7 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
   };
   eachRow(f, [src, dst, ...blocks], (sBlock, dBlock) => {
     f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
-    f.get(srcCol).i32(4).op('i32.eq');
+    f.get(srcCol).i32(4).op(wasm.i32Eq);
     f.if(() => {
       f.countdown(leftCols, 16, () => columns(4));
       f.countdown(leftCols, 4, () => columns(1));

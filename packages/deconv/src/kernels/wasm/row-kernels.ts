@@ -3,7 +3,9 @@
  * takes many. Addresses and steps are in bytes, counts in elements. Vector loads may read up to three floats beyond a row;
  * nothing is written there. Sums are kept in float64.
  */
+
 import type { FunctionBuilder, Local, ValueType } from './assembler.js';
+import * as wasm from './opcodes.js';
 
 /** Builds a kernel, given handles of its parameters. */
 export type Build = (f: FunctionBuilder, p: readonly Local[]) => void;
@@ -26,28 +28,40 @@ export const sumRows: RowKernel = {
   name: 'sumRows',
   parameters: 6,
   build: (f, [sums, sumsRow, src, srcRow, n1, n]) => {
-    const [at, left] = f.locals(2, 'i32');
-    const [a, b, v] = f.locals(3, 'v128');
-    const total = f.local('f64');
+    const [at, left] = f.locals(2, wasm.i32);
+    const [a, b, v] = f.locals(3, wasm.v128);
+    const total = f.local(wasm.f64);
     f.countdown(n1, 1, () => {
-      f.get(src).set(at).get(n).set(left).get(sums).access('f64.load').set(total);
-      f.get(n).i32(4).op('i32.ge_s');
+      f.get(src).set(at).get(n).set(left).get(sums).access(wasm.f64Load).set(total);
+      f.get(n).i32(4).op(wasm.i32GeS);
       f.if(() => {
         f.splat(0).tee(a).set(b);
         f.countdown(left, 4, () => {
-          f.get(at).access('v128.load').tee(v).op('f64x2.promote_low_f32x4').get(a).op('f64x2.add').set(a);
-          f.get(v).get(v).shuffle([2, 3, 2, 3]).op('f64x2.promote_low_f32x4').get(b).op('f64x2.add').set(b);
+          f.get(at)
+            .access(wasm.v128Load)
+            .tee(v)
+            .op(wasm.f64x2PromoteLowF32x4)
+            .get(a)
+            .op(wasm.f64x2Add)
+            .set(a);
+          f.get(v).get(v).shuffle([2, 3, 2, 3]).op(wasm.f64x2PromoteLowF32x4).get(b).op(wasm.f64x2Add).set(b);
           f.add(at, 16);
         });
         // Both halves added; the place of the sum carries one from the vector to the scalar side.
-        f.get(a).get(b).op('f64x2.add').tee(a).get(a).get(a).shuffle([2, 3, 2, 3]).op('f64x2.add').set(a);
+        f.get(a).get(b).op(wasm.f64x2Add).tee(a).get(a).get(a).shuffle([2, 3, 2, 3]).op(wasm.f64x2Add).set(a);
         f.get(sums).get(a).storeHalf(0);
-        f.get(sums).access('f64.load').get(total).op('f64.add').set(total);
+        f.get(sums).access(wasm.f64Load).get(total).op(wasm.f64Add).set(total);
       });
       f.countdown(left, 1, () => {
-        f.get(at).access('f32.load').op('f64.promote_f32').get(total).op('f64.add').set(total).add(at, 4);
+        f.get(at)
+          .access(wasm.f32Load)
+          .op(wasm.f64PromoteF32)
+          .get(total)
+          .op(wasm.f64Add)
+          .set(total)
+          .add(at, 4);
       });
-      f.get(sums).get(total).access('f64.store').add(sums, sumsRow).add(src, srcRow);
+      f.get(sums).get(total).access(wasm.f64Store).add(sums, sumsRow).add(src, srcRow);
     });
   },
 };
@@ -61,30 +75,30 @@ export const centredDot: RowKernel = {
   name: 'centredDot',
   parameters: 10,
   build: (f, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
-    const [at, to, left] = f.locals(3, 'i32');
-    const [a, b, v, m4, n4] = f.locals(5, 'v128');
-    const total = f.local('f64');
+    const [at, to, left] = f.locals(3, wasm.i32);
+    const [a, b, v, m4, n4] = f.locals(5, wasm.v128);
+    const total = f.local(wasm.f64);
     f.countdown(rows, 1, () => {
-      f.get(x).set(at).get(y).set(to).get(length).set(left).get(sums).access('f64.load').set(total);
-      f.get(m).access('v128.load32_splat').set(m4).get(n).access('v128.load32_splat').set(n4);
+      f.get(x).set(at).get(y).set(to).get(length).set(left).get(sums).access(wasm.f64Load).set(total);
+      f.get(m).access(wasm.v128Load32Splat).set(m4).get(n).access(wasm.v128Load32Splat).set(n4);
       f.splat(0).tee(a).set(b);
       f.countdown(left, 4, () => {
-        f.get(at).access('v128.load').get(m4).op('f32x4.sub');
-        f.get(to).access('v128.load').get(n4).op('f32x4.sub').op('f32x4.mul').tee(v);
-        f.op('f64x2.promote_low_f32x4').get(a).op('f64x2.add').set(a);
-        f.get(v).get(v).shuffle([2, 3, 2, 3]).op('f64x2.promote_low_f32x4').get(b).op('f64x2.add').set(b);
+        f.get(at).access(wasm.v128Load).get(m4).op(wasm.f32x4Sub);
+        f.get(to).access(wasm.v128Load).get(n4).op(wasm.f32x4Sub).op(wasm.f32x4Mul).tee(v);
+        f.op(wasm.f64x2PromoteLowF32x4).get(a).op(wasm.f64x2Add).set(a);
+        f.get(v).get(v).shuffle([2, 3, 2, 3]).op(wasm.f64x2PromoteLowF32x4).get(b).op(wasm.f64x2Add).set(b);
         f.add(at, 16).add(to, 16);
       });
       // Both halves added; the place of the sum carries one from the vector to the scalar side.
-      f.get(a).get(b).op('f64x2.add').tee(a).get(a).get(a).shuffle([2, 3, 2, 3]).op('f64x2.add').set(a);
+      f.get(a).get(b).op(wasm.f64x2Add).tee(a).get(a).get(a).shuffle([2, 3, 2, 3]).op(wasm.f64x2Add).set(a);
       f.get(sums).get(a).storeHalf(0);
-      f.get(sums).access('f64.load').get(total).op('f64.add').set(total);
+      f.get(sums).access(wasm.f64Load).get(total).op(wasm.f64Add).set(total);
       f.countdown(left, 1, () => {
-        f.get(at).access('f32.load').get(m).access('f32.load').op('f32.sub');
-        f.get(to).access('f32.load').get(n).access('f32.load').op('f32.sub').op('f32.mul');
-        f.op('f64.promote_f32').get(total).op('f64.add').set(total).add(at, 4).add(to, 4);
+        f.get(at).access(wasm.f32Load).get(m).access(wasm.f32Load).op(wasm.f32Sub);
+        f.get(to).access(wasm.f32Load).get(n).access(wasm.f32Load).op(wasm.f32Sub).op(wasm.f32Mul);
+        f.op(wasm.f64PromoteF32).get(total).op(wasm.f64Add).set(total).add(at, 4).add(to, 4);
       });
-      f.get(sums).get(total).access('f64.store').add(sums, 8);
+      f.get(sums).get(total).access(wasm.f64Store).add(sums, 8);
       f.add(x, xRow).add(y, yRow).add(m, each).add(n, each);
     });
   },
@@ -98,21 +112,21 @@ export const sumColumns: RowKernel = {
   name: 'sumColumns',
   parameters: 5,
   build: (f, [sums, src, srcRow, n1, n]) => {
-    const [at, to, left] = f.locals(3, 'i32');
-    const v = f.local('v128');
+    const [at, to, left] = f.locals(3, wasm.i32);
+    const v = f.local(wasm.v128);
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(sums).set(to).get(n).set(left);
       f.countdown(left, 4, () => {
-        f.get(at).access('v128.load').set(v);
-        f.get(to).get(v).op('f64x2.promote_low_f32x4');
-        f.get(to).access('v128.load').op('f64x2.add').access('v128.store');
-        f.get(to).get(v).get(v).shuffle([2, 3, 2, 3]).op('f64x2.promote_low_f32x4');
-        f.get(to).access('v128.load', 16).op('f64x2.add').access('v128.store', 16);
+        f.get(at).access(wasm.v128Load).set(v);
+        f.get(to).get(v).op(wasm.f64x2PromoteLowF32x4);
+        f.get(to).access(wasm.v128Load).op(wasm.f64x2Add).access(wasm.v128Store);
+        f.get(to).get(v).get(v).shuffle([2, 3, 2, 3]).op(wasm.f64x2PromoteLowF32x4);
+        f.get(to).access(wasm.v128Load, 16).op(wasm.f64x2Add).access(wasm.v128Store, 16);
         f.add(at, 16).add(to, 32);
       });
       f.countdown(left, 1, () => {
-        f.get(to).get(at).access('f32.load').op('f64.promote_f32');
-        f.get(to).access('f64.load').op('f64.add').access('f64.store').add(at, 4).add(to, 8);
+        f.get(to).get(at).access(wasm.f32Load).op(wasm.f64PromoteF32);
+        f.get(to).access(wasm.f64Load).op(wasm.f64Add).access(wasm.f64Store).add(at, 4).add(to, 8);
       });
       f.add(src, srcRow);
     });
@@ -126,22 +140,23 @@ export const sumColumns: RowKernel = {
 const extremeRows =
   (which: 'max' | 'min'): Build =>
   (f, [best, bestRow, src, srcRow, n1, n]) => {
-    const [at, left] = f.locals(2, 'i32');
-    const v = f.local('v128');
-    const one = f.local('f32');
+    const [at, left] = f.locals(2, wasm.i32);
+    const v = f.local(wasm.v128);
+    const one = f.local(wasm.f32);
+    const [four, single] = which === 'max' ? [wasm.f32x4Max, wasm.f32Max] : [wasm.f32x4Min, wasm.f32Min];
     f.countdown(n1, 1, () => {
       f.get(src).set(at).get(n).set(left);
-      f.get(best).access('v128.load32_splat').set(v);
+      f.get(best).access(wasm.v128Load32Splat).set(v);
       f.countdown(left, 4, () => {
-        f.get(v).get(at).access('v128.load').op(`f32x4.${which}`).set(v).add(at, 16);
+        f.get(v).get(at).access(wasm.v128Load).op(four).set(v).add(at, 16);
       });
-      f.get(v).get(v).get(v).shuffle([2, 3, 0, 1]).op(`f32x4.${which}`).set(v);
-      f.get(best).get(v).get(v).get(v).shuffle([1, 0, 3, 2]).op(`f32x4.${which}`).storeLane(0);
-      f.get(best).access('f32.load').set(one);
+      f.get(v).get(v).get(v).shuffle([2, 3, 0, 1]).op(four).set(v);
+      f.get(best).get(v).get(v).get(v).shuffle([1, 0, 3, 2]).op(four).storeLane(0);
+      f.get(best).access(wasm.f32Load).set(one);
       f.countdown(left, 1, () => {
-        f.get(one).get(at).access('f32.load').op(`f32.${which}`).set(one).add(at, 4);
+        f.get(one).get(at).access(wasm.f32Load).op(single).set(one).add(at, 4);
       });
-      f.get(best).get(one).access('f32.store').add(best, bestRow).add(src, srcRow);
+      f.get(best).get(one).access(wasm.f32Store).add(best, bestRow).add(src, srcRow);
     });
   };
 
@@ -164,13 +179,13 @@ export const minRows: RowKernel = {
 const strided =
   (add: boolean): Build =>
   (f, [dst, dstRow, dstStep, src, srcRow, srcStep, n1, n]) => {
-    const [from, to, left] = f.locals(3, 'i32');
+    const [from, to, left] = f.locals(3, wasm.i32);
     f.countdown(n1, 1, () => {
       f.get(src).set(from).get(dst).set(to).get(n).set(left);
       f.countdown(left, 1, () => {
-        f.get(to).get(from).access('f32.load');
-        if (add) f.get(to).access('f32.load').op('f32.add');
-        f.access('f32.store').add(from, srcStep).add(to, dstStep);
+        f.get(to).get(from).access(wasm.f32Load);
+        if (add) f.get(to).access(wasm.f32Load).op(wasm.f32Add);
+        f.access(wasm.f32Store).add(from, srcStep).add(to, dstStep);
       });
       f.add(src, srcRow).add(dst, dstRow);
     });
@@ -192,22 +207,28 @@ export const larger: RowKernel = {
   name: 'larger',
   parameters: 7,
   build: (f, [best, bestRow, src, srcRow, srcStep, n1, n]) => {
-    const [from, to, left] = f.locals(3, 'i32');
+    const [from, to, left] = f.locals(3, wasm.i32);
     const vectors = (step: 4 | 8) =>
       f.countdown(left, 4, () => {
-        f.get(to).get(from).access('v128.load');
-        if (step === 8) f.get(from).access('v128.load', 16).shuffle([0, 2, 4, 6]);
-        f.get(to).access('v128.load').op('f32x4.max').access('v128.store');
+        f.get(to).get(from).access(wasm.v128Load);
+        if (step === 8) f.get(from).access(wasm.v128Load, 16).shuffle([0, 2, 4, 6]);
+        f.get(to).access(wasm.v128Load).op(wasm.f32x4Max).access(wasm.v128Store);
         f.add(from, 4 * step).add(to, 16);
       });
     f.countdown(n1, 1, () => {
       f.get(src).set(from).get(best).set(to).get(n).set(left);
-      f.get(srcStep).i32(4).op('i32.eq');
+      f.get(srcStep).i32(4).op(wasm.i32Eq);
       f.if(() => vectors(4));
-      f.get(srcStep).i32(8).op('i32.eq');
+      f.get(srcStep).i32(8).op(wasm.i32Eq);
       f.if(() => vectors(8));
       f.countdown(left, 1, () => {
-        f.get(to).get(from).access('f32.load').get(to).access('f32.load').op('f32.max').access('f32.store');
+        f.get(to)
+          .get(from)
+          .access(wasm.f32Load)
+          .get(to)
+          .access(wasm.f32Load)
+          .op(wasm.f32Max)
+          .access(wasm.f32Store);
         f.add(from, srcStep).add(to, 4);
       });
       f.add(best, bestRow).add(src, srcRow);
@@ -224,44 +245,51 @@ export const largest: RowKernel = {
   name: 'largest',
   parameters: 11,
   build: (f, [best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n]) => {
-    const [from, at, left, better, column] = f.locals(5, 'i32');
-    const [v, b, wins] = f.locals(3, 'v128');
-    const one = f.local('f32');
+    const [from, at, left, better, column] = f.locals(5, wasm.i32);
+    const [v, b, wins] = f.locals(3, wasm.v128);
+    const one = f.local(wasm.f32);
     const vectors = (step: 4 | 8) =>
       f.countdown(left, 4, () => {
-        f.get(from).access('v128.load');
-        if (step === 8) f.get(from).access('v128.load', 16).shuffle([0, 2, 4, 6]);
-        f.set(v).get(best).get(at).op('i32.add').access('v128.load').set(b);
+        f.get(from).access(wasm.v128Load);
+        if (step === 8) f.get(from).access(wasm.v128Load, 16).shuffle([0, 2, 4, 6]);
+        f.set(v).get(best).get(at).op(wasm.i32Add).access(wasm.v128Load).set(b);
         // Not v ≤ b is: larger, or one of them is NaN; it must not be b.
-        f.get(b).get(b).op('f32x4.eq').get(v).get(b).op('f32x4.le').op('v128.andnot').set(wins);
-        f.get(best).get(at).op('i32.add').get(v).get(b).get(wins).op('v128.bitselect').access('v128.store');
-        f.get(chosen).get(at).op('i32.add').tee(better);
-        f.get(column).access('v128.load').get(place).op('i32x4.splat').op('i32x4.add');
-        f.get(better).access('v128.load').get(wins).op('v128.bitselect').access('v128.store');
+        f.get(b).get(b).op(wasm.f32x4Eq).get(v).get(b).op(wasm.f32x4Le).op(wasm.v128Andnot).set(wins);
+        f.get(best)
+          .get(at)
+          .op(wasm.i32Add)
+          .get(v)
+          .get(b)
+          .get(wins)
+          .op(wasm.v128Bitselect)
+          .access(wasm.v128Store);
+        f.get(chosen).get(at).op(wasm.i32Add).tee(better);
+        f.get(column).access(wasm.v128Load).get(place).op(wasm.i32x4Splat).op(wasm.i32x4Add);
+        f.get(better).access(wasm.v128Load).get(wins).op(wasm.v128Bitselect).access(wasm.v128Store);
         f.add(from, 4 * step)
           .add(at, 16)
           .add(column, 16);
       });
     f.countdown(n1, 1, () => {
       f.get(src).set(from).i32(0).set(at).get(places).set(column).get(n).set(left);
-      f.get(srcStep).i32(4).op('i32.eq');
+      f.get(srcStep).i32(4).op(wasm.i32Eq);
       f.if(() => vectors(4));
-      f.get(srcStep).i32(8).op('i32.eq');
+      f.get(srcStep).i32(8).op(wasm.i32Eq);
       f.if(() => vectors(8));
       f.countdown(left, 1, () => {
-        f.get(best).get(at).op('i32.add').tee(better);
-        f.access('f32.load').tee(one).get(one).op('f32.eq');
-        f.get(from).access('f32.load').get(one).op('f32.le').op('i32.eqz').op('i32.and');
+        f.get(best).get(at).op(wasm.i32Add).tee(better);
+        f.access(wasm.f32Load).tee(one).get(one).op(wasm.f32Eq);
+        f.get(from).access(wasm.f32Load).get(one).op(wasm.f32Le).op(wasm.i32Eqz).op(wasm.i32And);
         f.if(() => {
-          f.get(better).get(from).access('f32.load').access('f32.store');
+          f.get(better).get(from).access(wasm.f32Load).access(wasm.f32Store);
           f.get(chosen)
             .get(at)
-            .op('i32.add')
+            .op(wasm.i32Add)
             .get(column)
-            .access('i32.load')
+            .access(wasm.i32Load)
             .get(place)
-            .op('i32.add')
-            .access('i32.store');
+            .op(wasm.i32Add)
+            .access(wasm.i32Store);
         });
         f.add(from, srcStep).add(at, 4).add(column, 4);
       });

@@ -1,8 +1,10 @@
 /** The shelf, and what becomes of kernels that find no room on it. */
+
 import { describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
 import { CONTROL } from './commands.js';
 import { Heap } from './heap.js';
+import * as wasm from './opcodes.js';
 import { instantiate, tableOf } from './platform.js';
 import { SHELF_BYTES, Shelf } from './shelf.js';
 import { type Sharing, VectorKernels } from './vector-kernels.js';
@@ -19,7 +21,7 @@ describe('Shelf', () => {
     const shelf = new Shelf(heap, tableOf(main), CONTROL_AT, SHELF_AT);
     const bytes = new ModuleBuilder(heap.limits)
       .func('command', [], (f) => {
-        for (let i = 0; i < 1000; i++) f.i32(1).op('drop');
+        for (let i = 0; i < 1000; i++) f.i32(1).op(wasm.drop);
       })
       .bytes();
     const { command } = instantiate(bytes, heap.memory);

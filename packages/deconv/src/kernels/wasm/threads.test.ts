@@ -2,11 +2,13 @@
  * Helpers that die in the middle of their work: the caller says so within its time limit and works alone from then on.
  * The module is a small one made for this, whose items add their numbers up.
  */
+
 import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
 import { CONTROL, ITEM_WORDS } from './commands.js';
 import { drain, runItem } from './microkernels.js';
+import * as wasm from './opcodes.js';
 import { webAssembly } from './platform.js';
 import { Threads } from './threads.js';
 
@@ -25,27 +27,27 @@ const [ITEMS, ITEMS_AT] = [100, 8192];
 function makeModule() {
   const m = new ModuleBuilder(LIMITS);
   // An item's "number of commands" is its own number here.
-  m.func('execute', ['i32', 'i32', 'i32'], (f, _list, item, bases) => {
-    f.get(bases).i32(BASES_AT).op('i32.ne');
+  m.func('execute', [wasm.i32, wasm.i32, wasm.i32], (f, _list, item, bases) => {
+    f.get(bases).i32(BASES_AT).op(wasm.i32Ne);
     f.if(() => {
       f.loop((again) => {
-        f.i32(0).access('i32.atomic.load', 4 * GATE);
+        f.i32(0).access(wasm.i32AtomicLoad, 4 * GATE);
         again();
       });
     });
     f.i32(0)
-      .access('i32.atomic.load', 4 * FATAL)
+      .access(wasm.i32AtomicLoad, 4 * FATAL)
       .get(item)
-      .op('i32.eq');
+      .op(wasm.i32Eq);
     // Beyond the end of the memory.
-    f.if(() => f.i32(-4).access('i32.load').op('drop'));
+    f.if(() => f.i32(-4).access(wasm.i32Load).op(wasm.drop));
     f.i32(0)
       .i32(1)
-      .access('i32.atomic.rmw.add', 4 * FINISHED)
-      .op('drop');
+      .access(wasm.i32AtomicRmwAdd, 4 * FINISHED)
+      .op(wasm.drop);
   });
-  m.func('item', ['i32', 'i32', 'i32', 'i32'], (f, ...p) => runItem(f, p, m.indexOf('execute')));
-  m.func('drain', ['i32', 'i32', 'i32'], (f, ...p) => drain(f, p, m.indexOf('item')));
+  m.func('item', [wasm.i32, wasm.i32, wasm.i32, wasm.i32], (f, ...p) => runItem(f, p, m.indexOf('execute')));
+  m.func('drain', [wasm.i32, wasm.i32, wasm.i32], (f, ...p) => drain(f, p, m.indexOf('item')));
   const { Memory, Module } = webAssembly();
   const memory = new Memory(LIMITS);
   const words = new Int32Array(memory.buffer);

@@ -3,8 +3,10 @@
  * registers it hands out, whether it fuses vectors to 256 bits), so a few candidates are tried for some milliseconds,
  * once per process, and held against plain arithmetic before one is used.
  */
+
 import { type FunctionBuilder, ModuleBuilder } from './assembler.js';
 import { type KernelBuild, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
+import * as wasm from './opcodes.js';
 import { host, instantiate, now, webAssembly } from './platform.js';
 
 /** What the choice was and what it was made from. */
@@ -41,10 +43,11 @@ function compiles(code: (f: FunctionBuilder) => void): boolean {
   return host.WebAssembly?.validate(new ModuleBuilder(MEMORY).func('f', [], code).bytes()) ?? false;
 }
 
-const hasRelaxed = () => compiles((f) => f.splat(0).splat(0).splat(0).op('f32x4.relaxed_madd').op('drop'));
+const hasRelaxed = () =>
+  compiles((f) => f.splat(0).splat(0).splat(0).op(wasm.f32x4RelaxedMadd).op(wasm.drop));
 
 /** True when the engine compiles SIMD at all. */
-export const hasSimd = (): boolean => compiles((f) => f.splat(0).splat(0).op('f32x4.add').op('drop'));
+export const hasSimd = (): boolean => compiles((f) => f.splat(0).splat(0).op(wasm.f32x4Add).op(wasm.drop));
 
 /** Flops of a timed run of a kernel, about. */
 export const RUN_FLOPS = 4e6;

@@ -3,11 +3,13 @@
  * of its own over the same linear memory. A call should do no more than some ten thousand elements, since V8 replaces its
  * baseline code between calls only; and many calls can be held back and shared among the threads.
  */
+
 import { ModuleBuilder, type ValueType } from './assembler.js';
 import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
 import { buildFormula, formulaParameters } from './formula.js';
 import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';
+import * as wasm from './opcodes.js';
 import { type Command, instantiate } from './platform.js';
 import type { Build, RowKernel } from './row-kernels.js';
 
@@ -122,14 +124,14 @@ export class VectorKernels {
         module.func('command', INTEGERS, (f, ...p) => {
           for (const [i, type] of types.entries()) {
             f.get(p[i]);
-            if (type === 'f32') f.op('f32.reinterpret_i32');
+            if (type === wasm.f32) f.op(wasm.f32ReinterpretI32);
           }
           f.call(module.indexOf('run'));
         });
       const bytes = module.bytes();
       const { run, command } = instantiate(bytes, this.#heap.memory);
       const number = this.#sharing?.shelve(bytes, command);
-      kernel = { run, number, floats: types.filter((type) => type === 'f32').length };
+      kernel = { run, number, floats: types.filter((type) => type === wasm.f32).length };
       this.#made.set(key, kernel);
     }
     return kernel;
@@ -177,7 +179,7 @@ export class VectorKernels {
   /** Calls a kernel written by hand. */
   call({ name, parameters, build }: RowKernel, ...values: number[]): void {
     this.#do(
-      this.#kernel(name, () => new Array<ValueType>(parameters).fill('i32'), build),
+      this.#kernel(name, () => new Array<ValueType>(parameters).fill(wasm.i32), build),
       values,
     );
   }

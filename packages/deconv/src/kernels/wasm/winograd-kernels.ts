@@ -3,9 +3,11 @@
  * the matrices). Lanes run along tiles. The places of a tile lie in planes of their own, so that the sum over channels is one
  * matrix product per place.
  */
+
 import type { Form } from '../../geometry/winograd.js';
 import type { FunctionBuilder, Local } from './assembler.js';
 import { eachRow } from './movers.js';
+import * as wasm from './opcodes.js';
 
 /** The points besides 0 and ∞, each with its negative, by inputs of a tile. Their product is 1. */
 const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [1], 6: [2 / 3, 3 / 2], 8: [0.5, 1, 2] };
@@ -34,7 +36,7 @@ class Sums {
     this.#f = f;
     this.#relaxed = relaxed;
     for (const factor of new Set(factors.filter((factor) => Math.abs(factor) !== 1))) {
-      const local = f.local('v128');
+      const local = f.local(wasm.v128);
       f.splat(factor).set(local);
       this.#constants.set(factor, local);
     }
@@ -52,13 +54,13 @@ class Sums {
       if (constant === undefined && count > 0) upTo(count - 1);
       value();
       if (constant === undefined) {
-        if (count > 0) f.op(factor === 1 ? 'f32x4.add' : 'f32x4.sub');
+        if (count > 0) f.op(factor === 1 ? wasm.f32x4Add : wasm.f32x4Sub);
         return;
       }
-      if (count === 0 || !this.#relaxed) f.op('f32x4.mul');
+      if (count === 0 || !this.#relaxed) f.op(wasm.f32x4Mul);
       if (count === 0) return;
       upTo(count - 1);
-      f.op(this.#relaxed ? 'f32x4.relaxed_madd' : 'f32x4.add');
+      f.op(this.#relaxed ? wasm.f32x4RelaxedMadd : wasm.f32x4Add);
     };
     upTo(rest.length);
   }
@@ -71,7 +73,7 @@ function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed
   const pairs = points.map((p) => ({ p, factors: polynomial(points.filter((q) => q !== p)) }));
   const all = [...ends, ...ends.map((c) => -c), ...pairs.flatMap(({ p, factors }) => [p, -p, ...factors])];
   const sums = new Sums(f, relaxed, all);
-  const [even, odd] = [0, 1].map(() => f.locals(vectors, 'v128'));
+  const [even, odd] = [0, 1].map(() => f.locals(vectors, wasm.v128));
   // Every second input, from the first on.
   const every = (load: Load, first: number, factors: readonly number[], v: number) =>
     factors.map((factor, i): Term => [factor, () => load(first + 2 * i, v)]);
@@ -135,25 +137,25 @@ export function tileInput(
 ): void {
   const { inputs } = form;
   const [src, dst, table, plane, ...steps] = p;
-  const [left3, s, d, to] = f.locals(4, 'i32');
-  const offsets = f.locals(placesOf(form), 'i32');
-  const vectorsOf = (count: number) => Array.from({ length: count }, () => f.locals(vectors, 'v128'));
+  const [left3, s, d, to] = f.locals(4, wasm.i32);
+  const offsets = f.locals(placesOf(form), wasm.i32);
+  const vectorsOf = (count: number) => Array.from({ length: count }, () => f.locals(vectors, wasm.v128));
   const parts = inputParts(f, inputs, vectors, relaxed);
   for (const [i, offset] of offsets.entries())
     f.get(table)
-      .access('i32.load', 4 * i)
+      .access(wasm.i32Load, 4 * i)
       .set(offset);
   const loadAt = (i: number, v: number) =>
     f
       .get(s)
       .get(offsets[i])
-      .op('i32.add')
-      .access('v128.load', 16 * v);
+      .op(wasm.i32Add)
+      .access(wasm.v128Load, 16 * v);
   const store: Put = (_, value) => {
     for (let v = 0; v < vectors; v++) {
       f.get(to);
       value(v);
-      f.access('v128.store', 16 * v);
+      f.access(wasm.v128Store, 16 * v);
     }
     f.add(to, plane);
   };
@@ -183,7 +185,7 @@ export function tileInput(
       .set(d)
       .get(steps[6])
       .i32(4 * vectors - 1)
-      .op('i32.add')
+      .op(wasm.i32Add)
       .set(left3);
     f.countdown(left3, 4 * vectors, () => {
       f.get(d).set(to);
@@ -203,12 +205,12 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
     relaxed,
     points.flatMap((p) => powers.map((power) => p ** power)),
   );
-  const [plus, minus] = [0, 1].map(() => f.locals(points.length, 'v128'));
+  const [plus, minus] = [0, 1].map(() => f.locals(points.length, wasm.v128));
   return (m: readonly Local[], to: readonly Local[]) => {
     for (const i of points.keys()) {
       const [a, b] = [m[1 + 2 * i], m[2 + 2 * i]];
-      f.get(a).get(b).op('f32x4.add').set(plus[i]);
-      f.get(a).get(b).op('f32x4.sub').set(minus[i]);
+      f.get(a).get(b).op(wasm.f32x4Add).set(plus[i]);
+      f.get(a).get(b).op(wasm.f32x4Sub).set(minus[i]);
     }
     for (const power of powers) {
       const from = power % 2 === 0 ? plus : minus;
@@ -229,29 +231,29 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
 export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, relaxed: boolean): void {
   const { inputs, outputs } = form;
   const [c, plane, flag, n1, c1, n2] = p;
-  const [at, from, left] = f.locals(3, 'i32');
-  const vectors = (count: number) => f.locals(count, 'v128');
+  const [at, from, left] = f.locals(3, wasm.i32);
+  const vectors = (count: number) => f.locals(count, wasm.v128);
   const products = vectors(inputs);
   const columns = Array.from({ length: form.plane ? outputs : 0 }, () => vectors(inputs));
   const results = vectors(outputs);
   const [bad, kept] = vectors(2);
-  const rows = f.local('i32');
+  const rows = f.local(wasm.i32);
   const line = outputLine(f, form, relaxed);
   f.splat(0).set(bad);
   // Byte distances between places of a column.
   f.get(plane);
-  if (form.plane) f.i32(inputs).op('i32.mul');
+  if (form.plane) f.i32(inputs).op(wasm.i32Mul);
   f.set(rows);
   const load = () => {
-    for (const product of products) f.get(from).access('v128.load').set(product).add(from, rows);
+    for (const product of products) f.get(from).access(wasm.v128Load).set(product).add(from, rows);
   };
   const store = () => {
     for (const result of results) {
-      f.get(from).get(result).access('v128.store').add(from, plane);
-      f.get(result).get(result).op('f32x4.sub').get(kept).op('f32x4.add').set(kept);
+      f.get(from).get(result).access(wasm.v128Store).add(from, plane);
+      f.get(result).get(result).op(wasm.f32x4Sub).get(kept).op(wasm.f32x4Add).set(kept);
     }
   };
-  const start = () => f.get(c).get(at).op('i32.add');
+  const start = () => f.get(c).get(at).op(wasm.i32Add);
   const tiles = () => {
     // kept: the sum of y − y over all results y of these tiles, 0 or NaN.
     f.splat(0).set(kept);
@@ -264,7 +266,7 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
       return;
     }
     for (let j = 0; j < inputs; j++) {
-      start().get(plane).i32(j).op('i32.mul').op('i32.add').set(from);
+      start().get(plane).i32(j).op(wasm.i32Mul).op(wasm.i32Add).set(from);
       load();
       line(
         products,
@@ -281,26 +283,26 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
     f.i32(0).set(at).get(n2).set(left);
     f.countdown(left, 4, () => {
       tiles();
-      f.get(bad).get(kept).op('f32x4.add').set(bad).add(at, 16);
+      f.get(bad).get(kept).op(wasm.f32x4Add).set(bad).add(at, 16);
     });
     // Of the last tiles of a row, only those that are there may raise the flag.
     f.get(left);
     f.if(() => {
       tiles();
       for (const lane of [1, 2, 3]) {
-        f.get(left).i32(lane).op('i32.eq');
+        f.get(left).i32(lane).op(wasm.i32Eq);
         f.if(() => {
           f.get(bad).get(kept).splat(0);
           f.shuffle([0, lane > 1 ? 1 : 4, lane > 2 ? 2 : 4, 4])
-            .op('f32x4.add')
+            .op(wasm.f32x4Add)
             .set(bad);
         });
       }
     });
     f.add(c, c1);
   });
-  f.get(bad).get(bad).op('f32x4.eq').op('i32x4.all_true').op('i32.eqz');
-  f.if(() => f.get(flag).i32(1).access('i32.store'));
+  f.get(bad).get(bad).op(wasm.f32x4Eq).op(wasm.i32x4AllTrue).op(wasm.i32Eqz);
+  f.if(() => f.get(flag).i32(1).access(wasm.i32Store));
 }
 
 /** G: what a place takes of each tap. */
@@ -328,38 +330,38 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
 export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form): void {
   const { taps: count, plane: inPlane } = form;
   const [w, dst, rowTable, rows, kTable, k, taps, plane] = p;
-  const [base, rp, left, at, to] = f.locals(5, 'i32');
-  const offsets = f.locals(inPlane ? count * count : count, 'i32');
-  const g = Array.from({ length: inPlane ? count : 1 }, () => f.locals(count, 'f32'));
-  const halves = f.locals(count, 'f32');
+  const [base, rp, left, at, to] = f.locals(5, wasm.i32);
+  const offsets = f.locals(inPlane ? count * count : count, wasm.i32);
+  const g = Array.from({ length: inPlane ? count : 1 }, () => f.locals(count, wasm.f32));
+  const halves = f.locals(count, wasm.f32);
   const matrix = weightRows(form);
   // Σ factors · values
   const combine = (factors: readonly number[], values: readonly Local[]) => {
     const used = factors.flatMap((factor, i) => (factor === 0 ? [] : [{ factor, value: values[i] }]));
     for (const [i, { factor, value }] of used.entries()) {
       f.get(value);
-      if (factor !== 1) f.f32(factor).op('f32.mul');
-      if (i > 0) f.op('f32.add');
+      if (factor !== 1) f.f32(factor).op(wasm.f32Mul);
+      if (i > 0) f.op(wasm.f32Add);
     }
   };
   const store = (values: readonly Local[]) => {
     for (const along of matrix) {
       f.get(to);
       combine(along, values);
-      f.access('f32.store').add(to, plane);
+      f.access(wasm.f32Store).add(to, plane);
     }
   };
   for (const [i, offset] of offsets.entries())
     f.get(taps)
-      .access('i32.load', 4 * i)
+      .access(wasm.i32Load, 4 * i)
       .set(offset);
   f.countdown(k, 1, () => {
-    f.get(kTable).access('i32.load').get(w).op('i32.add').set(base);
+    f.get(kTable).access(wasm.i32Load).get(w).op(wasm.i32Add).set(base);
     f.get(rowTable).set(rp).get(rows).set(left);
     f.countdown(left, 1, () => {
-      f.get(rp).access('i32.load').get(base).op('i32.add').set(at);
+      f.get(rp).access(wasm.i32Load).get(base).op(wasm.i32Add).set(at);
       for (const [i, offset] of offsets.entries()) {
-        f.get(at).get(offset).op('i32.add').access('f32.load');
+        f.get(at).get(offset).op(wasm.i32Add).access(wasm.f32Load);
         f.set(g[Math.floor(i / count)][i % count]);
       }
       f.get(dst).set(to);
