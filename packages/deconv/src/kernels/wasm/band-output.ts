@@ -5,8 +5,8 @@
 import type { Box } from './band-input.js';
 import { BASE, type CommandList, product } from './commands.js';
 import { bitsOf } from './ending.js';
-import { TOGETHER } from './movers.js';
 import type { Phase, Problem } from './problem.js';
+import { TOGETHER } from './stores.js';
 
 /** The part of a phase that a band holds: its first grid position in the band, its length, and its first output. */
 export function rangeOf(

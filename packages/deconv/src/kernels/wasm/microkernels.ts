@@ -22,8 +22,9 @@ import {
   type ValueType,
 } from './assembler.js';
 import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
-import { clear, packA, packB, pad, SPLITS, split, store, storeTogether, TOGETHER, turn } from './movers.js';
+import { clear, packA, packB, pad, SPLITS, split, turn } from './movers.js';
 import * as wasm from './opcodes.js';
+import { store, storeTogether, TOGETHER } from './stores.js';
 import { namesOf, tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */
