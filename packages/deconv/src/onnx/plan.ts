@@ -173,15 +173,15 @@ export function makePlan(
     if (outputs.every(({ constant }) => constant !== undefined) || run === undefined) continue;
     todo.push({ node, run, outputs, inputs: node.inputs, slices: planned.slices, flops: planned.flops ?? 0 });
   }
-  const replan = (node: GraphNode) =>
+  const plan = (node: GraphNode) =>
     planNode(
       node,
       program.opset,
       node.inputs.map((name) => values.get(name)),
     );
-  const joined = joinChannels(mergeSlices(todo, values, wanted), values, wanted, replan);
-  const applied = joinFunctions(joined, values, wanted, replan);
-  const steps = joinResiduals(applied, values, wanted, replan);
+  const known = { values, wanted, plan };
+  const joined = joinFunctions(joinChannels(mergeSlices(todo, values, wanted), known), known);
+  const steps = joinResiduals(joined, known);
   return allot(steps, values, inputs, wanted);
 }
 

@@ -7,7 +7,7 @@
  *   Conv → Add                 the other addend, of the output's shape, added as the convolution stores: a shortcut
  *   Conv → Add → Relu          likewise
  *
- * Values in between must be used once and asked for by nobody. Conv stands for ConvTranspose too where sums are meant.
+ * Values in between must be used once and asked for by nobody. Conv stands for ConvTranspose too, except after Concat.
  */
 import { type Shape, sameShape } from '../shape.js';
 import type { AxisSlice, GraphNode, Planned, Run, Value } from './node.js';
@@ -66,6 +66,39 @@ export function mergeSlices(
   return all.filter((step) => !merged.has(step));
 }
 
+/** What the steps are joined in view of: the values, those that are asked for, and how a node is planned. */
+export interface Known {
+  readonly values: ReadonlyMap<string, Value>;
+  readonly wanted: readonly string[];
+  readonly plan: (node: GraphNode) => Planned;
+}
+
+/** Steps whose first input nobody else uses, with the step before taken in where `rule` makes one node of the two. */
+function takeIn(
+  todo: readonly Todo[],
+  { wanted, plan }: Known,
+  rule: (step: Todo, before: Todo) => GraphNode | undefined,
+): Todo[] {
+  const uses = usesOf(todo, wanted);
+  const makers = new Map<string, Todo>();
+  const left = new Set<Todo>();
+  const steps = todo.map((step) => {
+    for (const name of step.node.outputs) makers.set(name, step);
+    const [x] = step.inputs;
+    const before = makers.get(x);
+    const node = before === undefined || uses.get(x) !== 1 ? undefined : rule(step, before);
+    const run = node === undefined ? undefined : plan(node).run;
+    if (before === undefined || node === undefined || run === undefined) return step;
+    left.add(before);
+    return { ...step, node, run, inputs: node.inputs };
+  });
+  return steps.filter((step) => !left.has(step));
+}
+
+/** Sizes of a convolution's kernel. A single pixel is read where it is, so nothing is done to it on the way. */
+const kernelOf = ({ inputs }: Todo, { values }: Known): readonly number[] =>
+  (values.get(inputs[1])?.shape ?? []).slice(2);
+
 /** A function that leaves zeros what they are, as a convolution can apply it to its input. */
 function beforeOf({ node }: Todo): NonNullable<GraphNode['fused']>['before'] {
   if (node.op === 'Relu') return { name: 'relu' };
@@ -75,72 +108,37 @@ function beforeOf({ node }: Todo): NonNullable<GraphNode['fused']>['before'] {
 }
 
 /** Functions whose result a convolution alone reads are left to it. */
-export function joinFunctions(
-  todo: readonly Todo[],
-  values: ReadonlyMap<string, Value>,
-  wanted: readonly string[],
-  plan: (node: GraphNode) => Planned,
-): Todo[] {
-  const uses = usesOf(todo, wanted);
-  const makers = new Map<string, Todo>();
-  const left = new Set<Todo>();
-  const steps = todo.map((step) => {
-    for (const name of step.node.outputs) makers.set(name, step);
+export function joinFunctions(todo: readonly Todo[], known: Known): Todo[] {
+  return takeIn(todo, known, (step, function_) => {
     const { node } = step;
-    const [x, weight] = step.inputs;
-    const maker = makers.get(x);
-    const before = maker === undefined ? undefined : beforeOf(maker);
-    const kernel = values.get(weight)?.shape ?? [];
-    // Single pixels are read where they are; two inputs would both have to go through it.
-    const fits =
-      isConv(node) && !node.fused?.joined && kernel.slice(2).some((n) => n > 1) && uses.get(x) === 1;
-    if (maker === undefined || before === undefined || !fits) return step;
-    const inputs = [maker.inputs[0], ...step.inputs.slice(1)];
-    const joined: GraphNode = { ...node, inputs, fused: { ...node.fused, before } };
-    const { run } = plan(joined);
-    if (run === undefined) return step;
-    left.add(maker);
-    return { ...step, node: joined, run, inputs };
+    const before = beforeOf(function_);
+    // Of two inputs both would have to go through it.
+    const fits = isConv(node) && !node.fused?.joined && kernelOf(step, known).some((n) => n > 1);
+    if (before === undefined || !fits) return undefined;
+    const inputs = [function_.inputs[0], ...step.inputs.slice(1)];
+    return { ...node, inputs, fused: { ...node.fused, before } };
   });
-  return steps.filter((step) => !left.has(step));
 }
 
 /** Channels that a convolution would read from one array joined of two are read from both. */
-export function joinChannels(
-  todo: readonly Todo[],
-  values: ReadonlyMap<string, Value>,
-  wanted: readonly string[],
-  plan: (node: GraphNode) => Planned,
-): Todo[] {
-  const uses = usesOf(todo, wanted);
-  const makers = new Map<string, Todo>();
-  const left = new Set<Todo>();
-  const steps = todo.map((step) => {
-    for (const name of step.node.outputs) makers.set(name, step);
+export function joinChannels(todo: readonly Todo[], known: Known): Todo[] {
+  return takeIn(todo, known, (step, concat) => {
     const { node } = step;
     const [x, weight, bias = '', third = ''] = step.inputs;
-    const concat = makers.get(x);
-    if (node.op !== 'Conv' || concat?.node.op !== 'Concat' || uses.get(x) !== 1) return step;
-    const [a, b, ...more] = concat.inputs.map((name) => ({ name, shape: values.get(name)?.shape ?? [] }));
-    const channels = values.get(x)?.shape[1] ?? 0;
-    const kernel = values.get(weight)?.shape ?? [];
-    // Joined along the channels; of one group; of more than single pixels, which are read where they are.
+    const shapeOf = (name: string) => known.values.get(name)?.shape ?? [];
+    const [a, b, ...more] = concat.inputs.map((name) => ({ name, shape: shapeOf(name) }));
+    const [, channels] = shapeOf(x);
+    if (node.op !== 'Conv' || concat.node.op !== 'Concat' || b === undefined || more.length > 0)
+      return undefined;
+    // Joined along the channels; of one group.
     const fits =
-      b !== undefined &&
-      more.length === 0 &&
       a.shape[1] + b.shape[1] === channels &&
       a.shape.every((n, axis) => axis === 1 || n === b.shape[axis]) &&
-      kernel[1] === channels &&
-      kernel.slice(2).some((n) => n > 1);
-    if (!fits) return step;
+      shapeOf(weight)[1] === channels &&
+      kernelOf(step, known).some((n) => n > 1);
     const inputs = [a.name, weight, bias, third, b.name];
-    const joined: GraphNode = { ...node, inputs, fused: { ...node.fused, joined: true } };
-    const { run } = plan(joined);
-    if (run === undefined) return step;
-    left.add(concat);
-    return { ...step, node: joined, run, inputs };
+    return fits ? { ...node, inputs, fused: { ...node.fused, joined: true } } : undefined;
   });
-  return steps.filter((step) => !left.has(step));
 }
 
 /** The convolution before, with one operation after it taken in; undefined if that cannot be. */
@@ -162,12 +160,7 @@ function takenIn(conv: Todo, step: Todo, shapes: readonly (Shape | undefined)[])
 }
 
 /** Sums with a convolution that is used for nothing else are left to it, and what comes after them. */
-export function joinResiduals(
-  todo: readonly Todo[],
-  values: ReadonlyMap<string, Value>,
-  wanted: readonly string[],
-  plan: (node: GraphNode) => Planned,
-): Todo[] {
+export function joinResiduals(todo: readonly Todo[], { values, wanted, plan }: Known): Todo[] {
   const uses = usesOf(todo, wanted);
   const places = new Map<string, number>();
   const steps: (Todo | undefined)[] = [...todo];
