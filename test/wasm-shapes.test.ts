@@ -61,6 +61,17 @@ describe.each(TILES.map((tile) => [name(tile), tile] as const))('tile %s', (_, t
     ]);
   });
 
+  it('tells apart what comes before the sums and after them, in calls that are alike otherwise', () => {
+    const geometry = convGeometry([1, 3, 9, 9], [4, 3, 3, 3]);
+    const leaky = { fn: 'leakyRelu', parameters: [0.5] } as const;
+    const random = uniform(tile.mr * 105 + tile.nr);
+    const inputs = [243, 108].map((n) =>
+      Float32Array.from({ length: n }, () => Math.floor(random() * 7) - 3),
+    );
+    for (const ending of [{ before: leaky }, { activation: leaky }, { before: leaky, activation: leaky }, {}])
+      compare('conv.forward', { geometry, bias: false, average: false, ...ending }, inputs, backend, 0);
+  });
+
   it('is exact on pictures of a single position, 60 shapes', () => {
     const random = uniform(tile.mr * 104 + tile.nr);
     const integer = (from: number, to: number) => from + Math.floor(random() * (to - from + 1));

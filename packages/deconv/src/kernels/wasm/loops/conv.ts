@@ -38,7 +38,7 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
     ways = new Map();
     known.set(geometry, ways);
   }
-  const way = `${op}${bias}${average}${residual}${split}${nameOf(activation)}${nameOf(before)}`;
+  const way = `${op}${bias}${average}${residual}${split}|${nameOf(activation)}|${nameOf(before)}`;
   let found = ways.get(way);
   if (found === undefined) {
     // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
