@@ -193,10 +193,15 @@ export interface TilesAlong {
 /**
  * The tiles along an axis of a convolution, or of its transpose, if channels, kernel and the length of this axis are fit for
  * Winograd's form. Planes are used where both axes are, in the smaller of their tiles, or smaller ones yet: those of the larger
- * begin where they do.
+ * begin where they do. `exact`: as of {@link tilingOf}.
  */
-export function tilesAlong(g: ConvGeometry, transposed: boolean, axis: number): TilesAlong | undefined {
-  const found = tilingsOf(g, transposed, false).find(
+export function tilesAlong(
+  g: ConvGeometry,
+  transposed: boolean,
+  axis: number,
+  exact = false,
+): TilesAlong | undefined {
+  const found = tilingsOf(g, transposed, exact).find(
     ({ form, axes }) => axes.includes(axis) && holds(g, transposed, axis, form),
   );
   if (found === undefined) return undefined;

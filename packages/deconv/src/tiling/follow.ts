@@ -356,14 +356,14 @@ export class Follower {
       const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, false, s));
       return this.#added(inputs, state, residual);
     },
-    'conv.inputGrad': (inputs, _, { geometry: g, residual }: ConvAttributes) => {
+    'conv.inputGrad': (inputs, _, { geometry: g, residual, average }: ConvAttributes) => {
       const [from, to] = [
         [g.batch, g.yChannels, ...g.ySize],
         [g.batch, g.xChannels, ...g.xSize],
       ];
       const reach = (s: number) => transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]);
       const tracks = this.#tracksOf(inputs[0]);
-      const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, true, s));
+      const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, true, s, average));
       return this.#added(inputs, state, residual);
     },
     unary: (inputs, shape) => this.#pointwise(inputs, shape),

@@ -124,7 +124,15 @@ describe('tiles put together are the whole', () => {
     const split: Network = (x) => conv2d(x, wide(32, 32, 4, 9), { stride: 2, padding: 1 });
     const fivefold: Network = (x) => conv2d(x, wide(64, 32, 5, 10), { stride: 2, padding: 2 });
     const filled: Network = (x) => convTranspose2d(x, wide(48, 48, 11, 11), { stride: 4, padding: 4 });
+    const few: Network = (x) => conv2d(x, wide(20, 3, 5, 12), { padding: 2 });
+    const averaged: Network = (x) =>
+      convTranspose2d(x, wide(20, 20, 3, 13), { padding: 1, overlap: 'average' });
+    const stem: Network = (x) => conv2d(x, wide(32, 3, 7, 14), { stride: 2, padding: 3 });
+    const long: Network = (x) => conv2d(x, wide(12, 20, 9, 15), { padding: 4 });
     const networks = [
+      [few, averaged],
+      [few, long],
+      [stem, plain],
       [first, split, plain],
       [first, fivefold],
       [quarter, filled],

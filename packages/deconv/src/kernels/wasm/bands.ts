@@ -15,6 +15,10 @@ function shapeOf(p: Problem, input: BandInput, box: Box): string {
   return JSON.stringify(perAxis);
 }
 
+/** All combinations of what there is along each axis; the last changes fastest. */
+export const combinations = <T>([zs, ys, xs]: readonly (readonly T[])[]) =>
+  zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));
+
 /** Length of the output grid per axis. */
 export const gridOf = (p: Problem): number[] =>
   p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));

@@ -15,7 +15,7 @@ import type { Activation } from '../../backend.js';
 import { BandInput, type Box } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
-import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
+import { combinations, eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
   BASE,
   CommandList,
@@ -83,10 +83,6 @@ interface Packed {
   readonly at: number;
   readonly strips: Strips;
 }
-
-/** All combinations of what there is along each axis. */
-const combinations = <T>([zs, ys, xs]: readonly (readonly T[])[]) =>
-  zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));
 
 /** Rows of a product below which it is worth adding others to it, and depth from which. */
 export const LONE_ROWS = 3;

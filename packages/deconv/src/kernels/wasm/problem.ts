@@ -131,6 +131,26 @@ export function forwardProblem(g: ConvGeometry): Problem {
   };
 }
 
+/**
+ * A product of matrices, (m, k) · (k, n): a convolution with a kernel of one tap from k to m channels over a picture of n positions,
+ * whose weight is the left operand, stored `transposed` perhaps.
+ */
+export function matrixProblem(m: number, n: number, k: number, transposed = false): Problem {
+  const none = { kernelSize: [1, 1, 1], inStride: [1, 1, 1], outStride: [1, 1, 1] } as const;
+  const single = forwardAxis(1, 1, 1, 0);
+  const size = [1, 1, n] as const;
+  return {
+    ...none,
+    inChannels: k,
+    outChannels: m,
+    inSize: size,
+    outSize: size,
+    classes: [single, single, forwardAxis(n, 1, 1, 0)],
+    weightOut: transposed ? 1 : k,
+    weightIn: transposed ? m : 1,
+  };
+}
+
 /** Rows of a class below which phases are put on one grid, to have more rows in one product. */
 export const FEW_ROWS = 12;
 

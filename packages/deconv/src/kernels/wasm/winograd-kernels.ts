@@ -226,7 +226,8 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
 /**
  * tileOutput: c, plane, flag; n1, c1; n2.
  * For n1 rows × n2 tiles, in place: the first m² planes become (Aᵀ M A)[i][j], in order, M[i][j] being plane n i + j, for tiles
- * of n inputs and m outputs; or, in a line, m planes (Aᵀ M)[i]. The word at `flag` becomes 1 if one of them is not finite. May touch up to three floats beyond a row.
+ * of n inputs and m outputs; or, in a line, m planes (Aᵀ M)[i]. The word at `flag` becomes 1 if one of them is not finite. May touch
+ * up to three floats beyond a row.
  */
 export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, relaxed: boolean): void {
   const { inputs, outputs } = form;

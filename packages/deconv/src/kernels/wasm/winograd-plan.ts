@@ -17,7 +17,7 @@ import { lift } from '../../geometry/three-axes.js';
 import type { Form, Tiling } from '../../geometry/winograd.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
-import { eachTile, flopsOf, gridOf, layBands } from './bands.js';
+import { combinations, eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
   BASE,
   CommandList,
@@ -37,7 +37,7 @@ import { kernelsFor } from './microkernels.js';
 import { packStretches } from './panels.js';
 import type { Problem, Triple } from './problem.js';
 import { type Cut, ROOM, TileBands } from './tile-bands.js';
-import { type Part, type TileAxis, type TilePhase, type TileProblem, tileProblem } from './winograd.js';
+import { type Part, type TileAxis, type TileProblem, tileProblem } from './winograd.js';
 import { namesOf, placesOf } from './winograd-kernels.js';
 
 /** Values of a transformed weight from which bands that threads share are made so many times as large: they read it so often less. */
@@ -75,12 +75,6 @@ function pairs(height: number, width: number): Pair[] {
   return Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width]);
 }
 
-/** `make` of all combinations of one of each list; the last changes fastest. */
-function combined<T, R>(lists: readonly (readonly T[])[], make: (z: T, y: T, x: T) => R): R[] {
-  const [zs, ys, xs] = lists;
-  return zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => make(z, y, x))));
-}
-
 class WinogradPlanner {
   readonly #p: Problem;
   readonly #axes: readonly [TileAxis, TileAxis, TileAxis];
@@ -113,10 +107,7 @@ class WinogradPlanner {
     this.#axes = axes;
     this.#form = form;
     this.#places = placesOf(form);
-    this.#parts = combined(
-      axes.map(({ parts }) => parts),
-      (z, y, x) => [z, y, x],
-    );
+    this.#parts = combinations(axes.map(({ parts }) => parts));
     this.#channels = problem.inChannels * this.#parts.length;
     const taps = this.#parts.map((part) => product(part.map(({ taps }) => taps.length)));
     this.#depth = problem.inChannels * taps.reduce((sum, count) => sum + count, 0);
@@ -126,9 +117,8 @@ class WinogradPlanner {
     this.#list = new CommandList(options.commands);
     this.#input = new BandInput(problem, gridOf(problem));
     this.#bands = new TileBands(tiles, this.#channels, options.tile.nr);
-    this.#kinds = combined(
-      axes.map(({ kinds }) => kinds),
-      (z, y, x) => this.#tapOf(z.tap, y.tap, x.tap),
+    this.#kinds = combinations(axes.map(({ kinds }) => kinds)).map(([z, y, x]) =>
+      this.#tapOf(z.tap, y.tap, x.tap),
     );
     this.#residues = pairs(axes[1].dilation, axes[2].dilation);
   }
@@ -251,10 +241,7 @@ class WinogradPlanner {
     const [[levels, ownHeight, ownWidth], [, kh, kw]] = [this.#kernelSize, p.kernelSize];
     const offset = (z: number, y: number, x: number) => 4 * this.#tapOf(z, y, x);
     const tapTable = this.#tables.add(
-      combined(
-        this.#axes.map(({ taps }) => taps),
-        offset,
-      ),
+      combinations(this.#axes.map(({ taps }) => taps)).map((at) => offset(...at)),
     );
     const kTable = this.#tables.add(
       this.#depthOf((i, z, y, x) => 4 * i * p.weightIn + offset(z.tap, y.tap, x.tap)),
@@ -310,10 +297,7 @@ class WinogradPlanner {
     const channels = Array.from({ length: this.#p.inChannels }, (_, i) => i);
     return this.#parts.flatMap((parts, part) =>
       channels.flatMap((i) =>
-        combined(
-          parts.map(({ taps }) => taps),
-          (z, y, x) => make(i, z, y, x, part * channels.length + i),
-        ),
+        combinations(parts.map(({ taps }) => taps)).map((at) => make(i, ...at, part * channels.length + i)),
       ),
     );
   }
@@ -456,17 +440,16 @@ class WinogradPlanner {
     const [, height, width] = this.#bands.extent(box.size);
     const { plane, outputs } = this.#form;
     const [, { kinds: yKinds }, { kinds: xKinds, dilation }] = this.#axes;
-    const lines = combined<TilePhase, Line | undefined>(
-      this.#axes.map(({ phases }) => phases),
-      (...phases) => {
-        const ranges = phases.map((phase, axis) => rangeOf(p, box, axis, phase));
-        if (ranges.some(({ count }) => count <= 0)) return undefined;
-        const [pz, py, px] = phases;
-        const [z, y, x] = ranges;
-        const place = plane ? py.place * outputs + px.place : py.place + px.place;
-        const kind = (pz.kind * yKinds.length + py.kind) * xKinds.length + px.kind;
-        const residue = py.residue * dilation + px.residue;
-        return {
+    return combinations(this.#axes.map(({ phases }) => phases)).flatMap((phases): Line[] => {
+      const ranges = phases.map((phase, axis) => rangeOf(p, box, axis, phase));
+      if (ranges.some(({ count }) => count <= 0)) return [];
+      const [pz, py, px] = phases;
+      const [z, y, x] = ranges;
+      const place = plane ? py.place * outputs + px.place : py.place + px.place;
+      const kind = (pz.kind * yKinds.length + py.kind) * xKinds.length + px.kind;
+      const residue = py.residue * dilation + px.residue;
+      return [
+        {
           c: at(place, kind, residue) + 4 * ((z.local * height + y.local) * width + x.local),
           row,
           pitch: 4 * width,
@@ -476,10 +459,9 @@ class WinogradPlanner {
           z: z.count,
           y: y.count,
           x: x.count,
-        };
-      },
-    );
-    return lines.filter((line) => line !== undefined);
+        },
+      ];
+    });
   }
 }
 

@@ -22,7 +22,7 @@
  *          0  a −a²−b  1  0                                               v  −vb   vb²              0 a³−a³ b³−b³ 1
  *          0  1  0 −c  0  1                                                        1
  *
- * With eight, of tiles that lie along one axis, they are 0, ±½, ±1, ±2; their powers lie further apart, and results are two to three
+ * With eight, of tiles that lie along one axis, they are 0, ±½, ±1, ±2; their powers lie further apart, and results are two to six
  * times as far off as plain sums. In general, for points 0, ±p …, ∞, the product of all p being 1:
  *
  *     Bᵀ    Π (x² − p²) for 0 and ∞;  (x² ± p x) Π (x² − q²), over the other points q, for ±p

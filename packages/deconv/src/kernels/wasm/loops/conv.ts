@@ -14,7 +14,7 @@ import { ACTIVATIONS } from '../activations.js';
 import { planDense } from '../dense-plan.js';
 import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
-import { forwardProblem, inputGradProblem } from '../problem.js';
+import { forwardProblem, inputGradProblem, matrixProblem } from '../problem.js';
 import { planWeight } from '../weight-plan.js';
 import { planWinograd } from '../winograd-plan.js';
 import type { Ground, Loop } from './ground.js';
@@ -112,10 +112,7 @@ function computeLone(
   const { tile, commands } = engine;
   const taps = sizeOf(g.kernelSize);
   const loaded = engine.plan(`lone|${g.batch},${g.yChannels},${g.xChannels * taps}`, () => {
-    const pairs = { ...g, groups: 1, batch: 1, xChannels: g.yChannels, yChannels: g.batch };
-    const columns = [g.xChannels * taps];
-    const axes = { kernelSize: [1], stride: [1], dilation: [1], padBefore: [0], padAfter: [0] };
-    const problem = forwardProblem({ ...pairs, ...axes, rank: 1, xSize: columns, ySize: columns });
+    const problem = matrixProblem(g.batch, g.xChannels * taps, g.yChannels);
     return planDense(problem, 1, 1, { tile, commands, bias: false, scale: false });
   });
   const [weight, input] = [ground.at(y), ground.at(w)];

@@ -1,20 +1,13 @@
 /**
- * Matrix products by the tiles of the convolutions: (m, k) · (k, n) is a convolution with a kernel of one tap from k to m
- * channels over a picture of n positions. Each matrix of a batch has its own left operand, so the batch is the groups.
+ * Matrix products by the tiles of the convolutions (see matrixProblem). Each matrix of a batch has its own left operand, so the
+ * batch is the groups.
  */
 import type { OpTable } from '../../../backend.js';
-import { convGeometry } from '../../../geometry/conv.js';
 import { planDense } from '../dense-plan.js';
 import { dotRows, ROWS } from '../dot-kernel.js';
-import { forwardProblem, type Problem } from '../problem.js';
+import { matrixProblem } from '../problem.js';
 import type { Ground, Loop } from './ground.js';
 import { copyView } from './views.js';
-
-/** The convolution whose weight is the left operand. */
-function problemOf(m: number, n: number, k: number, transposed: boolean): Problem {
-  const problem = forwardProblem(convGeometry([1, k, n], [m, k, 1]));
-  return transposed ? { ...problem, weightOut: 1, weightIn: m } : problem;
-}
 
 /** A matrix that meets this many vectors or fewer is read where it lies. */
 const FEW = 16;
@@ -82,7 +75,7 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
   }
   const loaded = engine.plan(`matmul|${batch},${m},${n},${k},${transposeA}`, () => {
     const { tile, commands } = engine;
-    return planDense(problemOf(m, n, k, transposeA), 1, batch, {
+    return planDense(matrixProblem(m, n, k, transposeA), 1, batch, {
       tile,
       commands,
       bias: false,
