@@ -6,7 +6,7 @@
 
 import type { FunctionBuilder, Local } from './assembler.js';
 import * as wasm from './opcodes.js';
-import { locals, type RowKernel } from './row-kernels.js';
+import type { RowKernel } from './row-kernels.js';
 
 /** Rows of the matrix that go together, and floats of each that one turn of the loop takes. */
 export const ROWS = 4;
@@ -33,12 +33,12 @@ export const dotRows: RowKernel = {
   name: 'dotRows',
   parameters: 10,
   build: (f, [c, cMatrix, cVector, matrix, matrixRow, rows, vectors, vectorRow, count, k]) => {
-    const at = locals(f, ROWS, wasm.i32);
-    const [v, row, to, left, inner] = locals(f, 5, wasm.i32);
-    const sums = locals(f, ROWS, wasm.v128);
-    const more = locals(f, ROWS, wasm.v128);
-    const [x, y] = locals(f, 2, wasm.v128);
-    const single = locals(f, ROWS, wasm.f32);
+    const at = f.locals(ROWS, wasm.i32);
+    const [v, row, to, left, inner] = f.locals(5, wasm.i32);
+    const sums = f.locals(ROWS, wasm.v128);
+    const more = f.locals(ROWS, wasm.v128);
+    const [x, y] = f.locals(2, wasm.v128);
+    const single = f.locals(ROWS, wasm.f32);
     f.countdown(rows, ROWS, () => {
       f.get(vectors).set(row).get(c).set(to).get(count).set(inner);
       f.countdown(inner, 1, () => {

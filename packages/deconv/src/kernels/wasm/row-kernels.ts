@@ -4,7 +4,7 @@
  * nothing is written there. Sums are kept in float64.
  */
 
-import type { FunctionBuilder, Local, ValueType } from './assembler.js';
+import type { FunctionBuilder, Local } from './assembler.js';
 import * as wasm from './opcodes.js';
 
 /** Builds a kernel, given handles of its parameters. */
@@ -16,9 +16,6 @@ export interface RowKernel {
   readonly parameters: number;
   readonly build: Build;
 }
-
-/** Several new locals of a type. */
-export const locals = (f: FunctionBuilder, count: number, type: ValueType): Local[] => f.locals(count, type);
 
 /**
  * sumRows: sums, sumsRow, src, srcRow, n1, n.

@@ -6,7 +6,7 @@
 
 import type { Local } from './assembler.js';
 import * as wasm from './opcodes.js';
-import { type Build, locals, type RowKernel } from './row-kernels.js';
+import type { Build, RowKernel } from './row-kernels.js';
 
 /**
  * rows<terms>: out, src, table, n1, n. For n1 outputs: a row of n floats = Σ weight · row of the input.
@@ -14,12 +14,12 @@ import { type Build, locals, type RowKernel } from './row-kernels.js';
 const rows =
   (terms: number): Build =>
   (f, [out, src, table, n1, n]) => {
-    const [to, left, count, entry, column] = locals(f, 5, wasm.i32);
+    const [to, left, count, entry, column] = f.locals(5, wasm.i32);
     const inputs = Array.from({ length: terms }, () => ({
       at: f.local(wasm.i32),
       weight: f.local(wasm.v128),
     }));
-    const [v, w, low, high] = locals(f, 4, wasm.v128);
+    const [v, w, low, high] = f.locals(4, wasm.v128);
     const few = () => {
       for (const [t, { at, weight }] of inputs.entries()) {
         f.get(table)
@@ -94,8 +94,8 @@ const rows =
 const each =
   (terms: number): Build =>
   (f, [out, src, srcRow, table, n1, n]) => {
-    const [left, count, entry] = locals(f, 3, wasm.i32);
-    const [sum] = locals(f, 1, wasm.f64);
+    const [left, count, entry] = f.locals(3, wasm.i32);
+    const [sum] = f.locals(1, wasm.f64);
     const load = (at: number) =>
       f.get(entry).access(wasm.i32Load, at).get(src).op(wasm.i32Add).access(wasm.f32Load);
     f.countdown(n1, 1, () => {
