@@ -12,6 +12,7 @@ import {
 import { filledKernel, type Tiling, tilingOf } from '../packages/deconv/src/geometry/winograd.js';
 import { kernelBuilds, type Tile } from '../packages/deconv/src/kernels/wasm/microkernels.js';
 import { forwardProblem, inputGradProblem } from '../packages/deconv/src/kernels/wasm/problem.js';
+import { arrange, tileProblem } from '../packages/deconv/src/kernels/wasm/winograd.js';
 import { planWinograd } from '../packages/deconv/src/kernels/wasm/winograd-plan.js';
 import { sizeOf } from '../packages/deconv/src/shape.js';
 import {
@@ -64,6 +65,10 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
             [6, 3],
             [8, 3],
             [11, 4],
+            // Filled up: some parts have a tap less.
+            [3, 2],
+            [5, 3],
+            [7, 3],
           ] as const)
         : ([
             [3, 1],
@@ -77,6 +82,9 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
             [11, 4],
             [9, 3],
             [8, 4],
+            [3, 2],
+            [5, 3],
+            [7, 3],
           ] as const),
     );
     const axes = [0, 1].map(() => {
@@ -306,4 +314,42 @@ it('works in at most 4 MiB', () => {
     expect((plan.workBytes + plan.sharedBytes) / 2 ** 20, JSON.stringify(geometry)).toBeLessThanOrEqual(4);
   }
   expect(found).toBeGreaterThan(80);
+});
+
+describe('a kernel that is filled up', () => {
+  // 4 parts, or phases, of 16 places; with stride 2, one of 2 × 2 taps, two of 2 × 1 and one of 1 × 1: 16 + 2 · 12 + 9.
+  it.each([
+    ['conv.forward', 3, 2, 49],
+    ['conv.inputGrad', 3, 2, 49],
+    ['conv.forward', 4, 2, 64],
+    ['conv.inputGrad', 4, 2, 64],
+    // 3 taps of 36 places: 36 + 2 · 30 + 25; 9 of them: 36 + 4 · 30 + 4 · 25.
+    ['conv.forward', 5, 2, 121],
+    ['conv.inputGrad', 7, 3, 256],
+  ] as const)('leaves products out: %s, %i taps at stride %i', (kernel, k, s, products) => {
+    const side = kernel === 'conv.forward' ? 64 * s : 64;
+    const make = kernel === 'conv.forward' ? convGeometry : convTransposeGeometry;
+    const g = make([1, 64, side, side], [64, 64, k, k], { stride: s, padding: 1 });
+    const transposed = kernel === 'conv.inputGrad';
+    const tiling = tilingOf(g, transposed) as Tiling;
+    const problem = (transposed ? inputGradProblem : forwardProblem)({
+      ...g,
+      kernelSize: filledKernel(g, tiling),
+    });
+    const { axes, form } = tileProblem(problem, tiling, g);
+    const parts = arrange(axes, form, (axis) => axis.parts);
+    const kinds = arrange(axes, form, (axis) => axis.kinds);
+    let [sum, least] = [0, 0];
+    for (let i = 0; i < form.inputs; i++)
+      for (let j = 0; j < form.inputs; j++) {
+        const [[p0, p1], [k0, k1]] = [parts.at(i, j), kinds.at(i, j)];
+        sum += (p1 - p0) * (k1 - k0);
+        const occupied = (all: typeof parts.list | typeof kinds.list) =>
+          all.filter(([, y, x]) => y.places[0] <= i && i < y.places[1] && x.places[0] <= j && j < x.places[1])
+            .length;
+        least += occupied(parts.list) * occupied(kinds.list);
+      }
+    expect(form.plane).toBe(true);
+    expect([sum, least]).toEqual([products, products]);
+  });
 });

@@ -107,8 +107,23 @@ function tapsOf(g: ConvGeometry, axis: number): number | undefined {
   return s === 1 || g.dilation[axis] === 1 ? Math.ceil(k / s) : undefined;
 }
 
+/** Share of the products along an axis that are not zero throughout: a tap that is filled up leaves out one place of its tiles. */
+function occupiedShare(g: ConvGeometry, axis: number, { form: { taps, inputs }, pieces }: Tiling): number {
+  const [k, s] = [g.kernelSize[axis], g.stride[axis]];
+  let places = 0;
+  for (let residue = 0; residue < s; residue++) {
+    const own = Math.ceil((k - residue) / s);
+    for (let piece = 0; piece < pieces; piece++) {
+      const count = own - taps * piece;
+      if (count > 0) places += count < taps ? inputs - 1 : inputs;
+    }
+  }
+  return places / (inputs * s * pieces);
+}
+
 /** What a tiling takes, as a share of plain sums; more than 1 where it cannot be. */
-function costOf(g: ConvGeometry, transposed: boolean, { form, axes, pieces }: Tiling): number {
+function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
+  const { form, axes, pieces } = tiling;
   const { inputs, outputs } = form;
   // Along tiled axes phases, or residues, are rows, or channels, of their own, each with a part of the taps.
   const along = (list: readonly number[]) => sizeOf(axes.map((axis) => list[axis]));
@@ -119,7 +134,8 @@ function costOf(g: ConvGeometry, transposed: boolean, { form, axes, pieces }: Ti
   const all = phases * (transposed ? others : 1);
   const [from, to] = transposed ? [g.yChannels, g.xChannels * all] : [g.xChannels * phases, g.yChannels];
   const [depth, rows] = [(from / g.groups) * pieces, to / g.groups];
-  const weight = inputs ** axes.length * depth * plain * rows;
+  const occupied = sizeOf(axes.map((axis) => inputs * occupiedShare(g, axis, tiling)));
+  const weight = occupied * depth * plain * rows;
   const mostWeight = g.batch >= MANY_PICTURES ? MOST_WEIGHT_OF_MANY : MOST_WEIGHT;
   // Along the others, residues of a convolution's input are transformed by themselves.
   const channels = depth * (transposed ? 1 : others);

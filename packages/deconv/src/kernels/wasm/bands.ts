@@ -82,13 +82,15 @@ export function flopsOf(p: Problem, times: number): number {
   return 2 * times * p.inChannels * p.outChannels * product(perAxis);
 }
 
-/** Full tiles, then the rows that are left, for the given steps of tiles and strips. */
+/** Full tiles, then the rows that are left, for the given steps of tiles and strips; of all rows, or from one to another where tiles begin. */
 export function eachTile(
   rows: number,
   mr: number,
   emit: (height: number, count: number, firstRow: number) => void,
+  [from, to]: readonly [number, number] = [0, rows],
 ): void {
-  const full = Math.floor(rows / mr);
-  if (full > 0) emit(mr, full, 0);
-  if (rows > full * mr) emit(rows - full * mr, 1, full * mr);
+  const last = rows - (rows % mr);
+  const full = Math.floor((Math.min(to, last) - from) / mr);
+  if (full > 0) emit(mr, full, from);
+  if (to > last && to > from) emit(rows - last, 1, last);
 }

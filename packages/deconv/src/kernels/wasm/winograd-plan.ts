@@ -25,6 +25,7 @@ import {
   K_BLOCK,
   type Plan,
   product,
+  roundUp,
   SHARE_FROM_FLOPS,
   SLACK,
   type Stretch,
@@ -37,7 +38,14 @@ import { kernelsFor } from './microkernels.js';
 import { packStretches } from './panels.js';
 import type { Problem, Triple } from './problem.js';
 import { type Cut, ROOM, TileBands } from './tile-bands.js';
-import { type Part, type TileAxis, type TileProblem, tileProblem } from './winograd.js';
+import {
+  type Arranged,
+  arrange,
+  type Part,
+  type TileAxis,
+  type TileProblem,
+  tileProblem,
+} from './winograd.js';
 import { namesOf, placesOf } from './winograd-kernels.js';
 
 /** Values of a transformed weight from which bands that threads share are made so many times as large: they read it so often less. */
@@ -82,10 +90,11 @@ class WinogradPlanner {
   /** Places of a tile: matrix products. */
   readonly #places: number;
   /** Parts of the kernel: one along each axis. */
-  readonly #parts: readonly (readonly [Part, Part, Part])[];
+  readonly #parts: Arranged<Part>;
   /** Rows of the transformed input: parts × input channels. */
   readonly #channels: number;
-  /** Rows of B: those, times the taps that plain sums go over. */
+  /** Rows of B: those, times the taps that plain sums go over; where those of each part begin, and the last end. */
+  readonly #rowsFrom: readonly number[];
   readonly #depth: number;
   readonly #options: DenseOptions;
   readonly #list: CommandList;
@@ -95,8 +104,8 @@ class WinogradPlanner {
   readonly #groups: number;
   /** Of the weight as it is; the problem's is filled up. */
   readonly #kernelSize: Triple;
-  /** The first tap of each phase of the original problem, of which each output channel has a row. */
-  readonly #kinds: readonly number[];
+  /** The phases of the original problem, of each of which every output channel has a row. */
+  readonly #kinds: Arranged<TileAxis['kinds'][number]>;
   /** Residues of the dilation of both axes. */
   readonly #residues: readonly Pair[];
   #workBytes = 0;
@@ -107,19 +116,22 @@ class WinogradPlanner {
     this.#axes = axes;
     this.#form = form;
     this.#places = placesOf(form);
-    this.#parts = combinations(axes.map(({ parts }) => parts));
-    this.#channels = problem.inChannels * this.#parts.length;
-    const taps = this.#parts.map((part) => product(part.map(({ taps }) => taps.length)));
-    this.#depth = problem.inChannels * taps.reduce((sum, count) => sum + count, 0);
+    this.#parts = arrange(axes, form, ({ parts }) => parts);
+    this.#channels = problem.inChannels * this.#parts.list.length;
+    let depth = 0;
+    const ends = this.#parts.list.map((part) => {
+      depth += problem.inChannels * product(part.map(({ taps }) => taps.length));
+      return depth;
+    });
+    this.#rowsFrom = [0, ...ends];
+    this.#depth = depth;
     this.#groups = g.groups;
     this.#kernelSize = lift(g.kernelSize, 1);
     this.#options = options;
     this.#list = new CommandList(options.commands);
     this.#input = new BandInput(problem, gridOf(problem));
     this.#bands = new TileBands(tiles, this.#channels, options.tile.nr);
-    this.#kinds = combinations(axes.map(({ kinds }) => kinds)).map(([z, y, x]) =>
-      this.#tapOf(z.tap, y.tap, x.tap),
-    );
+    this.#kinds = arrange(axes, form, ({ kinds }) => kinds);
     this.#residues = pairs(axes[1].dilation, axes[2].dilation);
   }
 
@@ -127,11 +139,11 @@ class WinogradPlanner {
     const p = this.#p;
     const groups = this.#groups;
     const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
-    const heavy = this.#places * this.#depth * this.#kinds.length * p.outChannels > HEAVY_WEIGHT;
+    const heavy = this.#places * this.#depth * this.#kinds.list.length * p.outChannels > HEAVY_WEIGHT;
     const shared = this.#bands.cut(batch, heavy ? Math.min(HEAVY_BANDS, this.#options.threads ?? 1) : 1);
     const together = groups === 1 && shared.count < least;
     const cut = together ? shared : this.#bands.cut(batch, 1);
-    const kinds = this.#kinds.length;
+    const kinds = this.#kinds.list.length;
     const pitch = this.#bands.pitch(cut.size, cut.pictures);
     const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * kinds));
     const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
@@ -225,6 +237,12 @@ class WinogradPlanner {
     return stages;
   }
 
+  /** A place of a tile, along each axis. */
+  #placeAt(place: number): Pair {
+    const across = this.#axes[2].tiled ? this.#form.inputs : 1;
+    return [Math.floor(place / across), place % across];
+  }
+
   /** Index of a tap of the kernel, or how far one lies behind another. */
   #tapOf(z: number, y: number, x: number): number {
     const [, kh, kw] = this.#p.kernelSize;
@@ -249,7 +267,7 @@ class WinogradPlanner {
     const depth = this.#depth;
     const packs: Stretch[][] = [];
     let weight: Place = [BASE.weight, 0];
-    let floats = this.#places * this.#kinds.length * p.outChannels * depth;
+    let floats = this.#places * this.#kinds.list.length * p.outChannels * depth;
     if (kh > ownHeight || kw > ownWidth) {
       const begin = this.#list.length;
       weight = [BASE.packed, 4 * floats];
@@ -267,8 +285,8 @@ class WinogradPlanner {
     let at = 0;
     for (let from = 0; from < p.outChannels; from += step) {
       const count = Math.min(step, p.outChannels - from);
-      const rows = this.#kinds.flatMap((tap) =>
-        Array.from({ length: count }, (_, o) => 4 * ((from + o) * p.weightOut + tap)),
+      const rows = this.#kinds.list.flatMap(([z, y, x]) =>
+        Array.from({ length: count }, (_, o) => 4 * (from + o) * p.weightOut + offset(z.tap, y.tap, x.tap)),
       );
       const rowTable = this.#tables.add(rows);
       for (let r = 0; r < rows.length; r += mr) {
@@ -295,7 +313,7 @@ class WinogradPlanner {
   /** `make` of each row of B: its input channel, taps of plain sums, and row of the transformed input. */
   #depthOf(make: (channel: number, z: Tap, y: Tap, x: Tap, row: number) => number): number[] {
     const channels = Array.from({ length: this.#p.inChannels }, (_, i) => i);
-    return this.#parts.flatMap((parts, part) =>
+    return this.#parts.list.flatMap((parts, part) =>
       channels.flatMap((i) =>
         combinations(parts.map(({ taps }) => taps)).map((at) => make(i, ...at, part * channels.length + i)),
       ),
@@ -314,7 +332,7 @@ class WinogradPlanner {
     const plane = this.#bands.planeBytes(this.#channels, pitch);
     const { step } = this.#bands;
     const tables = this.#residues.map((residues) =>
-      this.#parts.map((parts) => this.#inputsOf(input, layout, residues, parts)),
+      this.#parts.list.map((parts) => this.#inputsOf(input, layout, residues, parts)),
     );
     for (let n = 0; n < pictures; n++) {
       input.pad(this.#list, rows, layout, n, from, p.inChannels * this.#groups);
@@ -367,7 +385,7 @@ class WinogradPlanner {
     const pitch = this.#bands.pitch(box.size, pictures);
     const row = 4 * pitch;
     const depth = this.#depth;
-    const kinds = this.#kinds.length;
+    const kinds = this.#kinds.list.length;
     const inPlane = this.#bands.planeBytes(this.#channels, pitch);
     const outAt = base === BASE.work ? at + this.#places * inPlane : 0;
     const outBytes = 4 * p.outChannels * product(p.outSize) * this.#groups;
@@ -379,22 +397,35 @@ class WinogradPlanner {
       const outPlane = this.#bands.planeBytes(rows, pitch);
       this.#workBytes = Math.max(this.#workBytes, outAt + this.#places * outPlane);
       for (let place = 0; place < this.#places; place++) {
+        const [i, j] = this.#placeAt(place);
         const panels = block.panels + 4 * place * rows * depth;
-        for (let k = 0; k < depth; k += K_BLOCK) {
-          const deep = Math.min(K_BLOCK, depth - k);
-          eachTile(rows, tile.mr, (high, count, firstRow) => {
-            const a = [BASE.packed, panels + 4 * (firstRow * depth + k * high)] as const;
-            const down = [count, 4 * high * depth, 0, high * row] as const;
-            const table = [BASE.tables, kTable + 4 * k] as const;
-            for (const { name, from, count, step } of kernelsFor(high, used, tile.nr)) {
-              const skip = 4 * tile.nr * from;
-              const b = [base, at + place * inPlane + skip] as const;
-              const c = [BASE.work, outAt + place * outPlane + firstRow * row + skip] as const;
-              const along = [count, 0, 4 * tile.nr * step, 4 * tile.nr * step] as const;
-              list.push(name, a, b, table, deep, c, row, k === 0 ? 1 : 0, ...along, ...down);
-            }
-          });
-        }
+        const multiply = (range: readonly [number, number], [first, end]: readonly number[]) => {
+          // Once even where there is nothing to sum: the rows are zero then.
+          for (let k = first; k < end || k === first; k += K_BLOCK) {
+            const deep = Math.min(K_BLOCK, end - k);
+            const emit = (high: number, count: number, firstRow: number) => {
+              const a = [BASE.packed, panels + 4 * (firstRow * depth + k * high)] as const;
+              const down = [count, 4 * high * depth, 0, high * row] as const;
+              const table = [BASE.tables, kTable + 4 * k] as const;
+              for (const { name, from, count, step } of kernelsFor(high, used, tile.nr)) {
+                const skip = 4 * tile.nr * from;
+                const b = [base, at + place * inPlane + skip] as const;
+                const c = [BASE.work, outAt + place * outPlane + firstRow * row + skip] as const;
+                const along = [count, 0, 4 * tile.nr * step, 4 * tile.nr * step] as const;
+                list.push(name, a, b, table, deep, c, row, k === first ? 1 : 0, ...along, ...down);
+              }
+            };
+            eachTile(rows, tile.mr, emit, range);
+          }
+        };
+        const [first, last] = this.#kinds.at(i, j).map((kind) => kind * block.count);
+        const [from, to] = [first - (first % tile.mr), Math.min(rows, roundUp(last, tile.mr))];
+        multiply([0, from], [0, 0]);
+        multiply(
+          [from, to],
+          this.#parts.at(i, j).map((part) => this.#rowsFrom[part]),
+        );
+        multiply([to, rows], [0, 0]);
       }
       list.push(namesOf(this.#form).output, [BASE.work, outAt], outPlane, FLAG_AT, rows, row, used);
       if (activation !== undefined) this.#activate(activation, block, outAt, outPlane, row, used);
@@ -427,7 +458,7 @@ class WinogradPlanner {
     const { bias } = this.#options;
     const { plane: inPlane, outputs } = this.#form;
     for (let place = 0; place < (inPlane ? outputs * outputs : outputs); place++)
-      for (let kind = 0; kind < this.#kinds.length; kind++) {
+      for (let kind = 0; kind < this.#kinds.list.length; kind++) {
         const c = at + place * plane + kind * count * row;
         activateRows(this.#list, activation, { c, row, positions, from, count, bias });
       }
@@ -439,14 +470,17 @@ class WinogradPlanner {
     const [, outHeight, outWidth] = p.outSize;
     const [, height, width] = this.#bands.extent(box.size);
     const { plane, outputs } = this.#form;
-    const [, { kinds: yKinds }, { kinds: xKinds, dilation }] = this.#axes;
+    const [zKinds, yKinds, xKinds] = this.#axes.map(({ kinds }) => kinds);
+    const { dilation } = this.#axes[2];
     return combinations(this.#axes.map(({ phases }) => phases)).flatMap((phases): Line[] => {
       const ranges = phases.map((phase, axis) => rangeOf(p, box, axis, phase));
       if (ranges.some(({ count }) => count <= 0)) return [];
       const [pz, py, px] = phases;
       const [z, y, x] = ranges;
       const place = plane ? py.place * outputs + px.place : py.place + px.place;
-      const kind = (pz.kind * yKinds.length + py.kind) * xKinds.length + px.kind;
+      const kind = this.#kinds.list.findIndex(
+        ([kz, ky, kx]) => kz === zKinds[pz.kind] && ky === yKinds[py.kind] && kx === xKinds[px.kind],
+      );
       const residue = py.residue * dilation + px.residue;
       return [
         {
@@ -470,6 +504,6 @@ class WinogradPlanner {
  * are not finite raise the flag of the call.
  */
 export function planWinograd(problem: Problem, tiling: Tiling, g: ConvGeometry, options: DenseOptions): Plan {
-  const planner = new WinogradPlanner(tileProblem(problem, tiling, g.rank), g, options);
+  const planner = new WinogradPlanner(tileProblem(problem, tiling, g), g, options);
   return planner.plan(g.batch, flopsOf(problem, g.batch * g.groups));
 }

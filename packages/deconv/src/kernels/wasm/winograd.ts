@@ -35,10 +35,17 @@
  * their own too. Summed over channels, each place of a tile is a matrix product of its own. Along an axis without tiles, the taps are
  * more rows of that product, which are the transformed input a few positions further.
  *
+ * A kernel that is no multiple of the stride is filled up with zeros. At the points 0 and ∞ a transformed weight is its first tap,
+ * and its last, alone: where that one is filled up, the product at this place does without those channels, or those phases. So a
+ * kernel of 3 taps with stride 2, as tiles of 4 inputs, takes 49 multiplications where plain sums take 81, and not 64.
+ *
  * This file writes a problem as one on the grid of tiles: its input stride is m (times the dilation, or the stride), its taps are
  * the inputs of a tile, and each of the m outputs of a tile is a phase of its own. Which problems: geometry/winograd.ts.
  */
+import type { ConvGeometry } from '../../geometry/conv.js';
+import { lift } from '../../geometry/three-axes.js';
 import type { Form, Tiling } from '../../geometry/winograd.js';
+import { combinations } from './bands.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
 
 /** One of the outputs that tiles have along an axis, as a phase of the grid of tiles. */
@@ -51,8 +58,13 @@ export interface TilePhase extends Phase {
   readonly residue: number;
 }
 
+/** Places of a tile along an axis at which a transformed weight is not zero throughout. */
+interface Occupied {
+  readonly places: readonly [from: number, to: number];
+}
+
 /** A part of the kernel along an axis, whose inputs are channels of their own. */
-export interface Part {
+export interface Part extends Occupied {
   /** Offset of its first input, for the first tile. */
   readonly input: number;
   /** Plain sums go over these taps: how many grid positions further along they see, and their kernel index. */
@@ -72,7 +84,7 @@ export interface TileAxis {
   /** Grid positions beyond the last that plain sums see. */
   readonly span: number;
   /** Original phases, of all classes: what their first tap is. */
-  readonly kinds: readonly Phase[];
+  readonly kinds: readonly (Phase & Occupied)[];
   /** Kernel index of each tap that tiles are made for, less that of the first. */
   readonly taps: readonly number[];
   readonly phases: readonly TilePhase[];
@@ -109,18 +121,28 @@ function plainAxis(grid: AxisClass, inStride: number, outStride: number): TileAx
   const parts = [...new Set(places.map(({ residue }) => residue))].map((residue) => ({
     input: inStride * low + residue,
     taps: places.filter((place) => place.residue === residue),
+    places: [0, 1] as const,
   }));
   const span = Math.max(...places.map(({ shift }) => shift));
   const phases = grid.phases.map((phase, kind) => ({ ...phase, kind, place: 0, residue: 0 }));
   const common = { tiled: false, dilation: 1, spacing: 0, taps: [0], inStride, outStride };
-  return { ...common, parts, span, kinds: grid.phases, phases, grid };
+  const kinds = grid.phases.map((phase) => ({ ...phase, places: [0, 1] as const }));
+  return { ...common, parts, span, kinds, phases, grid };
 }
 
+/** Of several that are used together: where any is not zero. */
+function occupied(all: readonly Occupied[]): Occupied {
+  const some = all.map(({ places }) => places).filter(([from, to]) => from < to);
+  return { places: [Math.min(...some.map(([from]) => from)), Math.max(...some.map(([, to]) => to))] };
+}
+
+/** @param kernelSize taps that are not filled up */
 function tileAxis(
   classes: readonly AxisClass[],
   { taps: count, inputs, outputs }: Form,
   inStride: number,
   outStride: number,
+  kernelSize: number,
 ): TileAxis {
   const found = classes.map(ordered);
   const [{ step: dilation, taps }] = found;
@@ -149,10 +171,21 @@ function tileAxis(
   const spacing = dilation * inStride;
   // Taps of the first residue of the stride; those of the others are as many kernel indices further.
   const own = taps.filter((_, at) => at % inStride === 0);
-  const parts: Part[] = [];
+  const within = own.slice(0, count).map((tap) => tap - own[0]);
+  const placesFrom = (tap: number): Occupied => {
+    const filled = within.map((further) => tap + further >= kernelSize);
+    if (!filled.includes(false)) return { places: [0, 0] };
+    return { places: [filled[0] ? 1 : 0, filled[count - 1] ? inputs - 1 : inputs] };
+  };
+  const starts: { input: number; tap: number }[] = [];
   for (let residue = 0; residue < inStride; residue++)
     for (let from = 0; from < own.length; from += count)
-      parts.push({ input: low + residue + spacing * from, taps: [{ shift: 0, tap: residue + own[from] }] });
+      starts.push({ input: low + residue + spacing * from, tap: residue + own[from] });
+  const parts = starts.map(({ input, tap }) => ({
+    input,
+    taps: [{ shift: 0, tap }],
+    ...occupied(kinds.map((kind) => placesFrom(kind.tap + tap))),
+  }));
   const offsets = Array.from({ length: (inputs + own.length - count) * spacing }, (_, i) => low + i);
   return {
     tiled: true,
@@ -160,8 +193,11 @@ function tileAxis(
     spacing,
     parts,
     span: 0,
-    kinds,
-    taps: own.slice(0, count).map((tap) => tap - own[0]),
+    kinds: kinds.map((kind) => ({
+      ...kind,
+      ...occupied(starts.map(({ tap }) => placesFrom(kind.tap + tap))),
+    })),
+    taps: within,
     phases,
     inStride: outputs * spacing,
     outStride: outStride * outputs * dilation,
@@ -169,11 +205,39 @@ function tileAxis(
   };
 }
 
-/** A problem, whose geometry says that it can be laid in such tiles, on their grid. `rank`: axes of the geometry, the last ones here. */
-export function tileProblem(p: Problem, { form, axes: tiled }: Tiling, rank: number): TileProblem {
+/** An order of combinations along the three axes in which those that are not zero at a place follow each other. */
+export interface Arranged<Item> {
+  readonly list: readonly (readonly [Item, Item, Item])[];
+  /** Which of them are not zero at a place of a tile. */
+  at(y: number, x: number): readonly [from: number, to: number];
+}
+
+/** Brings combinations into such an order: whole along y only, along both, along x only, along none. */
+export function arrange<Item extends Occupied>(
+  axes: readonly [TileAxis, TileAxis, TileAxis],
+  { inputs }: Form,
+  itemsOf: (axis: TileAxis) => readonly Item[],
+): Arranged<Item> {
+  const whole = ({ places: [from, to] }: Item, axis: number) => to - from === (axes[axis].tiled ? inputs : 1);
+  const order = ([, y, x]: readonly Item[]) => (whole(y, 1) ? (whole(x, 2) ? 1 : 0) : whole(x, 2) ? 2 : 3);
+  const list = combinations(axes.map(itemsOf)).sort((a, b) => order(a) - order(b));
+  const has = ({ places: [from, to] }: Item, place: number) => from <= place && place < to;
+  return {
+    list,
+    at: (i, j) => {
+      const here = list.map(([, y, x]) => has(y, i) && has(x, j));
+      return [Math.max(0, here.indexOf(true)), here.lastIndexOf(true) + 1];
+    },
+  };
+}
+
+/** A problem, whose geometry says that it can be laid in such tiles, on their grid: that of the kernel filled up to what they take. */
+export function tileProblem(p: Problem, { form, axes: tiled }: Tiling, g: ConvGeometry): TileProblem {
+  const kernelSize = lift(g.kernelSize, 1);
   const axisOf = (axis: 0 | 1 | 2): TileAxis => {
     const [classes, inStride, outStride] = [p.classes[axis], p.inStride[axis], p.outStride[axis]];
-    if (tiled.includes(axis - 3 + rank)) return tileAxis(classes, form, inStride, outStride);
+    if (tiled.includes(axis - 3 + g.rank))
+      return tileAxis(classes, form, inStride, outStride, kernelSize[axis]);
     return plainAxis(classes[0], inStride, outStride);
   };
   const axes = [axisOf(0), axisOf(1), axisOf(2)] as const;
