@@ -214,3 +214,44 @@ describe('number types and inputs', () => {
     expect(flat(convTranspose1d(x, w, nothing))).toEqual(plain);
   });
 });
+
+describe('calls that come again', () => {
+  const x = ones([1, 1, 6, 6]);
+  const w = ones([1, 1, 2, 2]);
+  const side = (options: ConvTransposeOptions, input = x) =>
+    convTranspose2d(input, w, options).shape.slice(2);
+
+  it('are told apart by every option, whichever came before', () => {
+    for (let turn = 0; turn < 2; turn++) {
+      expect(side({})).toEqual([7, 7]);
+      expect(side({ stride: 2 })).toEqual([12, 12]);
+      expect(side({ stride: 2, padding: 1 })).toEqual([10, 10]);
+      expect(side({ stride: 2, padding: 1, outputPadding: 1 })).toEqual([11, 11]);
+      expect(side({ stride: [2, 3] })).toEqual([12, 17]);
+      expect(side({ dilation: [1, 2] })).toEqual([7, 8]);
+      expect(side({ padding: [[1, 2], [3, 0]] })).toEqual([4, 4]); // biome-ignore format: pairs
+      expect(side({ padding: 'same', stride: 3 })).toEqual([18, 18]);
+      expect(side({ outputShape: [7, 7] })).toEqual([7, 7]);
+      expect(side({ stride: 2 }, ones([1, 1, 3, 4]))).toEqual([6, 8]);
+      expect(conv2d(x, w, { stride: 2 }).shape.slice(2)).toEqual([3, 3]);
+    }
+  });
+
+  it('see lists as they are now', () => {
+    const stride = [2, 2];
+    expect(side({ stride })).toEqual([12, 12]);
+    stride[1] = 1;
+    expect(side({ stride })).toEqual([12, 7]);
+  });
+
+  it('are refused however they resemble others', () => {
+    side({ padding: [[1, 2], [3, 0]] }); // biome-ignore format: pairs
+    side({ stride: [2, 3] });
+    const unlike = (options: object) => () => side(options as ConvTransposeOptions);
+    expect(unlike({ padding: [1, 2, 3, 0] })).toThrow('padding needs 2 entries');
+    expect(unlike({ padding: [[[1], 2], [3, 0]] })).toThrow('padding must be made of integers'); // biome-ignore format: pairs
+    expect(unlike({ stride: ['2', 3] })).toThrow('stride');
+    expect(unlike({ stride: [[2], 3] })).toThrow('stride');
+    expect(unlike({ stride: '2,3' })).toThrow('stride');
+  });
+});

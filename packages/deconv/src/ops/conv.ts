@@ -25,7 +25,7 @@ import {
 } from '../geometry/conv.js';
 import { coveragePlane } from '../geometry/coverage.js';
 import * as operation from '../operations.js';
-import { type Shape, showShape } from '../shape.js';
+import { type Shape, sameShape, showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
 import { type ActivationOption, readActivation, throughActivation } from './activation.js';
@@ -183,9 +183,32 @@ function checkBias(op: string, bias: MaybeBias, channels: number): void {
 const remembered = new Map<string, ConvGeometry>();
 const MOST_REMEMBERED = 256;
 
+/** What was last asked of a weight, by its shape. */
+interface Last {
+  readonly op: string;
+  readonly x: Shape;
+  readonly options: readonly unknown[];
+  readonly geometry: ConvGeometry;
+}
+const lastOf = new WeakMap<Shape, Last>();
+
+/** Numbers, lists of them and lists of lists, as a text of their own; undefined for anything else but words and what is missing. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'number' || value === undefined || value === 'same' || value === 'valid')
+    return `${value}`;
+  if (!Array.isArray(value)) return undefined;
+  let text = '[';
+  for (const entry of value) {
+    const part = textOf(entry);
+    if (part === undefined) return undefined;
+    text += `${part},`;
+  }
+  return text;
+}
+
 /**
  * The geometry of a call, from an earlier one that said the same: checking and working it out takes longer than a small layer.
- * Only where all options are numbers, missing, or one of the two words: of those the key tells all.
+ * Only where the options are such that a key tells all.
  */
 function recall(
   op: string,
@@ -195,23 +218,25 @@ function recall(
   make: () => ConvGeometry,
 ): ConvGeometry {
   const { stride, padding, dilation, groups, outputPadding, outputShape } = options;
-  const plain = (value: unknown) => typeof value === 'number' || value === undefined;
-  const words = padding === 'same' || padding === 'valid';
-  const known =
-    plain(stride) &&
-    (words || plain(padding)) &&
-    plain(dilation) &&
-    plain(groups) &&
-    plain(outputPadding) &&
-    outputShape === undefined;
-  if (!known) return make();
-  const key = `${op}|${x}|${w}|${stride}|${padding}|${dilation}|${groups}|${outputPadding}`;
+  if (outputShape !== undefined) return make();
+  const given = [stride, padding, dilation, groups, outputPadding];
+  const last = lastOf.get(w);
+  // A list may have changed since.
+  const same = (option: unknown, i: number) => option === last?.options[i] && typeof option !== 'object';
+  if (last?.op === op && sameShape(x, last.x) && given.every(same)) return last.geometry;
+  let key = `${op}|${x}|${w}`;
+  for (const option of given) {
+    const text = textOf(option);
+    if (text === undefined) return make();
+    key += `|${text}`;
+  }
   let geometry = remembered.get(key);
   if (geometry === undefined) {
     geometry = make();
     if (remembered.size >= MOST_REMEMBERED) remembered.clear();
     remembered.set(key, geometry);
   }
+  lastOf.set(w, { op, x, options: given, geometry });
   return geometry;
 }
 

@@ -35,13 +35,14 @@ export function asFloat(op: string, argument: string, value: unknown): Tensor {
 
 /** Refuses tensors of different number types. */
 export function sameType(op: string, tensors: Readonly<Record<string, Tensor | undefined>>): void {
-  let first: [string, Tensor] | undefined;
-  for (const [name, x] of Object.entries(tensors)) {
-    if (x === undefined) continue;
-    if (first === undefined) first = [name, x];
-    else if (x.dtype !== first[1].dtype) {
-      refuse(op, name, `${name} is ${x.dtype} but ${first[0]} is ${first[1].dtype}`, 'cast one of them');
-    }
+  let first: string | undefined;
+  for (const name in tensors) {
+    const dtype = tensors[name]?.dtype;
+    if (dtype === undefined) continue;
+    first ??= name;
+    const wanted = tensors[first]?.dtype;
+    if (dtype !== wanted)
+      refuse(op, name, `${name} is ${dtype} but ${first} is ${wanted}`, 'cast one of them');
   }
 }
 

@@ -83,9 +83,11 @@ function writeItem(words: Int32Array, at: number, item: Item): void {
   writeBases(words, at + 2, item.moves);
 }
 
+const NAMES = Object.keys(BASE) as (keyof typeof BASE)[];
+
 /** Writes a word for each base; 0 for those that are not given. */
 function writeBases(words: Int32Array, at: number, values: Item['moves']): void {
-  for (const [name, base] of Object.entries(BASE)) words[at + base] = values[name as keyof typeof BASE] ?? 0;
+  for (const name of NAMES) words[at + BASE[name]] = values[name] ?? 0;
 }
 
 /** The engine of one tile on one memory. */
@@ -218,15 +220,15 @@ export class Engine {
     words[control + CONTROL.commands] = loaded.commands.at;
     words[control + CONTROL.stride] = stride;
     words[control + CONTROL.flag] = 0;
-    const known = this.#threads.know(this.#shelf.count);
-    if (!known) this.#threads.teach();
+    const here = alone || !this.#threads.know(this.#shelf.count);
+    if (here && !alone) this.#threads.teach();
     for (let stage = fromStage; stage < plan.stages.length; stage++) {
       for (let from = starts[stage]; from < starts[stage + 1]; from += MOST_ITEMS) {
         words[control + CONTROL.items] = loaded.items.at + 4 * ITEM_WORDS * from;
         const last = stage + 1 === plan.stages.length;
         const count = Math.min(MOST_ITEMS, starts[stage + 1] - from);
-        if (known) this.#threads.run(count, alone, plan.repeatable && last);
-        else this.#threads.runHere(count);
+        if (here) this.#threads.runHere(count);
+        else this.#threads.run(count, plan.repeatable && last);
       }
     }
     return Atomics.load(this.heap.integers, control + CONTROL.flag) === 0;
@@ -264,7 +266,7 @@ export class Engine {
     words[control + CONTROL.bases + BASE.zero] = 0;
     words[control + CONTROL.commands] = block.at;
     words[control + CONTROL.items] = items;
-    this.#threads.run(count, false, repeatable);
+    this.#threads.run(count, repeatable);
   }
 
   /** A block of at least so many bytes that lasts from call to call. */

@@ -48,7 +48,7 @@ const KEPT = 7 / 8;
 export const MOST_PACKED = 4;
 
 /** Arrays of so many bytes or more are made unfilled. */
-export const UNFILLED = 128 * 1024;
+export const UNFILLED = 8 * 1024;
 
 /** What makes arrays of a number type over a buffer. */
 const arraysOf = (dtype: DType) =>

@@ -96,7 +96,7 @@ async function start(all: Threads, count: number): Promise<void> {
 describe('Threads', () => {
   it('runs every item once, whoever takes it, stage after stage', async () => {
     const { threads: all, words, caller } = makeThreads(10_000);
-    all.run(100, false);
+    all.run(100);
     expect(words[FINISHED]).toBe(100);
     await start(all, 3);
     expect(all.size).toBe(3);
@@ -104,7 +104,7 @@ describe('Threads', () => {
       // Sometimes the caller stands by, so that the helpers must have done it; and sometimes they have parked.
       caller.works = stage % 3 !== 0;
       words[FINISHED] = 0;
-      all.run(stage % 50, false);
+      all.run(stage % 50);
       expect(words[FINISHED]).toBe(stage % 50);
       if (stage % 100 === 0) await later(30);
     }
@@ -114,7 +114,7 @@ describe('Threads', () => {
     const { threads: all, words, caller } = makeThreads(500);
     await start(all, 2);
     caller.works = false;
-    for (let stage = 0; stage < 20_000; stage++) all.run(1, false);
+    for (let stage = 0; stage < 20_000; stage++) all.run(1);
     expect(words[FINISHED]).toBe(20_000);
   });
 
@@ -127,7 +127,7 @@ describe('Threads', () => {
       words[FINISHED] = 0;
       Atomics.store(words, GATE, 1);
       // Does not wait for the gate, which opens only afterwards.
-      all.run(60, false, true);
+      all.run(60, true);
       const finished = Atomics.load(words, FINISHED);
       expect(finished).toBe(60);
       Atomics.store(words, GATE, 0);
@@ -146,7 +146,7 @@ describe('Threads', () => {
     await start(all, 2);
     words[FATAL] = 7;
     caller.works = false;
-    expect(() => all.run(20, false)).toThrow(
+    expect(() => all.run(20)).toThrow(
       'deconv: a helper thread was lost in the middle of an operation (7 of 20 parts finished); its result is discarded, further operations run on one thread',
     );
     words[FATAL] = -1;
@@ -154,7 +154,7 @@ describe('Threads', () => {
     caller.works = true;
     all.start(4);
     expect(all.size).toBe(1);
-    all.run(20, false);
+    all.run(20);
     expect(words[FINISHED]).toBe(20);
     // The helper's own complaint comes as an event; it must not end the process.
     await later(50);
@@ -177,7 +177,7 @@ describe('Threads', () => {
       process.getBuiltinModule = builtin;
     }
     expect(all.size).toBe(1);
-    all.run(20, false);
+    all.run(20);
     expect(words[FINISHED]).toBe(20);
   });
 

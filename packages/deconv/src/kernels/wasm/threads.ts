@@ -177,12 +177,12 @@ export class Threads {
   }
 
   /**
-   * Runs a stage of `count` items, at most 65,535; `alone` leaves the helpers out. The items of a `repeatable` stage may be
-   * run twice at once with the same result: then the caller does not wait for a helper that was interrupted (by another
-   * process, or by the caller's own spinning on the same processor), but does its item too. Until {@link settle}, such a
-   * helper may still be reading and writing where the stage did.
+   * Runs a stage of `count` items, at most 65,535. The items of a `repeatable` stage may be run twice at once with the same
+   * result: then the caller does not wait for a helper that was interrupted (by another process, or by the caller's own
+   * spinning on the same processor), but does its item too. Until {@link settle}, such a helper may still be reading and
+   * writing where the stage did.
    */
-  run(count: number, alone: boolean, repeatable = false): void {
+  run(count: number, repeatable = false): void {
     this.settle();
     const { control, bases, drain } = this.#team;
     const words = this.#current();
@@ -194,7 +194,7 @@ export class Threads {
     Atomics.store(words, CONTROL.done, 0);
     Atomics.store(words, CONTROL.next, epoch << 16);
     Atomics.store(words, CONTROL.go, epoch);
-    if (!alone && this.#helpers.length > 0) Atomics.notify(words, CONTROL.go);
+    if (this.#helpers.length > 0) Atomics.notify(words, CONTROL.go);
     const start = now();
     drain(control, bases, 0);
     if (Atomics.load(words, CONTROL.done) >= count) return;
@@ -224,7 +224,7 @@ export class Threads {
 
   /** Has the helpers look at the shelf. */
   teach(): void {
-    this.run(0, false);
+    this.run(0);
   }
 
   /** Waits for a helper that was overtaken in a repeatable stage. */

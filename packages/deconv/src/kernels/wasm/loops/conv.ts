@@ -21,10 +21,21 @@ import type { Ground, Loop } from './ground.js';
 
 type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
 
+/** Phases of a transposed convolution, empty ones too, above which the reference's plain scattering is the better way. */
+const MOST_PHASES = 16_384;
+
+/** Span of a kernel's taps above which the bands that plans work in, which are at least as wide, have no room. */
+const MOST_SPAN = 4096;
+
 /** Of geometries that come again, what they are called by and computed as, for each way to finish. */
 interface Known {
   readonly key: string;
   readonly tiling: Tiling | undefined;
+  /** Bytes of x, w and y together. */
+  readonly bytes: number;
+  /** No plan is made for it. */
+  readonly strange: boolean;
+  readonly lone: boolean;
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
@@ -44,7 +55,16 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
     // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
     const tiling =
       op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average);
-    found = { key: keyOf(way, geometry), tiling };
+    const { stride, dilation, kernelSize } = geometry;
+    found = {
+      key: keyOf(way, geometry),
+      tiling,
+      bytes: convBytes(geometry),
+      strange:
+        (op === 'conv.inputGrad' && sizeOf(stride) > MOST_PHASES) ||
+        kernelSize.some((k, axis) => kernelExtent(k, dilation[axis]) > MOST_SPAN),
+      lone: isLone(op, geometry) && !residual && before === undefined,
+    };
     ways.set(way, found);
   }
   return found;
@@ -63,7 +83,6 @@ const LAYOUTS: Readonly<Record<ConvName, readonly [name: string, order: readonly
   'conv.weightGrad': ['weight gradient', [0, 2, 1]],
 };
 
-/** Bytes of x, w and y together. */
 const convBytes = (g: ConvGeometry): number =>
   4 * (sizeOf(xShapeOf(g)) + sizeOf(weightShapeOf(g)) + sizeOf(yShapeOf(g)));
 
@@ -146,6 +165,7 @@ function compute(
   op: ConvName,
   inputs: readonly Storage[],
   attributes: ConvAttributes,
+  { key, tiling }: Known,
 ): Storage {
   const { geometry: g, bias, average, activation, residual, split, before } = attributes;
   const { residency, tile, commands } = engine;
@@ -185,7 +205,6 @@ function compute(
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
   };
-  const { key, tiling } = knownOf(op, attributes);
   if (op === 'conv.weightGrad') {
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
     return storage;
@@ -205,12 +224,6 @@ function compute(
   return storage;
 }
 
-/** Phases of a transposed convolution, empty ones too, above which the reference's plain scattering is the better way. */
-const MOST_PHASES = 16_384;
-
-/** Span of a kernel's taps above which the bands that plans work in, which are at least as wide, have no room. */
-const MOST_SPAN = 4096;
-
 /** Runs one of the three; refuses what does not fit, before a plan is made if the arrays alone do not. */
 function convolve(
   ground: Ground,
@@ -219,14 +232,12 @@ function convolve(
   attributes: ConvAttributes,
 ): Storage | undefined {
   const { geometry } = attributes;
-  if (convBytes(geometry) > ground.engine.heap.capacity) refuseLarge(ground, op, geometry);
-  if (op === 'conv.inputGrad' && sizeOf(geometry.stride) > MOST_PHASES) return undefined;
-  if (geometry.kernelSize.some((k, axis) => kernelExtent(k, geometry.dilation[axis]) > MOST_SPAN))
-    return undefined;
+  const known = knownOf(op, attributes);
+  if (known.bytes > ground.engine.heap.capacity) refuseLarge(ground, op, geometry);
+  if (known.strange) return undefined;
   try {
-    if (isLone(op, geometry) && !attributes.residual && attributes.before === undefined)
-      return computeLone(ground, inputs, attributes);
-    return compute(ground, op, inputs, attributes);
+    if (known.lone) return computeLone(ground, inputs, attributes);
+    return compute(ground, op, inputs, attributes, known);
   } catch (error) {
     if (isShortage(error)) refuseLarge(ground, op, geometry);
     throw error;
