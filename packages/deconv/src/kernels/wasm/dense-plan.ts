@@ -9,6 +9,8 @@
  *   2. packB    (many output rows, or very short image rows) those rows once more, strip by strip;
  *   3. gemm     rows (phases × channels) × positions of the band, K in blocks;
  *   4. store    from the small result buffer to the output, phases interleaved, bias added, averaged.
+ *
+ * Where the sums lie as the outputs do, and K is one block, gemm stores them at once, bias and all.
  */
 
 import type { Activation } from '../../backend.js';
@@ -28,7 +30,7 @@ import {
   SLACK,
   TableBuilder,
 } from './commands.js';
-import { activateRows, endingOf } from './ending.js';
+import { activateRows, bitsOf, endingOf } from './ending.js';
 import { layItems } from './items.js';
 import { kernelsFor, type Tile } from './microkernels.js';
 import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
@@ -74,6 +76,14 @@ interface Result {
   readonly row: number;
   /** Floats of a row that hold results. */
   readonly positions: number;
+  readonly strips: Strips;
+}
+
+/** A result that goes to the output at once: bytes from its beginning, from channel to channel, and from run to run. */
+interface Straight {
+  readonly out: number;
+  readonly plane: number;
+  readonly run: number;
   readonly strips: Strips;
 }
 
@@ -298,18 +308,24 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     const [[levels, height, width]] = reached;
     const alike = reached.every((size) => size.join() === reached[0].join() && !size.includes(0));
     let common: Packed | undefined;
+    const strips = stripsOf(height, width, layout.x, nr, true);
+    const straight = straightOf(box, reached[0], strips);
     if (alike && packing !== undefined) {
-      const strips = stripsOf(height, width, layout.x, nr, true);
       if (
         fits(packing.count, strips, levels) &&
         classGroups.some((group) => worth(group, channels, strips))
       ) {
         common = { packing, at: start, strips };
-        packStrips(common, levels);
+        packStrips(common, levels, straight !== undefined);
         start += 4 * (packing.count * strips.level * levels + SLACK);
       }
     }
+    workBytes = Math.max(workBytes, start);
     for (const block of blocks) {
+      if (straight !== undefined) {
+        multiplyStraight(classGroups[0], block, straight, common);
+        continue;
+      }
       let at = start;
       const results: Result[] = [];
       for (const [which, group] of classGroups.entries()) {
@@ -356,6 +372,79 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
         residual,
         floor,
       });
+    }
+  }
+
+  /** Whether the sums of a band, in such strips, can be stored by the kernels that make them: they lie as in the output. */
+  function straightOf(box: Box, size: readonly number[], strips: Strips): Straight | undefined {
+    const [group] = classGroups;
+    const [, height, width] = p.outSize;
+    const fn = ending.activation?.fn;
+    if (
+      classGroups.length !== 1 ||
+      group.phases.length > 1 ||
+      group.k > K_BLOCK ||
+      scale ||
+      addends.length > 0
+    )
+      return undefined;
+    if (fn !== undefined && fn !== 'prelu' && fn !== 'leakyRelu') return undefined;
+    if (p.outStride.some((step) => step > 1) || strips.used < nr) return undefined;
+    if (strips.kind !== 'rows' && (strips.kind === 'short' || strips.pitch !== width)) return undefined;
+    const ranges = group.phases[0].map((phase, axis) => rangeOf(p, box, axis, phase));
+    if (size[0] > 1 || ranges.some(({ local, count }, axis) => local > 0 || count < size[axis]))
+      return undefined;
+    const [z, y, x] = ranges;
+    const plane = 4 * product(p.outSize);
+    return { out: 4 * ((z.out * height + y.out) * width + x.out), plane, run: 4 * width, strips };
+  }
+
+  /** Sums that go to the output at once, with what is to be done to them. */
+  function multiplyStraight(
+    { k, kTable }: Group,
+    { from, count, panels: [panel] }: Block,
+    { out, plane, run, strips }: Straight,
+    packed: Packed | undefined,
+  ): void {
+    const { used, runs, perRun, runStep } = strips;
+    const { activation, floor } = ending;
+    const whole = Math.floor(used / nr);
+    // What is left at the end of a run is covered by a strip that lies further back, and computes some sums again.
+    const stretches = [
+      { first: 0, strip: 0, times: whole },
+      { first: used - nr, strip: whole, times: used % nr > 0 ? 1 : 0 },
+    ].filter(({ times }) => times > 0);
+    const stripBytes = packed === undefined ? 4 * nr : 4 * nr * packed.packing.count;
+    const table = [BASE.tables, packed === undefined ? kTable : packed.packing.index[0]] as const;
+    const [slope] = activation?.parameters ?? [];
+    const slopes = activation?.fn === 'leakyRelu' ? tables.add(new Array<number>(mr).fill(bitsOf(slope))) : 0;
+    // Rows whose share of A stays in the cache while the strips go by.
+    const some = mr * Math.max(1, Math.floor(A_STAYS_FLOATS / (k * mr)));
+    const ranges = Array.from({ length: Math.ceil(count / some) }, (_, i) => [i * some, (i + 1) * some]);
+    for (let i = 0; i < runs; i++) {
+      const multiply = (rows: number, tiles: number, firstRow: number) => {
+        const channel = from + firstRow;
+        const a = [BASE.packed, panel + 4 * firstRow * k] as const;
+        const tile = [tiles, 4 * rows * k, 0, rows * plane] as const;
+        const bias = options.bias ? ([[BASE.bias, 4 * channel], 4 * rows] as const) : [0, 0];
+        for (const { first, strip, times } of stretches) {
+          const b =
+            packed === undefined
+              ? rowAt(i * runStep + first)
+              : ([BASE.work, packed.at + (i * perRun + strip) * stripBytes] as const);
+          const to = out + channel * plane + i * run + 4 * first;
+          const end =
+            activation === undefined
+              ? [residual ? ([BASE.residual, to] as const) : 0, bitsOf(floor)]
+              : activation.fn === 'prelu'
+                ? [[BASE.scale, 4 * channel] as const, 4 * rows]
+                : [[BASE.tables, slopes] as const, 0];
+          const name = `gemm${rows}${activation === undefined ? 'floor' : 'slope'}`;
+          const strips = [times, 0, stripBytes, 4 * nr] as const;
+          list.push(name, a, b, table, k, [BASE.output, to], plane, 1, ...strips, ...tile, ...bias, ...end);
+        }
+      };
+      for (const [first, last] of ranges) eachTile(count, mr, multiply, [first, Math.min(count, last)]);
     }
   }
 
@@ -434,8 +523,8 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     }
   }
 
-  /** Rows of B, packed strip by strip. */
-  function packStrips({ packing, at, strips }: Packed, levels: number): void {
+  /** Rows of B, packed strip by strip; `back`: the last strip of a run lies as far back as it must to end with it. */
+  function packStrips({ packing, at, strips }: Packed, levels: number, back = false): void {
     const { x: width, y: height } = layout;
     const stripBytes = 4 * nr * packing.count;
     // Second vector, and second pair of vectors, of a strip: further along the row, or in the next rows.
@@ -448,11 +537,16 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     // Runs of one strip are packed together, as strips that lie as far apart.
     const [calls, together, apart] =
       strips.perRun === 1 ? [1, strips.runs, strips.runStep] : [strips.runs, strips.perRun, nr];
+    const last = back && strips.used % nr > 0 ? 1 : 0;
     for (let z = 0; z < levels; z++) {
       for (let run = 0; run < calls; run++) {
-        const source = rowAt(z * height * width + run * strips.runStep);
-        const target = [BASE.work, at + (z * perLevel + run * strips.perRun) * stripBytes] as const;
-        list.push('packB', source, target, table, count, together, 4 * apart, d1, d2);
+        const pack = (from: number, strip: number, times: number) => {
+          const source = rowAt(z * height * width + run * strips.runStep + from);
+          const target = [BASE.work, at + (z * perLevel + run * strips.perRun + strip) * stripBytes] as const;
+          list.push('packB', source, target, table, count, times, 4 * apart, d1, d2);
+        };
+        pack(0, 0, together - last);
+        if (last > 0) pack(strips.used - nr, together - 1, 1);
       }
     }
   }

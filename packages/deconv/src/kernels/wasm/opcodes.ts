@@ -31,6 +31,7 @@ export const f32Add = 0x92;
 export const f32Sub = 0x93;
 export const f32Mul = 0x94;
 export const f32Min = 0x96;
+export const f32Lt = 0x5d;
 export const f32Max = 0x97;
 export const f64Add = 0xa0;
 export const f64Mul = 0xa2;

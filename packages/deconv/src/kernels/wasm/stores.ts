@@ -11,7 +11,7 @@ import * as wasm from './opcodes.js';
  */
 function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: Local) {
   const [distance, mask] = f.locals(2, wasm.i32);
-  const [bias, floor] = f.locals(2, wasm.f32);
+  const [bias, floor, sum] = f.locals(3, wasm.f32);
   const [bias4, floor4] = f.locals(2, wasm.v128);
   f.get(residual).get(out).op(wasm.i32Sub).set(distance);
   f.i32(0).i32(-1).get(residual).op(wasm.i32Eqz).op(wasm.select).set(mask);
@@ -27,14 +27,15 @@ function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: L
       at.access(wasm.v128Load, offset).get(bias4).op(wasm.f32x4Add),
     /** Four sums on the stack, which go to `offset` bytes behind `op`, with their residual, no less than the floor. */
     four: (op: Local, offset = 0) =>
-      other(op).access(wasm.v128Load, offset).op(wasm.f32x4Add).get(floor4).op(wasm.f32x4Max),
+      other(op).access(wasm.v128Load, offset).op(wasm.f32x4Add).get(floor4).op(wasm.f32x4Pmax),
     /** One sum on the stack, with everything. */
     one: (op: Local, offset = 0) => {
       f.get(bias).op(wasm.f32Add);
-      other(op).access(wasm.f32Load, offset).op(wasm.f32Add).get(floor).op(wasm.f32Max);
+      other(op).access(wasm.f32Load, offset).op(wasm.f32Add).set(sum);
+      f.get(floor).get(sum).get(sum).get(floor).op(wasm.f32Lt).op(wasm.select);
     },
     /** Four sums on the stack that go to places of their own: no less than the floor. */
-    atLeast: () => f.get(floor4).op(wasm.f32x4Max),
+    atLeast: () => f.get(floor4).op(wasm.f32x4Pmax),
   };
 }
 
