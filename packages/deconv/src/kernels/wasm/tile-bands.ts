@@ -17,6 +17,10 @@ const LEAST_TILES = 96;
 const MOST_TILES = 256;
 /** Tiles in lines are smaller, and what neighbouring bands both read tells more. */
 const MOST_LINES = 1024;
+/** Thin bands fill this share of their strips, may have so much more than their share of tiles, and read a weight of so many bytes often. */
+const THIN = 0.85;
+const NEARLY = 1.1;
+const LIGHT_WEIGHT = 768 * 1024;
 /** Bytes of transformed input and what it is made from, at most; and of a band's products. */
 export const ROOM = 3 * 1024 * 1024;
 
@@ -78,15 +82,15 @@ export class TileBands {
   }
 
   /**
-   * Bands of as many tiles as there is room for, `times` the usual: several pictures, or rows of one, or parts of a row; all about
-   * the same.
+   * Bands of as many tiles as there is room for, `times` the usual, but not more than `most`: several pictures, or rows of one, or
+   * parts of a row; all about the same.
    */
-  cut(batch: number, times: number): Cut {
+  cut(batch: number, times: number, most = Number.POSITIVE_INFINITY): Cut {
     const grid = gridOf(this.#p);
     const size = [...grid];
     const wanted = INPUT_TARGET / (4 * this.#places * this.#channels);
     let pictures = 1;
-    for (let fit = Math.min(this.#most, times * Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
+    for (let fit = Math.min(most, this.#most, times * Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
       const even = (whole: number, room: number, unit = 1) => {
         const parts = Math.ceil(whole / Math.max(unit, Math.floor(room)));
         return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
@@ -102,6 +106,18 @@ export class TileBands {
     }
     const bands = grid.map((length, axis) => Math.ceil(length / size[axis]));
     return { size, pictures, count: Math.ceil(batch / pictures) * product(bands) };
+  }
+
+  /**
+   * So many bands, or about as many, if they fill their strips nearly as well as larger ones, and read the transformed weight, of so
+   * many bytes, seldom enough.
+   */
+  thin(batch: number, count: number, weightBytes: number): Cut | undefined {
+    const all = batch * this.positions(gridOf(this.#p), 1);
+    const cut = this.cut(batch, 1, (all / count) * NEARLY);
+    const used = this.used(cut.size, cut.pictures);
+    if (cut.count < count * THIN || used < THIN * roundUp(used, this.#nr / 2)) return undefined;
+    return used >= LEAST_TILES || weightBytes <= LIGHT_WEIGHT ? cut : undefined;
   }
 
   /** Floats from one channel of it to the next: whole strips, a few positions that may be touched, no power of two. */

@@ -65,7 +65,7 @@ interface Block {
   readonly panels: number;
 }
 
-/** A run of input channels. */
+/** A run of channels. */
 interface Run {
   readonly from: number;
   readonly count: number;
@@ -139,24 +139,26 @@ class WinogradPlanner {
     const p = this.#p;
     const groups = this.#groups;
     const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
-    const heavy = this.#places * this.#depth * this.#kinds.list.length * p.outChannels > HEAVY_WEIGHT;
-    const shared = this.#bands.cut(batch, heavy ? Math.min(HEAVY_BANDS, this.#options.threads ?? 1) : 1);
-    const together = groups === 1 && shared.count < least;
-    const cut = together ? shared : this.#bands.cut(batch, 1);
+    const weight = this.#places * this.#depth * this.#kinds.list.length * p.outChannels;
+    const times = weight > HEAVY_WEIGHT ? Math.min(HEAVY_BANDS, this.#options.threads ?? 1) : 1;
+    const shared = this.#bands.cut(batch, times);
+    const few = shared.count < least;
+    const thin = few ? this.#bands.thin(batch, least, 4 * weight) : undefined;
+    const together = groups === 1 && few && thin === undefined;
+    const cut = together ? shared : (thin ?? this.#bands.cut(batch, 1));
     const kinds = this.#kinds.list.length;
     const pitch = this.#bands.pitch(cut.size, cut.pictures);
-    const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * kinds));
-    const fair = Math.ceil(p.outChannels / Math.ceil(least / cut.count));
-    const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / kinds)) : p.outChannels;
-    const { mr } = this.#options.tile;
-    const rows = Math.max(1, Math.min(most, wanted));
-    const step = Math.min(p.outChannels, rows < mr ? rows : rows - (rows % mr));
-    const { blocks, floats, packs } = this.#layWeight(step);
-    const { bias, activation } = this.#options;
-    const repeats = { batch: 1, groups, bias, slopes: activation?.fn === 'prelu', packedFloats: floats };
     const slot = this.#bands.slotBytes(pitch);
     const room = ROOM - this.#bands.paddedBytes(cut.size);
     const slots = together ? Math.max(1, Math.min(cut.count, Math.floor(room / slot))) : 0;
+    const most = Math.floor(PRODUCTS_TARGET / (4 * this.#places * pitch * kinds));
+    const fair = Math.ceil(p.outChannels / Math.ceil(least / slots));
+    const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / kinds)) : p.outChannels;
+    const rows = Math.max(1, Math.min(most, wanted));
+    const runs = this.#cutRows(rows, together ? (this.#options.threads ?? 1) : 1);
+    const { blocks, floats, packs } = this.#layWeight(runs);
+    const { bias, activation } = this.#options;
+    const repeats = { batch: 1, groups, bias, slopes: activation?.fn === 'prelu', packedFloats: floats };
     const stages = together
       ? this.#together(batch, cut, blocks, { slots, bytes: slot })
       : [this.#apart(batch, cut, blocks)];
@@ -215,7 +217,7 @@ class WinogradPlanner {
     { slots, bytes }: { readonly slots: number; readonly bytes: number },
   ): Band[][] {
     const { inChannels } = this.#p;
-    const each = Math.max(LEAST_CHANNELS, Math.ceil((inChannels * cut.count) / ITEMS));
+    const each = Math.max(LEAST_CHANNELS, Math.ceil((inChannels * slots) / ITEMS));
     const runs: Run[] = [];
     for (let from = 0; from < inChannels; from += each)
       runs.push({ from, count: Math.min(each, inChannels - from) });
@@ -249,11 +251,24 @@ class WinogradPlanner {
     return (z * kh + y) * kw + x;
   }
 
+  /** Output channels in runs of at most so many, all about the same, in whole tiles if there is room for one; a multiple of `times` runs. */
+  #cutRows(most: number, times: number): Run[] {
+    const { outChannels } = this.#p;
+    const { mr } = this.#options.tile;
+    const unit = most < mr ? 1 : mr;
+    const units = Math.ceil(outChannels / unit);
+    const count = Math.min(units, roundUp(Math.ceil(units / Math.floor(most / unit)), times));
+    const ends = Array.from({ length: count + 1 }, (_, i) =>
+      Math.min(outChannels, unit * Math.floor((i * units) / count)),
+    );
+    return ends.slice(1).map((end, i) => ({ from: ends[i], count: end - ends[i] }));
+  }
+
   /**
    * The transformed weight: per block and place, panels of rows that are (phase, channel) pairs. Behind them lies the weight filled
    * up with zeros, if it has to be: that is a stage of its own.
    */
-  #layWeight(step: number): { blocks: Block[]; floats: number; packs: Stretch[][] } {
+  #layWeight(runs: readonly Run[]): { blocks: Block[]; floats: number; packs: Stretch[][] } {
     const p = this.#p;
     const { mr } = this.#options.tile;
     const [[levels, ownHeight, ownWidth], [, kh, kw]] = [this.#kernelSize, p.kernelSize];
@@ -283,8 +298,7 @@ class WinogradPlanner {
     const first = this.#list.length;
     const blocks: Block[] = [];
     let at = 0;
-    for (let from = 0; from < p.outChannels; from += step) {
-      const count = Math.min(step, p.outChannels - from);
+    for (const { from, count } of runs) {
       const rows = this.#kinds.list.flatMap(([z, y, x]) =>
         Array.from({ length: count }, (_, o) => 4 * (from + o) * p.weightOut + offset(z.tap, y.tap, x.tap)),
       );
