@@ -208,8 +208,8 @@ function tileAxis(
 /** An order of combinations along the three axes in which those that are not zero at a place follow each other. */
 export interface Arranged<Item> {
   readonly list: readonly (readonly [Item, Item, Item])[];
-  /** Which of them are not zero at a place of a tile. */
-  at(y: number, x: number): readonly [from: number, to: number];
+  /** Which of them are not zero at a place of a tile, given by its number. */
+  at(place: number): readonly [from: number, to: number];
 }
 
 /** Brings combinations into such an order: whole along y only, along both, along x only, along none. */
@@ -224,7 +224,9 @@ export function arrange<Item extends Occupied>(
   const has = ({ places: [from, to] }: Item, place: number) => from <= place && place < to;
   return {
     list,
-    at: (i, j) => {
+    at: (number) => {
+      const across = axes[2].tiled ? inputs : 1;
+      const [i, j] = [Math.floor(number / across), number % across];
       const here = list.map(([, y, x]) => has(y, i) && has(x, j));
       return [Math.max(0, here.indexOf(true)), here.lastIndexOf(true) + 1];
     },
