@@ -21,6 +21,9 @@ export function sizeOf(shape: Shape): number {
   return size;
 }
 
+/** The numbers below `count`, from 0 on: the axes of a shape, for instance. */
+export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
 /** A shape as it is written in messages: `[1, 96, 55, 55]`. */
 export function showShape(shape: Shape): string {
   return `[${shape.join(', ')}]`;
@@ -84,7 +87,7 @@ export function normaliseAxes(
   rank: number,
   argument = 'axis',
 ): number[] {
-  if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
+  if (axes === undefined) return range(rank);
   const list = [axes].flat().map((axis) => normaliseAxis(op, axis, rank, argument));
   list.sort((a, b) => a - b);
   for (let i = 1; i < list.length; i++) {

@@ -10,7 +10,7 @@
  * another layout (and says which), outputPadding ≥ max(stride, dilation), fractions and NaN.
  */
 import { refuse, show } from '../errors.js';
-import { checkShape, type PerAxis, perAxis, type Shape, showShape } from '../shape.js';
+import { checkShape, type PerAxis, perAxis, range, type Shape, showShape } from '../shape.js';
 import {
   convAxis,
   convTransposeAxis,
@@ -116,7 +116,7 @@ export function readPadding(op: string, padding: unknown, rank: number): Pads {
   };
   if (typeof padding === 'number') {
     const both = integer(padding);
-    return Array.from({ length: rank }, () => ({ before: both, after: both }));
+    return range(rank).map(() => ({ before: both, after: both }));
   }
   if (!Array.isArray(padding)) {
     const hint =
@@ -132,10 +132,7 @@ export function readPadding(op: string, padding: unknown, rank: number): Pads {
   }
   if (padding.length !== rank) {
     const flat = padding.length === 2 * rank && padding.every((entry) => typeof entry === 'number');
-    const pairs = Array.from(
-      { length: rank },
-      (_, axis) => `[${padding[2 * axis]}, ${padding[2 * axis + 1]}]`,
-    );
+    const pairs = range(rank).map((axis) => `[${padding[2 * axis]}, ${padding[2 * axis + 1]}]`);
     return refuse(
       op,
       'padding',
@@ -219,7 +216,7 @@ function checkWeightChannels(
   const space = spatialLetters(rank);
   const own = transposed ? `IO${space}` : `OI${space}`;
   // Where the input channels would stand in the other usual layouts.
-  const keep = Array.from({ length: rank }, (_, axis) => axis);
+  const keep = range(rank);
   const guesses: [string, boolean, number[]][] = [
     [
       transposed ? `OI${space} (a convolution's)` : `IO${space} (a transposed convolution's)`,

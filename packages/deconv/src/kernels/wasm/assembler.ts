@@ -6,6 +6,7 @@
  * from the proposal of that name (now 3.0).
  */
 
+import { range } from '../../shape.js';
 import * as wasm from './opcodes.js';
 
 /** Value types, as they are encoded. */
@@ -153,7 +154,7 @@ export class FunctionBuilder {
 
   /** Several new locals of a type. */
   locals(count: number, type: ValueType): Local[] {
-    return Array.from({ length: count }, () => this.local(type));
+    return range(count).map(() => this.local(type));
   }
 
   /**

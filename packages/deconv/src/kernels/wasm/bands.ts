@@ -19,9 +19,6 @@ function shapeOf(p: Problem, input: BandInput, box: Box): string {
 export const combinations = <T>([zs, ys, xs]: readonly (readonly T[])[]) =>
   zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));
 
-/** The numbers below one. */
-export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-
 /** Length of the output grid per axis. */
 export const gridOf = (p: Problem): number[] =>
   p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));

@@ -234,27 +234,33 @@ export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void
 }
 
 /**
- * packA: w, dst, rowTable, rows, kTable, k.
- * One panel: dst[k][r] = w at rowTable[r] + kTable[k] (byte offsets), r < rows.
+ * Of w, dst, rowTable, rows, kTable, k: `body` for each of k × rows weights, with the address w + rowTable[row] + kTable[k], byte
+ * offsets both; `dst` moves on by a float each time.
  */
-export function packA(f: FunctionBuilder, p: readonly Local[]): void {
-  const [w, dst, rowTable, rows, kTable, k] = p;
-  const [base, rp, left] = f.locals(3, wasm.i32);
+export function eachWeight(
+  f: FunctionBuilder,
+  [w, dst, rowTable, rows, kTable, k]: readonly Local[],
+  body: (at: Local) => void,
+): void {
+  const [base, rp, left, at] = f.locals(4, wasm.i32);
   f.countdown(k, 1, () => {
     f.get(kTable).access(wasm.i32Load).get(w).op(wasm.i32Add).set(base);
     f.get(rowTable).set(rp).get(rows).set(left);
     f.countdown(left, 1, () => {
-      f.get(dst)
-        .get(rp)
-        .access(wasm.i32Load)
-        .get(base)
-        .op(wasm.i32Add)
-        .access(wasm.f32Load)
-        .access(wasm.f32Store);
+      f.get(rp).access(wasm.i32Load).get(base).op(wasm.i32Add).set(at);
+      body(at);
       f.add(rp, 4).add(dst, 4);
     });
     f.add(kTable, 4);
   });
+}
+
+/**
+ * packA: w, dst, rowTable, rows, kTable, k.
+ * One panel: dst[k][r] = w at rowTable[r] + kTable[k] (byte offsets), r < rows.
+ */
+export function packA(f: FunctionBuilder, p: readonly Local[]): void {
+  eachWeight(f, p, (at) => f.get(p[1]).get(at).access(wasm.f32Load).access(wasm.f32Store));
 }
 
 /**

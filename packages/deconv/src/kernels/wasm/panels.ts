@@ -2,6 +2,7 @@
  * panels: the weight as the microkernels read it. The rows of the product are (phase, output channel) pairs, its depth
  * the (input channel, tap) pairs; MR rows at a time are packed into a panel, k by k, so that A is read in one stream.
  */
+import { range } from '../../shape.js';
 import { RESULT_TARGET } from './band-size.js';
 import { BASE, type CommandList, roundUp, type Stretch, type TableBuilder } from './commands.js';
 import type { Tile } from './microkernels.js';
@@ -75,7 +76,7 @@ export function layPanels(
       const start = at * 4;
       const rows = group.phases.flatMap(([z, y, x]) => {
         const tap = (z.tap * kh + y.tap) * kw + x.tap;
-        return Array.from({ length: count }, (_, o) => 4 * ((from + o) * p.weightOut + tap));
+        return range(count).map((o) => 4 * ((from + o) * p.weightOut + tap));
       });
       const rowTable = tables.add(rows);
       for (let r = 0; r < rows.length; r += mr) {
@@ -95,7 +96,7 @@ export function layPanels(
 /** The commands from `first` on, which pack, as items of several. */
 export function packStretches(first: number, end: number): Stretch[] {
   const per = Math.max(1, Math.ceil((end - first) / PACK_ITEMS));
-  return Array.from({ length: Math.ceil((end - first) / per) }, (_, i) => ({
+  return range(Math.ceil((end - first) / per)).map((i) => ({
     first: first + i * per,
     count: Math.min(per, end - first - i * per),
   }));

@@ -15,7 +15,7 @@
 import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { type Axes, inThreeAxes, type Triple } from '../../geometry/three-axes.js';
-import { sizeOf } from '../../shape.js';
+import { range, sizeOf } from '../../shape.js';
 
 export type { Triple };
 
@@ -63,7 +63,7 @@ export interface Problem {
 }
 
 function forwardAxis(out: number, k: number, d: number, pb: number): AxisClass[] {
-  const steps = Array.from({ length: k }, (_, u) => u);
+  const steps = range(k);
   const phases = [{ start: 0, count: out, lead: 0, tap: 0 }];
   return [{ offsets: steps.map((u) => u * d - pb), steps, phases, count: out }];
 }

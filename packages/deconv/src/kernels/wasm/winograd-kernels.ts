@@ -5,8 +5,9 @@
  */
 
 import type { Form } from '../../geometry/winograd.js';
+import { range } from '../../shape.js';
 import type { FunctionBuilder, Local } from './assembler.js';
-import { eachRow } from './movers.js';
+import { eachRow, eachWeight } from './movers.js';
 import * as wasm from './opcodes.js';
 
 /** The points besides 0 and ∞, each with its negative, by inputs of a tile. Their product is 1. */
@@ -26,44 +27,35 @@ type Put = (place: number, value: (v: number) => void) => void;
 /** A multiple of what `value` leaves on the stack. */
 type Term = readonly [factor: number, value: () => void];
 
-/** Sums of multiples, the factors kept in locals. */
-class Sums {
-  readonly #f: FunctionBuilder;
-  readonly #relaxed: boolean;
-  readonly #constants = new Map<number, Local>();
-
-  constructor(f: FunctionBuilder, relaxed: boolean, factors: readonly number[]) {
-    this.#f = f;
-    this.#relaxed = relaxed;
-    for (const factor of new Set(factors.filter((factor) => Math.abs(factor) !== 1))) {
-      const local = f.local(wasm.v128);
-      f.splat(factor).set(local);
-      this.#constants.set(factor, local);
-    }
+/** Sums of multiples, the factors kept in locals: leaves Σ factor · value on the stack. */
+function sumsOf(f: FunctionBuilder, relaxed: boolean, factors: readonly number[]) {
+  const constants = new Map<number, Local>();
+  for (const factor of new Set(factors.filter((factor) => Math.abs(factor) !== 1))) {
+    const local = f.local(wasm.v128);
+    f.splat(factor).set(local);
+    constants.set(factor, local);
   }
-
-  /** Leaves Σ factor · value on the stack. */
-  push(terms: readonly Term[]): void {
-    const f = this.#f;
+  return (terms: readonly Term[]): void => {
     // Terms that are not multiplied come first, and are what others are added to.
-    const [first, ...rest] = [...terms].sort((a, b) => Number(b[0] === 1) - Number(a[0] === 1));
-    const upTo = (count: number): void => {
-      const [factor, value] = count === 0 ? first : rest[count - 1];
-      const constant = this.#constants.get(factor);
-      if (constant !== undefined) f.get(constant);
-      if (constant === undefined && count > 0) upTo(count - 1);
-      value();
+    const ordered = [...terms].sort((a, b) => Number(b[0] === 1) - Number(a[0] === 1));
+    const upTo = (last: number): void => {
+      const [factor, value] = ordered[last];
+      const constant = constants.get(factor);
       if (constant === undefined) {
-        if (count > 0) f.op(factor === 1 ? wasm.f32x4Add : wasm.f32x4Sub);
+        if (last > 0) upTo(last - 1);
+        value();
+        if (last > 0) f.op(factor === 1 ? wasm.f32x4Add : wasm.f32x4Sub);
         return;
       }
-      if (count === 0 || !this.#relaxed) f.op(wasm.f32x4Mul);
-      if (count === 0) return;
-      upTo(count - 1);
-      f.op(this.#relaxed ? wasm.f32x4RelaxedMadd : wasm.f32x4Add);
+      f.get(constant);
+      value();
+      if (last === 0 || !relaxed) f.op(wasm.f32x4Mul);
+      if (last === 0) return;
+      upTo(last - 1);
+      f.op(relaxed ? wasm.f32x4RelaxedMadd : wasm.f32x4Add);
     };
-    upTo(rest.length);
-  }
+    upTo(ordered.length - 1);
+  };
 }
 
 /** Bᵀ of a line of inputs, in parts that each give one place or two, in order. */
@@ -72,33 +64,30 @@ function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed
   const ends = polynomial(points);
   const pairs = points.map((p) => ({ p, factors: polynomial(points.filter((q) => q !== p)) }));
   const all = [...ends, ...ends.map((c) => -c), ...pairs.flatMap(({ p, factors }) => [p, -p, ...factors])];
-  const sums = new Sums(f, relaxed, all);
-  const [even, odd] = [0, 1].map(() => f.locals(vectors, wasm.v128));
+  const sum = sumsOf(f, relaxed, all);
+  const kept = range(2).map(() => f.locals(vectors, wasm.v128));
   // Every second input, from the first on.
   const every = (load: Load, first: number, factors: readonly number[], v: number) =>
-    factors.map((factor, i): Term => [factor, () => load(first + 2 * i, v)]);
+    sum(factors.map((factor, i): Term => [factor, () => load(first + 2 * i, v)]));
   const end = (place: number, first: number, factors: readonly number[]) => (load: Load, put: Put) =>
-    put(place, (v) => sums.push(every(load, first, factors, v)));
+    put(place, (v) => every(load, first, factors, v));
   const pair = (place: number, p: number, factors: readonly number[]) => (load: Load, put: Put) => {
-    const both = (v: number, sign: number): Term[] => {
-      if (factors.length === 1)
-        return [
-          [1, () => load(2, v)],
-          [sign * p, () => load(1, v)],
-        ];
-      return [
-        [1, () => f.get(even[v])],
-        [sign * p, () => f.get(odd[v])],
-      ];
-    };
-    for (let v = 0; v < vectors && factors.length > 1; v++) {
-      sums.push(every(load, 2, factors, v));
-      f.set(even[v]);
-      sums.push(every(load, 1, factors, v));
-      f.set(odd[v]);
-    }
-    put(place, (v) => sums.push(both(v, 1)));
-    put(place + 1, (v) => sums.push(both(v, -1)));
+    const single = factors.length === 1;
+    const [even, odd] = kept.map(
+      (half, i) => (v: number) => () => (single ? load(2 - i, v) : f.get(half[v])),
+    );
+    for (let v = 0; v < vectors && !single; v++)
+      for (const [i, half] of kept.entries()) {
+        every(load, 2 - i, factors, v);
+        f.set(half[v]);
+      }
+    for (const [i, factor] of [p, -p].entries())
+      put(place + i, (v) =>
+        sum([
+          [1, even(v)],
+          [factor, odd(v)],
+        ]),
+      );
   };
   return [
     end(
@@ -122,6 +111,16 @@ export const namesOf = ({ inputs, taps }: Form) => ({
 export const placesOf = ({ plane, inputs }: Pick<Form, 'plane' | 'inputs'>): number =>
   plane ? inputs * inputs : inputs;
 
+/** Locals that hold the numbers of a table. */
+function numbersOf(f: FunctionBuilder, table: Local, count: number): Local[] {
+  const numbers = f.locals(count, wasm.i32);
+  for (const [i, number] of numbers.entries())
+    f.get(table)
+      .access(wasm.i32Load, 4 * i)
+      .set(number);
+  return numbers;
+}
+
 /**
  * tileInput: src, dst, table, plane; n1, src1, dst1; n2, src2, dst2; n3.
  * For n1 channels × n2 rows × n3 tiles: plane[n i + j] = (Bᵀ d B)[i][j] of the n × n inputs d[i][j] = src[table[n i + j]]; or
@@ -138,13 +137,8 @@ export function tileInput(
   const { inputs } = form;
   const [src, dst, table, plane, ...steps] = p;
   const [left3, s, d, to] = f.locals(4, wasm.i32);
-  const offsets = f.locals(placesOf(form), wasm.i32);
-  const vectorsOf = (count: number) => Array.from({ length: count }, () => f.locals(vectors, wasm.v128));
   const parts = inputParts(f, inputs, vectors, relaxed);
-  for (const [i, offset] of offsets.entries())
-    f.get(table)
-      .access(wasm.i32Load, 4 * i)
-      .set(offset);
+  const offsets = numbersOf(f, table, placesOf(form));
   const loadAt = (i: number, v: number) =>
     f
       .get(s)
@@ -160,7 +154,7 @@ export function tileInput(
     f.add(to, plane);
   };
   // Two rows of places, not yet combined along the other axis.
-  const rows = form.plane ? [vectorsOf(inputs), vectorsOf(inputs)] : [];
+  const rows = range(form.plane ? 2 : 0).map(() => range(inputs).map(() => f.locals(vectors, wasm.v128)));
   const inPlane = () => {
     for (const part of parts) {
       const found = new Set<number>();
@@ -199,13 +193,13 @@ export function tileInput(
 /** Aᵀ: from a line of products to its outputs. */
 function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: boolean) {
   const points = POINTS[inputs];
-  const powers = Array.from({ length: outputs }, (_, i) => i);
-  const sums = new Sums(
+  const powers = range(outputs);
+  const sum = sumsOf(
     f,
     relaxed,
     points.flatMap((p) => powers.map((power) => p ** power)),
   );
-  const [plus, minus] = [0, 1].map(() => f.locals(points.length, wasm.v128));
+  const [plus, minus] = range(2).map(() => f.locals(points.length, wasm.v128));
   return (m: readonly Local[], to: readonly Local[]) => {
     for (const i of points.keys()) {
       const [a, b] = [m[1 + 2 * i], m[2 + 2 * i]];
@@ -217,7 +211,7 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
       const terms = points.map((p, i): Term => [p ** power, () => f.get(from[i])]);
       if (power === 0) terms.push([1, () => f.get(m[0])]);
       if (power === outputs - 1) terms.push([1, () => f.get(m[inputs - 1])]);
-      sums.push(terms);
+      sum(terms);
       f.set(to[power]);
     }
   };
@@ -235,7 +229,7 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
   const [at, from, left] = f.locals(3, wasm.i32);
   const vectors = (count: number) => f.locals(count, wasm.v128);
   const products = vectors(inputs);
-  const columns = Array.from({ length: form.plane ? outputs : 0 }, () => vectors(inputs));
+  const columns = range(form.plane ? outputs : 0).map(() => vectors(inputs));
   const results = vectors(outputs);
   const [bad, kept] = vectors(2);
   const rows = f.local(wasm.i32);
@@ -245,8 +239,12 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
   f.get(plane);
   if (form.plane) f.i32(inputs).op(wasm.i32Mul);
   f.set(rows);
-  const load = () => {
+  const start = () => f.get(c).get(at).op(wasm.i32Add);
+  /** Of the products from the address on the stack on, one `rows` bytes behind the other. */
+  const outputsTo = (to: readonly Local[]) => {
+    f.set(from);
     for (const product of products) f.get(from).access(wasm.v128Load).set(product).add(from, rows);
+    line(products, to);
   };
   const store = () => {
     for (const result of results) {
@@ -254,27 +252,17 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
       f.get(result).get(result).op(wasm.f32x4Sub).get(kept).op(wasm.f32x4Add).set(kept);
     }
   };
-  const start = () => f.get(c).get(at).op(wasm.i32Add);
   const tiles = () => {
     // kept: the sum of y − y over all results y of these tiles, 0 or NaN.
     f.splat(0).set(kept);
-    if (!form.plane) {
-      start().set(from);
-      load();
-      line(products, results);
-      start().set(from);
-      store();
-      return;
-    }
-    for (let j = 0; j < inputs; j++) {
-      start().get(plane).i32(j).op(wasm.i32Mul).op(wasm.i32Add).set(from);
-      load();
-      line(
-        products,
-        columns.map((column) => column[j]),
-      );
+    start();
+    if (!form.plane) outputsTo(results);
+    for (let j = 0; j < inputs && form.plane; j++) {
+      if (j > 0) start().get(plane).i32(j).op(wasm.i32Mul).op(wasm.i32Add);
+      outputsTo(columns.map((column) => column[j]));
     }
     start().set(from);
+    if (!form.plane) store();
     for (const column of columns) {
       line(column, results);
       store();
@@ -310,17 +298,14 @@ export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, 
 function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
   // Values at 0, at the finite points other than 0, and at ∞.
   const points = POINTS[inputs].flatMap((p) => [p, -p]);
-  const powers = Array.from({ length: taps }, (_, power) => power);
+  const powers = range(taps);
   const values = points.map((point) => {
     // Π (point − other) over the others, 0 among them.
     const scale = points.reduce((product, other) => product * (other === point ? point : point - other), 1);
     return powers.map((power) => point ** power / scale);
   });
-  return [
-    powers.map((power) => (power === 0 ? 1 : 0)),
-    ...values,
-    powers.map((power) => (power === taps - 1 ? 1 : 0)),
-  ];
+  const only = (tap: number) => powers.map((power) => (power === tap ? 1 : 0));
+  return [only(0), ...values, only(taps - 1)];
 }
 
 /**
@@ -330,19 +315,20 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
  */
 export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form): void {
   const { taps: count, plane: inPlane } = form;
-  const [w, dst, rowTable, rows, kTable, k, taps, plane] = p;
-  const [base, rp, left, at, to] = f.locals(5, wasm.i32);
-  const offsets = f.locals(inPlane ? count * count : count, wasm.i32);
-  const g = Array.from({ length: inPlane ? count : 1 }, () => f.locals(count, wasm.f32));
+  const [, dst, , , , , taps, plane] = p;
+  const to = f.local(wasm.i32);
+  const g = range(inPlane ? count : 1).map(() => f.locals(count, wasm.f32));
   const halves = f.locals(count, wasm.f32);
   const matrix = weightRows(form);
   // Σ factors · values
   const combine = (factors: readonly number[], values: readonly Local[]) => {
-    const used = factors.flatMap((factor, i) => (factor === 0 ? [] : [{ factor, value: values[i] }]));
-    for (const [i, { factor, value }] of used.entries()) {
-      f.get(value);
+    let first = true;
+    for (const [i, factor] of factors.entries()) {
+      if (factor === 0) continue;
+      f.get(values[i]);
       if (factor !== 1) f.f32(factor).op(wasm.f32Mul);
-      if (i > 0) f.op(wasm.f32Add);
+      if (!first) f.op(wasm.f32Add);
+      first = false;
     }
   };
   const store = (values: readonly Local[]) => {
@@ -352,33 +338,23 @@ export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form):
       f.access(wasm.f32Store).add(to, plane);
     }
   };
-  for (const [i, offset] of offsets.entries())
-    f.get(taps)
-      .access(wasm.i32Load, 4 * i)
-      .set(offset);
-  f.countdown(k, 1, () => {
-    f.get(kTable).access(wasm.i32Load).get(w).op(wasm.i32Add).set(base);
-    f.get(rowTable).set(rp).get(rows).set(left);
-    f.countdown(left, 1, () => {
-      f.get(rp).access(wasm.i32Load).get(base).op(wasm.i32Add).set(at);
-      for (const [i, offset] of offsets.entries()) {
-        f.get(at).get(offset).op(wasm.i32Add).access(wasm.f32Load);
-        f.set(g[Math.floor(i / count)][i % count]);
+  const offsets = numbersOf(f, taps, count * g.length);
+  eachWeight(f, p, (at) => {
+    for (const [i, offset] of offsets.entries()) {
+      f.get(at).get(offset).op(wasm.i32Add).access(wasm.f32Load);
+      f.set(g[Math.floor(i / count)][i % count]);
+    }
+    f.get(dst).set(to);
+    if (!inPlane) store(g[0]);
+    for (const across of inPlane ? matrix : []) {
+      for (const [x, half] of halves.entries()) {
+        combine(
+          across,
+          g.map((row) => row[x]),
+        );
+        f.set(half);
       }
-      f.get(dst).set(to);
-      if (!inPlane) store(g[0]);
-      for (const across of inPlane ? matrix : []) {
-        for (const [x, half] of halves.entries()) {
-          combine(
-            across,
-            g.map((row) => row[x]),
-          );
-          f.set(half);
-        }
-        store(halves);
-      }
-      f.add(rp, 4).add(dst, 4);
-    });
-    f.add(kTable, 4);
+      store(halves);
+    }
   });
 }

@@ -14,9 +14,10 @@
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { lift } from '../../geometry/three-axes.js';
 import type { Tiling } from '../../geometry/winograd.js';
+import { range } from '../../shape.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
-import { combinations, eachTile, flopsOf, gridOf, layBands, range } from './bands.js';
+import { combinations, eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import {
   BASE,
   CommandList,

@@ -45,6 +45,7 @@
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { lift } from '../../geometry/three-axes.js';
 import type { Form, Tiling } from '../../geometry/winograd.js';
+import { range } from '../../shape.js';
 import { combinations } from './bands.js';
 import type { AxisClass, Phase, Problem } from './problem.js';
 
@@ -186,7 +187,7 @@ function tileAxis(
     taps: [{ shift: 0, tap }],
     ...occupied(kinds.map((kind) => placesFrom(kind.tap + tap))),
   }));
-  const offsets = Array.from({ length: (inputs + own.length - count) * spacing }, (_, i) => low + i);
+  const offsets = range((inputs + own.length - count) * spacing).map((i) => low + i);
   return {
     tiled: true,
     dilation,
