@@ -13,12 +13,25 @@ export function lift(list: readonly number[], filler: number): Triple {
   return [z, y, x];
 }
 
-/** The same over three axes: missing ones, in front, have length 1. */
-export const inThreeAxes = (g: Axes): Readonly<Record<keyof Axes, Triple>> => ({
-  xSize: lift(g.xSize, 1),
-  ySize: lift(g.ySize, 1),
-  kernelSize: lift(g.kernelSize, 1),
-  stride: lift(g.stride, 1),
-  dilation: lift(g.dilation, 1),
-  padBefore: lift(g.padBefore, 0),
-});
+/** The same over three axes, in this order: missing ones, in front, have length 1. */
+export const inThreeAxes = (
+  g: Axes,
+): readonly [
+  xSize: Triple,
+  ySize: Triple,
+  kernelSize: Triple,
+  stride: Triple,
+  dilation: Triple,
+  padBefore: Triple,
+] => [
+  lift(g.xSize, 1),
+  lift(g.ySize, 1),
+  lift(g.kernelSize, 1),
+  lift(g.stride, 1),
+  lift(g.dilation, 1),
+  lift(g.padBefore, 0),
+];
+
+/** All combinations of what there is along each axis; the last changes fastest. */
+export const combinations = <T>([zs, ys, xs]: readonly (readonly T[])[]) =>
+  zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));

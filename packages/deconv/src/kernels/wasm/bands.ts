@@ -1,4 +1,6 @@
 /** bands: the bands of an output grid, one after the other, and what dense and Winograd plans have in common. */
+export { combinations } from '../../geometry/three-axes.js';
+
 import type { BandInput, Box } from './band-input.js';
 import { rangeOf } from './band-output.js';
 import { type CommandList, product, type Stretch, shift } from './commands.js';
@@ -14,10 +16,6 @@ function shapeOf(p: Problem, input: BandInput, box: Box): string {
   });
   return JSON.stringify(perAxis);
 }
-
-/** All combinations of what there is along each axis; the last changes fastest. */
-export const combinations = <T>([zs, ys, xs]: readonly (readonly T[])[]) =>
-  zs.flatMap((z) => ys.flatMap((y) => xs.map((x) => [z, y, x] as const)));
 
 /** Length of the output grid per axis. */
 export const gridOf = (p: Problem): number[] =>

@@ -24,38 +24,31 @@ interface Node {
 
 const TOKENS = /[A-Za-z]\w*|#\d+|\d*\.?\d+(?:e-?\d+)?|[<>=]=|\S/g;
 
-/** The nodes of one formula. */
-class Formula {
-  readonly #nodes = new Map<string, Node>();
-  readonly root: Node;
-
-  readonly #definitions: Record<string, readonly [parameters: string, body: string]> = {};
-
-  constructor(text: string, names: readonly string[]) {
-    const [body = '', ...definitions] = `${DEFINITIONS}${text}`.split(';').reverse();
-    for (const definition of definitions) {
-      const [, name, parameters, value] = definition.match(/(\w+)\((.+?)\)=(.+)/) ?? [];
-      this.#definitions[name] = [parameters, value];
-    }
-    this.root = this.#parse(body, new Map(names.map((name) => [name, this.node(name)])));
-    this.root.uses++;
+/** The nodes of a formula, by what tells them apart; what finds or adds one; and the one that is its value. */
+function nodesOf(formula: string, names: readonly string[]) {
+  const nodes = new Map<string, Node>();
+  const definitions = new Map<string, readonly [parameters: string, body: string]>();
+  const [value = '', ...others] = `${DEFINITIONS}${formula}`.split(';').reverse();
+  for (const definition of others) {
+    const [, name, parameters, body] = definition.match(/(\w+)\((.+?)\)=(.+)/) ?? [];
+    definitions.set(name, [parameters, body]);
   }
+  const root = parse(value, new Map(names.map((name) => [name, node(name)])));
+  root.uses++;
+  return { nodes, node, root };
 
-  get nodes(): IterableIterator<Node> {
-    return this.#nodes.values();
-  }
-
-  node(op: string, args: readonly Node[] = [], value = 0): Node {
+  function node(op: string, args: readonly Node[] = [], value = 0): Node {
     const key = `${op}|${Object.is(value, -0) ? '-0' : value}|${args.map((arg) => arg.id)}`;
-    const known = this.#nodes.get(key);
-    if (known !== undefined) return known;
-    const made = { id: this.#nodes.size, op, args, value, uses: 0, local: undefined };
-    for (const arg of args) arg.uses++;
-    this.#nodes.set(key, made);
-    return made;
+    let found = nodes.get(key);
+    if (found === undefined) {
+      found = { id: nodes.size, op, args, value, uses: 0, local: undefined };
+      for (const arg of args) arg.uses++;
+      nodes.set(key, found);
+    }
+    return found;
   }
 
-  #parse(text: string, scope: ReadonlyMap<string, Node>): Node {
+  function parse(text: string, scope: ReadonlyMap<string, Node>): Node {
     const tokens = text.match(TOKENS) ?? [];
     let at = 0;
     const next = (wanted: string | undefined) => tokens[at] === wanted && at++ >= 0;
@@ -67,7 +60,7 @@ class Formula {
       if (!next('?')) return condition;
       const a = choice();
       expect(':');
-      return this.node('?', [a, choice(), condition]);
+      return node('?', [a, choice(), condition]);
     };
     const binary = (level: number): Node => {
       if (level === LEVELS.length) return unary();
@@ -76,17 +69,14 @@ class Formula {
         const op = tokens[at++];
         const b = binary(level + 1);
         // 1/3 and 0/0 are numbers already.
-        a =
-          op === '/' && a.op === '1' && b.op === '1'
-            ? this.node('1', [], a.value / b.value)
-            : this.node(op, [a, b]);
+        a = op === '/' && a.op === '1' && b.op === '1' ? node('1', [], a.value / b.value) : node(op, [a, b]);
       }
       return a;
     };
     const unary = (): Node => {
       if (!next('-')) return primary();
       const a = unary();
-      return a.op === '1' ? this.node('1', [], -a.value) : this.node('neg', [a]);
+      return a.op === '1' ? node('1', [], -a.value) : node('neg', [a]);
     };
     const primary = (): Node => {
       if (next('(')) {
@@ -95,8 +85,8 @@ class Formula {
         return inner;
       }
       const word = tokens[at++] ?? '';
-      if (word.startsWith('#')) return this.node('#', [], Number(word.slice(1)));
-      if (/^[\d.]/.test(word)) return this.node('1', [], Number(word));
+      if (word.startsWith('#')) return node('#', [], Number(word.slice(1)));
+      if (/^[\d.]/.test(word)) return node('1', [], Number(word));
       const known = scope.get(word);
       if (known !== undefined) return known;
       expect('(');
@@ -104,31 +94,31 @@ class Formula {
       do args.push(choice());
       while (next(','));
       expect(')');
-      return this.#call(word, args);
+      return call(word, args);
     };
-    const root = choice();
+    const whole = choice();
     expect(undefined);
-    return root;
+    return whole;
   }
 
-  #call(name: string, args: readonly Node[]): Node {
-    if (instructionOf(name) !== undefined) return this.node(name, args);
+  function call(name: string, args: readonly Node[]): Node {
+    if (instructionOf(name) !== undefined) return node(name, args);
     if (name === 'poly') {
       // Estrin's scheme: neighbours joined, then neighbours of those: less waiting than in Horner's.
       let [power, ...terms] = args;
-      for (terms.reverse(); terms.length > 1; power = this.node('*', [power, power])) {
+      for (terms.reverse(); terms.length > 1; power = node('*', [power, power])) {
         terms = terms.flatMap((term, i) => {
           if (i % 2 === 1) return [];
           const next = terms[i + 1];
-          return next === undefined ? [term] : [this.node('+', [term, this.node('*', [next, power])])];
+          return next === undefined ? [term] : [node('+', [term, node('*', [next, power])])];
         });
       }
       return terms[0];
     }
-    const definition = this.#definitions[name];
+    const definition = definitions.get(name);
     if (definition === undefined) throw new Error(`formula: no function ${name}`);
     const [parameters, body] = definition;
-    return this.#parse(body, new Map(parameters.split(',').map((parameter, i) => [parameter, args[i]])));
+    return parse(body, new Map(parameters.split(',').map((parameter, i) => [parameter, args[i]])));
   }
 }
 
@@ -151,10 +141,10 @@ export function buildFormula(
   names: readonly string[],
   pattern: string,
 ): void {
-  const formula = new Formula(text, [...names, 'p', 'q']);
+  const { nodes, node, root } = nodesOf(text, [...names, 'p', 'q']);
   const [out, outRow, n1, n] = parameters;
   const inputs = names.map((name, i) => ({
-    node: formula.node(name),
+    node: node(name),
     at: parameters[4 + 2 * i],
     row: parameters[5 + 2 * i],
     each: pattern[i] === '1',
@@ -162,51 +152,50 @@ export function buildFormula(
   }));
   const [to, left] = [f.local(wasm.i32), f.local(wasm.i32)];
   const last = f.local(wasm.v128);
-  const ready = new Set<Node>();
   // What does not change from element to element.
-  for (const node of formula.nodes) {
-    if (node.args.length > 0 || node.uses === 0) continue;
+  const fixed = new Set<Node>();
+  for (const node of nodes.values()) {
+    const { op, value, args, uses } = node;
+    if (args.length > 0 || uses === 0) continue;
     node.local = f.local(wasm.v128);
-    if (node.op === '#') f.integers(node.value).set(node.local);
-    if (node.op === '1') f.splat(node.value).set(node.local);
-    if (node.op === 'p' || node.op === 'q')
-      f.get(parameters[parameters.length - (node.op === 'p' ? 2 : 1)])
+    if (op === '#') f.integers(value).set(node.local);
+    if (op === '1') f.splat(value).set(node.local);
+    if (op === 'p' || op === 'q')
+      f.get(parameters[parameters.length - (op === 'p' ? 2 : 1)])
         .op(wasm.f32x4Splat)
         .set(node.local);
-    ready.add(node);
+    fixed.add(node);
   }
   for (const { node } of inputs) {
     node.local ??= f.local(wasm.v128);
-    ready.add(node);
+    fixed.add(node);
   }
-  const fixed = new Set(ready);
   // Short formulas would spend as much on the loop as on themselves.
-  const light = [...formula.nodes].length - fixed.size < 8;
-  const emit = (node: Node): void => {
-    if (node.local !== undefined && ready.has(node)) {
-      f.get(node.local);
-      return;
-    }
-    const { op, args } = node;
-    // Shifts take a plain integer.
-    const shift = op === 'left' || op === 'right';
-    for (const arg of shift ? args.slice(0, 1) : args) emit(arg);
-    if (shift) f.i32(args[1].value);
-    f.op(instructionOf(op) as number);
-    if (node.uses < 2) return;
-    node.local ??= f.local(wasm.v128);
-    f.tee(node.local);
-    ready.add(node);
-  };
+  const light = nodes.size - fixed.size < 8;
   const body = (offset = 0) => {
+    const ready = new Set(fixed);
+    const emit = (node: Node): void => {
+      const { op, args } = node;
+      if (ready.has(node)) {
+        f.get(node.local as Local);
+        return;
+      }
+      // Shifts take a plain integer.
+      const shift = op === 'left' || op === 'right';
+      for (const arg of shift ? args.slice(0, 1) : args) emit(arg);
+      if (shift) f.i32(args[1].value);
+      f.op(instructionOf(op) as number);
+      if (node.uses < 2) return;
+      node.local ??= f.local(wasm.v128);
+      f.tee(node.local);
+      ready.add(node);
+    };
     for (const { node, each, pointer } of inputs)
       if (each)
         f.get(pointer)
           .access(wasm.v128Load, offset)
           .set(node.local as Local);
-    ready.clear();
-    for (const node of fixed) ready.add(node);
-    emit(formula.root);
+    emit(root);
   };
   f.countdown(n1, 1, () => {
     f.get(out).set(to).get(n).set(left);

@@ -113,7 +113,7 @@ function axesOf(g: ConvGeometry): Axes {
 
 /** y = conv(x, w) per picture and group. */
 export function forwardProblem(g: ConvGeometry): Problem {
-  const { xSize, ySize, kernelSize, stride, dilation, padBefore } = inThreeAxes(axesOf(g));
+  const [xSize, ySize, kernelSize, stride, dilation, padBefore] = inThreeAxes(axesOf(g));
   const axis = (a: 0 | 1 | 2) => forwardAxis(ySize[a], kernelSize[a], dilation[a], padBefore[a]);
   const taps = sizeOf(kernelSize);
   const inChannels = g.xChannels / g.groups;
@@ -156,7 +156,7 @@ export const FEW_ROWS = 12;
 
 /** x = convTranspose(y, w) per picture and group. With `together`, phases are on one grid however many rows there are. */
 export function inputGradProblem(g: ConvGeometry, together = false): Problem {
-  const { xSize, ySize, kernelSize, stride, dilation, padBefore } = inThreeAxes(axesOf(g));
+  const [xSize, ySize, kernelSize, stride, dilation, padBefore] = inThreeAxes(axesOf(g));
   const axes = (align: boolean) =>
     ([0, 1, 2] as const).map((a) =>
       transposedAxis(xSize[a], kernelSize[a], stride[a], dilation[a], padBefore[a], align),

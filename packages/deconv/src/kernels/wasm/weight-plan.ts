@@ -64,7 +64,7 @@ export function planWeight(
   const { mr, nr } = options.tile;
   const list = new CommandList(options.commands);
   const tables = new TableBuilder();
-  const { xSize, ySize, kernelSize: k, stride: s, dilation: d, padBefore: pb } = inThreeAxes(g);
+  const [xSize, ySize, k, s, d, pb] = inThreeAxes(g);
   const inputs = g.xChannels / g.groups;
   const outputs = g.yChannels / g.groups;
   const [xPlane, yPlane, taps] = [product(xSize), product(ySize), product(k)];
