@@ -2,6 +2,7 @@
  * band-input: the input as a band sees it: padded, and split by residue of the input stride so that every tap of every
  * strip is one contiguous row. Where nothing is to be padded or split, the input itself.
  */
+import { combinations } from '../../geometry/three-axes.js';
 import { BASE, type CommandList, product, roundUp, SLACK } from './commands.js';
 import { activateRows } from './ending.js';
 import { SPLITS } from './movers.js';
@@ -89,20 +90,6 @@ export class BandInput {
     return [from, to, origin + from * s];
   }
 
-  /** Where the channels from `from` on lie, of the picture `picture`, each of which has `all`. */
-  #sources(picture: number, from: number, all: number) {
-    const { inChannels, inSize, split = all } = this.#p;
-    const parts = [
-      { base: BASE.input, first: 0, end: split },
-      { base: BASE.second, first: split, end: all },
-    ];
-    return parts.flatMap(({ base, first, end }) => {
-      const [low, high] = [Math.max(from, first), Math.min(from + inChannels, end)];
-      const at = 4 * product(inSize) * (picture * (end - first) + low - first);
-      return high > low ? [{ base, at, count: high - low, to: low - from }] : [];
-    });
-  }
-
   /**
    * Input rows of a band with zeros where there is no input, one plane per residue of the input stride.
    *
@@ -111,55 +98,64 @@ export class BandInput {
    * @param all channels of a picture, of all groups
    */
   pad(list: CommandList, box: Box, layout: Layout, picture = 0, from = 0, all = this.#p.inChannels): void {
-    const p = this.#p;
-    const [depth, height, width] = p.inSize;
-    const { inChannels, inStride } = p;
-    const sources = this.#sources(picture, from, all);
+    const { inChannels, inSize, inStride, split = all, before } = this.#p;
+    const [depth, height, width] = inSize;
+    const [levelStep, rowStep, step] = inStride;
     const extent = box.size.map((length, axis) => length + this.reach[axis].span);
-    const [, , across] = this.reach.map(({ residues }) => residues);
+    const [levels, ys, xs] = extent;
+    const parts = [
+      { base: BASE.input, first: 0, end: split },
+      { base: BASE.second, first: split, end: all },
+    ];
+    const [down, along, across] = this.reach.map(({ residues }) => residues);
     // All residues along a row in one pass, where there are all.
-    const whole = SPLITS.some((step) => step === inStride[2] && step === across.length);
+    const whole = SPLITS.some((n) => n === step && n === across.length);
     let plane = 0;
-    for (const rz of this.reach[0].residues) {
-      for (const ry of this.reach[1].residues) {
-        const [z0, z1, zIn] = this.inside(box, 0, rz);
-        const [y0, y1, yIn] = this.inside(box, 1, ry);
-        for (const [number, rx] of across.entries()) {
-          const [x0, x1, xIn] = this.inside(box, 2, rx);
-          for (let z = 0; z < extent[0]; z++) {
-            const at = (y: number) =>
-              [BASE.work, 4 * (plane * layout.plane + (z * layout.y + y) * layout.x)] as const;
-            const inPlane = (x: number) => 4 * (((zIn + (z - z0) * inStride[0]) * height + yIn) * width + x);
-            const channels = (count: number) =>
-              [count, 4 * depth * height * width, 4 * layout.channel] as const;
-            const rows = (count: number) => [count, 4 * inStride[1] * width, 4 * layout.x] as const;
-            const zeros = (from: number, to: number) => {
-              if (to > from)
-                list.push('pad', 0, at(from), ...channels(inChannels), ...rows(to - from), extent[2]);
-            };
-            const seen = z >= z0 && z < z1 && (whole || x1 > x0);
-            const [from, to] = seen ? [y0, y1] : [extent[1], extent[1]];
-            zeros(0, from);
-            /** One command for each part of the channels, which begins at the given position of a row. */
-            const move = (name: string, x: number, ...line: readonly number[]) => {
-              for (const { base, at: start, count, to: channel } of sources) {
-                const target = [BASE.work, at(from)[1] + 4 * channel * layout.channel] as const;
-                const source = [base, start + inPlane(x)] as const;
-                list.push(name, source, target, ...channels(count), ...rows(to - from), ...line);
-              }
-            };
-            if (to > from && whole) {
-              const origin = inStride[2] * (box.from[2] + this.reach[2].low);
-              if (number === 0) move(`split${across.length}`, 0, origin, width, extent[2], 4 * layout.plane);
-            } else if (to > from) move('pad', xIn, x0, x1 - x0, 4 * inStride[2], extent[2] - x1);
-            zeros(to, extent[1]);
+    for (const [rz, ry, rx] of combinations([down, along, across])) {
+      const [z0, z1, zIn] = this.inside(box, 0, rz);
+      const [y0, y1, yIn] = this.inside(box, 1, ry);
+      const [x0, x1, xIn] = this.inside(box, 2, rx);
+      for (let z = 0; z < levels; z++) {
+        /** A command for rows of some of the channels. */
+        const push = (
+          name: string,
+          source: number | readonly [number, number],
+          [first, count]: readonly [number, number],
+          [from, to]: readonly [number, number],
+          ...line: readonly number[]
+        ) => {
+          const at = first * layout.channel + plane * layout.plane + (z * layout.y + from) * layout.x;
+          const channels = [count, 4 * depth * height * width, 4 * layout.channel] as const;
+          const rows = [to - from, 4 * rowStep * width, 4 * layout.x] as const;
+          if (to > from) list.push(name, source, [BASE.work, 4 * at], ...channels, ...rows, ...line);
+        };
+        const zeros = (from: number, to: number) => push('pad', 0, [0, inChannels], [from, to], xs);
+        /** One command for each part of the channels, which begins at the given position of a row. */
+        const move = (name: string, x: number, ...line: readonly number[]) => {
+          for (const { base, first, end } of parts) {
+            const low = Math.max(from, first);
+            const count = Math.min(from + inChannels, end) - low;
+            const channel = picture * (end - first) + low - first;
+            const row = (channel * depth + zIn + (z - z0) * levelStep) * height + yIn;
+            if (count > 0) push(name, [base, 4 * (row * width + x)], [low - from, count], [y0, y1], ...line);
           }
-          plane++;
+        };
+        if (z < z0 || z >= z1 || (!whole && x1 <= x0)) {
+          zeros(0, ys);
+          continue;
         }
+        zeros(0, y0);
+        if (!whole) move('pad', xIn, x0, x1 - x0, 4 * step, xs - x1);
+        else if (rx === across[0]) {
+          const origin = step * (box.from[2] + this.reach[2].low);
+          move(`split${step}`, 0, origin, width, xs, 4 * layout.plane);
+        }
+        zeros(y1, ys);
       }
+      plane++;
     }
     // Padding stays zero.
     const rows = { c: 0, row: 4 * layout.channel, positions: layout.channel, from: 0, bias: false };
-    if (p.before !== undefined) activateRows(list, p.before, { ...rows, count: inChannels * plane });
+    if (before !== undefined) activateRows(list, before, { ...rows, count: inChannels * plane });
   }
 }
