@@ -91,24 +91,11 @@ export function storeBand(list: CommandList, p: Problem, lines: readonly Line[],
         const channel = [finish.count, line.row, 4 * plane, bias1] as const;
         const rows = [line.y, line.pitch, 4 * ty * width] as const;
         const end = [finish.residual ? ([BASE.residual, to] as const) : 0, bitsOf(finish.floor)] as const;
-        if (together > 1) {
-          const out = [BASE.output, to] as const;
-          list.push(`store${together}`, ...c, out, bias, ...channel, ...rows, common, 4 * tx, ...end);
-        } else {
-          const scale = finish.scale ? ([BASE.scale, inPlane] as const) : 0;
-          list.push(
-            'store',
-            c[0],
-            [BASE.output, to],
-            bias,
-            scale,
-            ...channel,
-            ...rows,
-            line.x,
-            4 * tx,
-            ...end,
-          );
-        }
+        // Those that are stored together have no scale.
+        const scale = finish.scale ? ([BASE.scale, inPlane] as const) : 0;
+        const [name, scales] = together > 1 ? [`store${together}`, []] : ['store', [scale]];
+        const out = [BASE.output, to] as const;
+        list.push(name, ...c, out, bias, ...scales, ...channel, ...rows, common, 4 * tx, ...end);
       }
       // What some of them have more of.
       for (const longer of side.filter(({ x }) => x > common)) {

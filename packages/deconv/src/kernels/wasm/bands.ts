@@ -45,12 +45,7 @@ export function layBands<Part>(
     const shape = shapeOf(p, input, box);
     let like = known.get(shape);
     if (like === undefined) {
-      const stretches = parts.map((part) => {
-        const first = list.length;
-        emit(box, part);
-        return { first, count: list.length - first };
-      });
-      like = { from, stretches };
+      like = { from, stretches: parts.map((part) => list.stretch(() => emit(box, part))) };
       known.set(shape, like);
     }
     const { from: origin, stretches } = like;

@@ -102,6 +102,13 @@ export class CommandList {
       else this.words.push(argument[0], argument[1]);
     }
   }
+
+  /** The commands that `emit` appends. */
+  stretch(emit: () => void): Stretch {
+    const first = this.length;
+    emit();
+    return { first, count: this.length - first };
+  }
 }
 
 /** Collects integers for the tables and tells where each run of them lies, in bytes. */

@@ -13,6 +13,7 @@
 import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
+import { range } from '../../shape.js';
 import { eachPlace, eachTile } from './bands.js';
 import {
   BASE,
@@ -37,22 +38,30 @@ const CHUNK_TARGET = 3 * 1024 * 1024;
 /** Target for the sums that an item works on, in bytes. */
 const SUMS_TARGET = 128 * 1024;
 
+/** Items of a stage, at most: each should be worth a thread's while. */
+const MOST_ITEMS = 64;
+
 /** A piece of K: a box of output positions of one or more whole pictures. */
 interface Chunk {
   readonly n: number;
   readonly pictures: number;
   readonly from: readonly number[];
   readonly size: readonly number[];
+  /** What it sees of x, per axis: how many positions, the place in x of the first, and those inside x, first and one past the last. */
+  readonly extent: readonly number[];
+  readonly start: readonly number[];
+  readonly first: readonly number[];
+  readonly end: readonly number[];
 }
 
-/** At most so many items, made by joining neighbours: each should be worth a thread's while. */
-function gather(stretches: readonly Stretch[], most: number): Stretch[] {
-  const per = Math.max(1, Math.ceil(stretches.length / most));
+/** Neighbours joined to items, all of which move alike. */
+function itemsOf(stretches: readonly Stretch[], moves: Item['moves'] = {}): Item[] {
+  const per = Math.max(1, Math.ceil(stretches.length / MOST_ITEMS));
   return stretches
     .filter((_, i) => i % per === 0)
     .map(({ first }, i) => {
       const last = stretches[Math.min(stretches.length, (i + 1) * per) - 1];
-      return { first, count: last.first + last.count - first };
+      return { first, count: last.first + last.count - first, moves };
     });
 }
 
@@ -79,10 +88,10 @@ export function planWeight(
   const pixel = merged ? inputs : 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const cRow = 4 * (tapRows * lanes + 16);
   const groupFloats = (cRow / 4) * outputs + SLACK;
-  const extent = (size: readonly number[]) =>
+  const extentOf = (size: readonly number[]) =>
     size.map((length, axis) => (length - 1) * s[axis] + kernelExtent(k[axis], d[axis]));
   const bytes = (size: readonly number[]) =>
-    4 * g.groups * (product(extent(size)) * pixel + product(size) * outputs);
+    4 * g.groups * (product(extentOf(size)) * pixel + product(size) * outputs);
 
   // As much of K at a time as the buffer holds: pictures, else levels, rows or a part of a row of one.
   const most = [...ySize];
@@ -91,14 +100,6 @@ export function planWeight(
   }
   const whole = most.every((length, axis) => length === ySize[axis]);
   const together = whole ? Math.max(1, Math.min(g.batch, Math.floor(CHUNK_TARGET / bytes(most)))) : 1;
-  const chunks: Chunk[] = [];
-  for (let n = 0; n < g.batch; n += together) {
-    const pictures = Math.min(together, g.batch - n);
-    eachPlace(ySize, most, (from) => {
-      const size = most.map((length, axis) => Math.min(length, ySize[axis] - from[axis]));
-      chunks.push({ n, pictures, from, size });
-    });
-  }
 
   const flops = 2 * g.batch * g.groups * outputs * inputs * taps * yPlane;
   // Output channels are shared out too: for threads where tap rows are few, and so that the sums of an item stay in the
@@ -107,49 +108,49 @@ export function planWeight(
   const perThread = Math.max(1, Math.ceil(outputs / mr / Math.ceil(16 / (g.groups * tapRows))));
   const oBlock = mr * (flops < SHARE_FROM_FLOPS ? inCache : Math.min(inCache, perThread));
 
-  const stages: Item[][] = [];
   // The sums begin at 0.
-  const begin = list.length;
-  list.push('clear', [BASE.packed, 0], 4 * groupFloats * g.groups);
-  stages.push([{ first: begin, count: 1, moves: {} }]);
+  const clear = list.stretch(() => list.push('clear', [BASE.packed, 0], 4 * groupFloats * g.groups));
+  const stages = [itemsOf([clear])];
 
   // Chunks that differ by their place alone share their commands.
   const known = new Map<
     string,
     { readonly like: Chunk; readonly turns: Stretch[]; readonly products: Stretch[] }
   >();
-  for (const chunk of chunks) {
-    const { from, to } = inside(chunk);
-    const shape = JSON.stringify([chunk.pictures, chunk.size, from, to]);
-    let made = known.get(shape);
-    if (made === undefined) {
-      made = { like: chunk, turns: gather(turn(chunk), 64), products: gather(multiply(chunk), 64) };
-      known.set(shape, made);
-    }
-    const { like, turns, products } = made;
-    const steps = chunk.from.map((at, axis) => at - like.from[axis]);
-    const moves = {
-      input: 4 * (chunk.n - like.n) * g.xChannels * xPlane + shift(steps, s, xSize),
-      weight: 4 * (chunk.n - like.n) * g.yChannels * yPlane + shift(steps, [1, 1, 1], ySize),
-    };
-    stages.push(
-      turns.map((stretch) => ({ ...stretch, moves })),
-      products.map((stretch) => ({ ...stretch, moves: {} })),
-    );
-  }
+  for (let n = 0; n < g.batch; n += together)
+    eachPlace(ySize, most, (from) => {
+      const pictures = Math.min(together, g.batch - n);
+      const size = most.map((length, axis) => Math.min(length, ySize[axis] - from[axis]));
+      const extent = extentOf(size);
+      const start = from.map((q, axis) => q * s[axis] - pb[axis]);
+      const first = start.map((at, axis) => Math.min(extent[axis], Math.max(0, -at)));
+      const end = start.map((at, axis) => Math.max(first[axis], Math.min(extent[axis], xSize[axis] - at)));
+      const shape = JSON.stringify([pictures, size, first, end]);
+      let made = known.get(shape);
+      if (made === undefined) {
+        const like = { n, pictures, from, size, extent, start, first, end };
+        made = { like, turns: turn(like), products: multiply(like) };
+        known.set(shape, made);
+      }
+      const { like, turns, products } = made;
+      const steps = from.map((at, axis) => at - like.from[axis]);
+      const moves = {
+        input: 4 * (n - like.n) * g.xChannels * xPlane + shift(steps, s, xSize),
+        weight: 4 * (n - like.n) * g.yChannels * yPlane + shift(steps, [1, 1, 1], ySize),
+      };
+      stages.push(itemsOf(turns, moves), itemsOf(products));
+    });
 
   // w into its own order.
-  const last: Stretch[] = [];
-  for (let group = 0; group < g.groups; group++) {
+  const last = range(g.groups).map((group) => {
     const out = [BASE.output, 4 * group * outputs * inputs * taps] as const;
     const from = [BASE.packed, 4 * group * groupFloats] as const;
     const tapStep = 4 * (merged ? inputs : lanes);
     const src2 = merged ? 4 * lanes : 4 * lanes * k[2];
     const steps = [outputs, cRow, 4 * inputs * taps, k[0] * k[1], src2, 4 * k[2]] as const;
-    last.push({ first: list.length, count: 1 });
-    list.push('turn', from, out, k[2], tapStep, inputs, 4, 4 * taps, 0, ...steps);
-  }
-  stages.push(gather(last, 64).map((stretch) => ({ ...stretch, moves: {} })));
+    return list.stretch(() => list.push('turn', from, out, k[2], tapStep, inputs, 4, 4 * taps, 0, ...steps));
+  });
+  stages.push(itemsOf(last));
 
   return {
     commands: Int32Array.from(list.words),
@@ -163,62 +164,38 @@ export function planWeight(
     flops,
   };
 
-  /** Positions of a chunk's extent that fall into x, and the place in x of the extent's first. */
-  function inside({ from: at, size }: Chunk): { start: number[]; from: number[]; to: number[] } {
-    const sizes = extent(size);
-    const start = at.map((q, axis) => q * s[axis] - pb[axis]);
-    const from = start.map((origin, axis) => Math.min(sizes[axis], Math.max(0, -origin)));
-    const to = start.map((origin, axis) => Math.max(from[axis], Math.min(sizes[axis], xSize[axis] - origin)));
-    return { start, from, to };
-  }
-
   /** The commands that turn a chunk: a stretch per picture and group. */
   function turn(chunk: Chunk): Stretch[] {
-    const stretches: Stretch[] = [];
-    for (let n = 0; n < chunk.pictures; n++) {
-      for (let group = 0; group < g.groups; group++) {
-        const first = list.length;
-        turnX(chunk, n, group);
-        turnY(chunk, n, group);
-        stretches.push({ first, count: list.length - first });
-      }
-    }
-    return stretches;
-  }
-
-  function turnX(chunk: Chunk, n: number, group: number): void {
-    const sizes = extent(chunk.size);
-    const { start, from, to } = inside(chunk);
-    const at = (n * g.groups + group) * product(sizes) * pixel;
-    const full = from.every((f, axis) => f === 0 && to[axis] === sizes[axis]);
-    if (!full) list.push('clear', [BASE.shared, 4 * at], 4 * product(sizes) * pixel);
-    const count = to.map((t, axis) => t - from[axis]);
-    if (count.some((c) => c === 0)) return;
-    const [z, y, x] = from.map((f, axis) => start[axis] + f);
-    const source =
-      ((chunk.n + n) * g.xChannels + group * inputs) * xPlane + (z * xSize[1] + y) * xSize[2] + x;
-    const target = at + ((from[0] * sizes[1] + from[1]) * sizes[2] + from[2]) * pixel;
-    const levels = [count[0], 4 * xSize[1] * xSize[2], 4 * sizes[1] * sizes[2] * pixel] as const;
-    const rows = [count[1], 4 * xSize[2], 4 * sizes[2] * pixel] as const;
-    const [src, dst] = [[BASE.input, 4 * source] as const, [BASE.shared, 4 * target] as const];
-    list.push(
-      'turn',
-      src,
-      dst,
-      inputs,
-      4 * xPlane,
-      count[2],
-      4,
-      4 * pixel,
-      pixel - inputs,
-      ...levels,
-      ...rows,
+    return range(chunk.pictures).flatMap((n) =>
+      range(g.groups).map((group) =>
+        list.stretch(() => {
+          turnX(chunk, n, group);
+          turnY(chunk, n, group);
+        }),
+      ),
     );
   }
 
+  function turnX({ n: before, extent, start, first, end }: Chunk, n: number, group: number): void {
+    const [, height, width] = extent;
+    const at = (n * g.groups + group) * product(extent) * pixel;
+    const count = end.map((t, axis) => t - first[axis]);
+    if (count.some((c, axis) => c !== extent[axis]))
+      list.push('clear', [BASE.shared, 4 * at], 4 * product(extent) * pixel);
+    if (count.includes(0)) return;
+    const [z, y, x] = first.map((f, axis) => start[axis] + f);
+    const source = ((before + n) * g.xChannels + group * inputs) * xPlane + (z * xSize[1] + y) * xSize[2] + x;
+    const target = at + ((first[0] * height + first[1]) * width + first[2]) * pixel;
+    const [src, dst] = [[BASE.input, 4 * source] as const, [BASE.shared, 4 * target] as const];
+    const levels = [count[0], 4 * xSize[1] * xSize[2], 4 * height * width * pixel] as const;
+    const rows = [count[1], 4 * xSize[2], 4 * width * pixel] as const;
+    const columns = [count[2], 4, 4 * pixel, pixel - inputs] as const;
+    list.push('turn', src, dst, inputs, 4 * xPlane, ...columns, ...levels, ...rows);
+  }
+
   /** Where the panels of y begin, [group][tile of o][position of the chunk][row of the tile], in floats. */
-  function panelsAt({ pictures, size }: Chunk): number {
-    return pictures * g.groups * product(extent(size)) * pixel;
+  function panelsAt({ pictures, extent }: Chunk): number {
+    return pictures * g.groups * product(extent) * pixel;
   }
 
   function turnY(chunk: Chunk, n: number, group: number): void {
@@ -226,7 +203,7 @@ export function planWeight(
     const pixels = chunk.pictures * product(size);
     // Rows that fill the width are one long row.
     const [rows, width] = size[2] === ySize[2] ? [1, size[1] * size[2]] : [size[1], size[2]];
-    const emit = (height: number, tiles: number, firstRow: number) => {
+    eachTile(outputs, mr, (height, tiles, firstRow) => {
       for (let z = 0; z < size[0]; z++) {
         const plane = ((chunk.n + n) * g.yChannels + group * outputs + firstRow) * yPlane;
         const source = plane + ((from[0] + z) * ySize[1] + from[1]) * ySize[2] + from[2];
@@ -237,14 +214,13 @@ export function planWeight(
         const row = [rows, 4 * ySize[2], 4 * height * width] as const;
         list.push('turn', src, dst, height, 4 * yPlane, width, 4, 4 * height, 0, ...tile, ...row);
       }
-    };
-    eachTile(outputs, mr, emit);
+    });
   }
 
   /** The commands that add a chunk's share to every tile: a stretch per group, tap row and block of output channels. */
   function multiply(chunk: Chunk): Stretch[] {
-    const [, ey, ex] = extent(chunk.size);
-    const picture = product(extent(chunk.size)) * pixel;
+    const [, ey, ex] = chunk.extent;
+    const picture = product(chunk.extent) * pixel;
     const pixels = chunk.pictures * product(chunk.size);
     const places: number[] = [];
     for (let n = 0; n < chunk.pictures; n++) {
@@ -254,44 +230,31 @@ export function planWeight(
       });
     }
     const table = tables.add(places);
-    const stretches: Stretch[] = [];
-    for (let group = 0; group < g.groups; group++) {
+    return range(g.groups).flatMap((group) => {
       const panels = panelsAt(chunk) + group * outputs * pixels;
-      for (let row = 0; row < tapRows; row++) {
-        const ux = merged ? 0 : row % k[2];
-        const rest = merged ? row : Math.floor(row / k[2]);
+      return range(tapRows).flatMap((row) => {
+        const [ux, rest] = merged ? [0, row] : [row % k[2], Math.floor(row / k[2])];
         const [uz, uy] = [Math.floor(rest / k[1]), rest % k[1]];
         const tap = ((uz * d[0] * ey + uy * d[1]) * ex + ux * d[2]) * pixel;
         const b = [BASE.shared, 4 * (group * picture + tap)] as const;
-        for (let o = 0; o < outputs; o += oBlock) {
-          const first = list.length;
-          const end = Math.min(outputs, o + oBlock);
-          for (let from = 0; from < pixels; from += K_BLOCK) {
-            const depth = Math.min(K_BLOCK, pixels - from);
-            eachTile(end - o, mr, (height, tiles, row0) => {
-              const firstRow = o + row0;
-              const a = [BASE.shared, 4 * (panels + firstRow * pixels + from * height)] as const;
-              const c = [BASE.packed, 4 * group * groupFloats + firstRow * cRow + 4 * row * lanes] as const;
-              const strips = [lanes / nr, 0, 4 * nr, 4 * nr] as const;
-              const tile = [tiles, 4 * height * pixels, 0, height * cRow] as const;
-              list.push(
-                `gemm${height}`,
-                a,
-                b,
-                [BASE.tables, table + 4 * from],
-                depth,
-                c,
-                cRow,
-                0,
-                ...strips,
-                ...tile,
-              );
-            });
-          }
-          stretches.push({ first, count: list.length - first });
-        }
-      }
-    }
-    return stretches;
+        const strips = [lanes / nr, 0, 4 * nr, 4 * nr] as const;
+        return range(Math.ceil(outputs / oBlock)).map((block) =>
+          list.stretch(() => {
+            const o = block * oBlock;
+            for (let from = 0; from < pixels; from += K_BLOCK) {
+              const positions = [BASE.tables, table + 4 * from] as const;
+              const depth = Math.min(K_BLOCK, pixels - from);
+              eachTile(Math.min(oBlock, outputs - o), mr, (height, tiles, row0) => {
+                const firstRow = o + row0;
+                const a = [BASE.shared, 4 * (panels + firstRow * pixels + from * height)] as const;
+                const c = [BASE.packed, 4 * group * groupFloats + firstRow * cRow + 4 * row * lanes] as const;
+                const tile = [tiles, 4 * height * pixels, 0, height * cRow] as const;
+                list.push(`gemm${height}`, a, b, positions, depth, c, cRow, 0, ...strips, ...tile);
+              });
+            }
+          }),
+        );
+      });
+    });
   }
 }
