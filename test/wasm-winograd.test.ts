@@ -342,7 +342,8 @@ describe('a kernel that is filled up', () => {
     let [sum, least] = [0, 0];
     for (let i = 0; i < form.inputs; i++)
       for (let j = 0; j < form.inputs; j++) {
-        const [[p0, p1], [k0, k1]] = [parts.at(i, j), kinds.at(i, j)];
+        const place = form.inputs * i + j;
+        const [[p0, p1], [k0, k1]] = [parts.at(place), kinds.at(place)];
         sum += (p1 - p0) * (k1 - k0);
         const occupied = (all: typeof parts.list | typeof kinds.list) =>
           all.filter(([, y, x]) => y.places[0] <= i && i < y.places[1] && x.places[0] <= j && j < x.places[1])

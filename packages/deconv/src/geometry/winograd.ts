@@ -27,51 +27,31 @@ export interface Form {
   readonly perOutput: number;
 }
 
+const formOf = (
+  plane: boolean,
+  [taps, inputs]: readonly [number, number],
+  [leastSide, mostSpread]: readonly [number, number],
+  [perInput, perOutput]: readonly [number, number],
+): Form => ({
+  plane,
+  taps,
+  inputs,
+  outputs: inputs - taps + 1,
+  leastSide,
+  mostSpread,
+  perInput,
+  perOutput,
+});
+
 /** Tiles in planes, larger ones first: they take fewer multiplications. */
 const PLANES: readonly Form[] = [
-  {
-    plane: true,
-    taps: 3,
-    inputs: 6,
-    outputs: 4,
-    leastSide: 16,
-    mostSpread: 256,
-    perInput: 700,
-    perOutput: 600,
-  },
-  {
-    plane: true,
-    taps: 3,
-    inputs: 4,
-    outputs: 2,
-    leastSide: 7,
-    mostSpread: 512,
-    perInput: 120,
-    perOutput: 100,
-  },
-  {
-    plane: true,
-    taps: 2,
-    inputs: 4,
-    outputs: 3,
-    leastSide: 8,
-    mostSpread: 512,
-    perInput: 170,
-    perOutput: 225,
-  },
+  formOf(true, [3, 6], [16, 256], [700, 600]),
+  formOf(true, [3, 4], [7, 512], [120, 100]),
+  formOf(true, [2, 4], [8, 512], [170, 225]),
 ];
 
 /** Tiles in lines. Longer kernels are several of them, one behind the other. */
-const LINES: readonly Form[] = [3, 4, 5].map((taps) => ({
-  plane: false,
-  taps,
-  inputs: 8,
-  outputs: 9 - taps,
-  leastSide: 16,
-  mostSpread: 512,
-  perInput: 100,
-  perOutput: 100,
-}));
+const LINES: readonly Form[] = [3, 4, 5].map((taps) => formOf(false, [taps, 8], [16, 512], [100, 100]));
 
 /** All forms. */
 export const FORMS: readonly Form[] = [...PLANES, ...LINES];

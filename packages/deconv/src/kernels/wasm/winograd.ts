@@ -104,13 +104,6 @@ export interface TileProblem {
   readonly axes: readonly [TileAxis, TileAxis, TileAxis];
 }
 
-/** The taps of a class by rising offset: the first offset, the distance from one to the next, the kernel's steps. */
-function ordered({ offsets, steps }: AxisClass): { first: number; step: number; taps: number[] } {
-  const order = offsets.map((_, i) => i).sort((a, b) => offsets[a] - offsets[b]);
-  const step = order.length > 1 ? offsets[order[1]] - offsets[order[0]] : 1;
-  return { first: offsets[order[0]], step, taps: order.map((at) => steps[at]) };
-}
-
 /** An axis along which there are no tiles: of one class. */
 function plainAxis(grid: AxisClass, inStride: number, outStride: number): TileAxis {
   const { offsets, steps } = grid;
@@ -131,12 +124,6 @@ function plainAxis(grid: AxisClass, inStride: number, outStride: number): TileAx
   return { ...common, parts, span, kinds, phases, grid };
 }
 
-/** Of several that are used together: where any is not zero. */
-function occupied(all: readonly Occupied[]): Occupied {
-  const some = all.map(({ places }) => places).filter(([from, to]) => from < to);
-  return { places: [Math.min(...some.map(([from]) => from)), Math.max(...some.map(([, to]) => to))] };
-}
-
 /** @param kernelSize taps that are not filled up */
 function tileAxis(
   classes: readonly AxisClass[],
@@ -145,16 +132,18 @@ function tileAxis(
   outStride: number,
   kernelSize: number,
 ): TileAxis {
-  const found = classes.map(ordered);
-  const [{ step: dilation, taps }] = found;
-  const low = Math.min(...found.map(({ first }) => first));
+  // The taps of the first class by rising offset, and the distance from one to the next; alike in all.
+  const [{ offsets: at, steps }] = classes;
+  const order = range(at.length).sort((a, b) => at[a] - at[b]);
+  const dilation = order.length > 1 ? at[order[1]] - at[order[0]] : 1;
+  const low = Math.min(...classes.flatMap(({ offsets }) => offsets));
   const kinds: Phase[] = [];
   const phases: TilePhase[] = [];
-  for (const [which, { phases: originals }] of classes.entries()) {
+  for (const { offsets, phases: originals } of classes) {
+    // Grid position b = residue + dilation · q; the tile i has the outputs q = outputs · i − late + place.
+    const late = Math.min(...offsets) - low;
     for (const phase of originals) {
       for (let residue = 0; residue < dilation; residue++) {
-        // Grid position b = residue + dilation · q; the tile i has the outputs q = outputs · i − late + place.
-        const late = found[which].first - low;
         const last = Math.floor((phase.lead + phase.count - 1 - residue) / dilation);
         const first = Math.ceil((phase.lead - residue) / dilation);
         for (let place = 0; place < outputs; place++) {
@@ -168,36 +157,37 @@ function tileAxis(
       kinds.push(phase);
     }
   }
-  const tiles = Math.max(0, ...phases.map(({ lead, count }) => lead + count));
   const spacing = dilation * inStride;
   // Taps of the first residue of the stride; those of the others are as many kernel indices further.
-  const own = taps.filter((_, at) => at % inStride === 0);
+  const own = order.flatMap((i, at) => (at % inStride === 0 ? [steps[i]] : []));
   const within = own.slice(0, count).map((tap) => tap - own[0]);
-  const placesFrom = (tap: number): Occupied => {
-    const filled = within.map((further) => tap + further >= kernelSize);
-    if (!filled.includes(false)) return { places: [0, 0] };
-    return { places: [filled[0] ? 1 : 0, filled[count - 1] ? inputs - 1 : inputs] };
+  /** Where any of the weights that begin with these taps is not zero: in the first place by the first tap, in the last by the last. */
+  const placesFrom = (firsts: readonly number[]): Occupied => {
+    const places = range(inputs).filter((place) => {
+      const telling = place === 0 ? within.slice(0, 1) : place === inputs - 1 ? within.slice(-1) : within;
+      return firsts.some((first) => telling.some((further) => first + further < kernelSize));
+    });
+    return { places: [places[0] ?? inputs, (places.at(-1) ?? -1) + 1] };
   };
-  const starts: { input: number; tap: number }[] = [];
-  for (let residue = 0; residue < inStride; residue++)
-    for (let from = 0; from < own.length; from += count)
-      starts.push({ input: low + residue + spacing * from, tap: residue + own[from] });
-  const parts = starts.map(({ input, tap }) => ({
-    input,
-    taps: [{ shift: 0, tap }],
-    ...occupied(kinds.map((kind) => placesFrom(kind.tap + tap))),
-  }));
+  const starts = range(inStride).flatMap((residue) =>
+    range(Math.ceil(own.length / count)).map((piece) => ({
+      input: low + residue + spacing * count * piece,
+      tap: residue + own[count * piece],
+    })),
+  );
   const offsets = range((inputs + own.length - count) * spacing).map((i) => low + i);
+  const tiles = Math.max(0, ...phases.map(({ lead, count }) => lead + count));
   return {
     tiled: true,
     dilation,
     spacing,
-    parts,
-    span: 0,
-    kinds: kinds.map((kind) => ({
-      ...kind,
-      ...occupied(starts.map(({ tap }) => placesFrom(kind.tap + tap))),
+    parts: starts.map(({ input, tap }) => ({
+      input,
+      taps: [{ shift: 0, tap }],
+      ...placesFrom(kinds.map((kind) => kind.tap + tap)),
     })),
+    span: 0,
+    kinds: kinds.map((kind) => ({ ...kind, ...placesFrom(starts.map(({ tap }) => kind.tap + tap)) })),
     taps: within,
     phases,
     inStride: outputs * spacing,
