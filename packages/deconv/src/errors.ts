@@ -13,7 +13,7 @@ export interface Complaint {
   /** The rule with its numbers filled in, e.g. `'outputPadding 3 must be < max(stride 2, dilation 1)'`. */
   readonly rule: string;
   /** What to do instead, when that is known. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
 
 /**
@@ -49,7 +49,7 @@ export class DeconvError extends Error {
 
 /** Throws a {@link DeconvError}; its type `never` lets callers use it in expressions. */
 export function refuse(op: string, argument: string, rule: string, hint?: string): never {
-  throw new DeconvError(hint === undefined ? { op, argument, rule } : { op, argument, rule, hint });
+  throw new DeconvError({ op, argument, rule, hint });
 }
 
 /** A value as it should look in a message: short, with types told apart (`"3"` is not `3`). */

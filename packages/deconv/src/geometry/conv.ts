@@ -107,17 +107,14 @@ export type Pads = readonly Pad[] | 'same';
 
 /** Reads any form of {@link Padding}: explicit pads, one per axis, or `'same'`. Refuses the rest under `op`'s name. */
 export function readPadding(op: string, padding: unknown, rank: number): Pads {
-  if (padding === undefined) padding = 0;
-  if (padding === 'same') return 'same';
-  if (padding === 'valid') padding = 0;
+  if (padding === 'same') return padding;
+  if (padding === undefined || padding === 'valid') padding = 0;
   const integer = (entry: unknown): number => {
     if (Number.isInteger(entry)) return entry as number;
     return refuse(op, 'padding', `padding must be made of integers, got ${show(padding)}`);
   };
-  if (typeof padding === 'number') {
-    const both = integer(padding);
-    return range(rank).map(() => ({ before: both, after: both }));
-  }
+  const even = (entry: unknown): Pad => ({ before: integer(entry), after: integer(entry) });
+  if (typeof padding === 'number') return new Array<Pad>(rank).fill(even(padding));
   if (!Array.isArray(padding)) {
     const hint =
       typeof padding === 'string' && /^(same|valid)/i.test(padding)
@@ -141,7 +138,7 @@ export function readPadding(op: string, padding: unknown, rank: number): Pads {
     );
   }
   return padding.map((entry: unknown): Pad => {
-    if (!Array.isArray(entry)) return { before: integer(entry), after: integer(entry) };
+    if (!Array.isArray(entry)) return even(entry);
     if (entry.length !== 2) {
       return refuse(
         op,
@@ -185,21 +182,6 @@ function readRank(op: string, inputShape: Shape, weightShape: Shape): number {
   return rank;
 }
 
-function readGroups(op: string, groups: unknown, channels: number): number {
-  if (groups === undefined) return 1;
-  if (!Number.isInteger(groups) || (groups as number) < 1) {
-    refuse(op, 'groups', `groups must be an integer ≥ 1, got ${show(groups)}`);
-  }
-  const count = groups as number;
-  if (channels % count !== 0) {
-    refuse(op, 'groups', `input channels ${channels} must divide by groups ${count}`);
-  }
-  return count;
-}
-
-/** Letters of a weight's spatial axes: W, HW or DHW. */
-const spatialLetters = (rank: number) => 'DHW'.slice(3 - rank);
-
 /** Refuses a weight for other channels than the input has, and tells which layout it may be in. */
 function checkWeightChannels(
   op: string,
@@ -213,7 +195,7 @@ function checkWeightChannels(
   if (weightShape[axis] === inGroup) return;
   const share = inGroup === channels ? channels : `${channels} / groups ${groups} = ${inGroup}`;
   const rank = weightShape.length - 2;
-  const space = spatialLetters(rank);
+  const space = 'DHW'.slice(3 - rank);
   const own = transposed ? `IO${space}` : `OI${space}`;
   // Where the input channels would stand in the other usual layouts.
   const keep = range(rank);
@@ -254,14 +236,21 @@ function readCommon(
   transposed: boolean,
 ) {
   const rank = readRank(op, inputShape, weightShape);
-  const groups = readGroups(op, options.groups, inputShape[1]);
-  checkWeightChannels(op, inputShape[1], groups, weightShape, transposed);
+  const [batch, channels] = inputShape;
+  const { groups = 1 } = options;
+  if (!Number.isInteger(groups) || groups < 1) {
+    refuse(op, 'groups', `groups must be an integer ≥ 1, got ${show(groups)}`);
+  }
+  if (channels % groups !== 0) {
+    refuse(op, 'groups', `input channels ${channels} must divide by groups ${groups}`);
+  }
+  checkWeightChannels(op, channels, groups, weightShape, transposed);
   if (!transposed && weightShape[0] % groups !== 0) {
     refuse(op, 'groups', `output channels ${weightShape[0]} must divide by groups ${groups}`);
   }
   return {
     rank,
-    batch: inputShape[0],
+    batch,
     groups,
     kernelSize: weightShape.slice(2),
     stride: perAxis(op, 'stride', options.stride ?? 1, rank, 1),
