@@ -66,10 +66,10 @@ export interface Tiling {
 }
 
 /** Values of a transformed weight beyond which reading them takes longer than the multiplications that are saved. */
-const MOST_WEIGHT = 4 * 1024 * 1024;
+export const MOST_WEIGHT = 4 * 1024 * 1024;
 /** The same where it is read once for so many pictures. */
 export const MANY_PICTURES = 8;
-const MOST_WEIGHT_OF_MANY = 12 * 1024 * 1024;
+export const MOST_WEIGHT_OF_MANY = 12 * 1024 * 1024;
 /** Phases of a transposed convolution. */
 export const MOST_PHASES = 16;
 /** Residues into which a row is split in vectors; one by one, transforming an input costs so many times as much. */

@@ -13,7 +13,7 @@ import * as wasm from './opcodes.js';
 export type ValueType = typeof wasm.i32 | typeof wasm.f32 | typeof wasm.f64 | typeof wasm.v128;
 
 /** What the opcodes of vector instructions count on from. */
-const VECTORS = 0x100;
+export const VECTORS = 0x100;
 
 /** A local variable or parameter of a function. */
 export interface Local {

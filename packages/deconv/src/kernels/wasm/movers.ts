@@ -60,7 +60,8 @@ function every(f: FunctionBuilder, step: number, r: number, load: (vector: numbe
 }
 
 /** Floats before and behind a row of the source that {@link split} may read, and not use. */
-const [BEFORE, BEHIND] = [64, 16];
+export const BEFORE = 64;
+export const BEHIND = 16;
 
 /**
  * split<step>: src, dst; n1, src1, dst1; n2, src2, dst2; origin, width, extent, plane.

@@ -11,15 +11,15 @@ import type { TileProblem } from './winograd.js';
 import { placesOf } from './winograd-kernels.js';
 
 /** Tiles of a band: as many as keep its transformed input to so many bytes, but not fewer or more than so many. */
-const INPUT_TARGET = 768 * 1024;
-const LEAST_TILES = 96;
-const MOST_TILES = 256;
+export const INPUT_TARGET = 768 * 1024;
+export const LEAST_TILES = 96;
+export const MOST_TILES = 256;
 /** Tiles in lines are smaller, and what neighbouring bands both read tells more. */
-const MOST_LINES = 1024;
+export const MOST_LINES = 1024;
 /** Thin bands fill this share of their strips, may have so much more than their share of tiles, and read a weight of so many bytes often. */
-const THIN = 0.85;
-const NEARLY = 1.1;
-const LIGHT_WEIGHT = 768 * 1024;
+export const THIN = 0.85;
+export const NEARLY = 1.1;
+export const LIGHT_WEIGHT = 768 * 1024;
 /** Bytes of transformed input and what it is made from, at most; and of a band's products. */
 export const ROOM = 3 * 1024 * 1024;
 

@@ -16,9 +16,9 @@ import type { Build, RowKernel } from './row-kernels.js';
 /** Elements of one call. */
 export const CALL = 16_384;
 /** Work on so many elements is worth the threads' while. */
-const SHARED_FROM = 65_536;
+export const SHARED_FROM = 65_536;
 /** Calls that are held back at most. */
-const MOST_HELD = 4096;
+export const MOST_HELD = 4096;
 
 /** Where rows of an input lie: address of the first, and bytes from one to the next. */
 export type Rows = readonly [at: number, row: number];

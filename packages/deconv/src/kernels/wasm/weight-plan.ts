@@ -33,13 +33,13 @@ import {
 import type { Tile } from './microkernels.js';
 
 /** Target for the turned x and y of one chunk, in bytes. */
-const CHUNK_TARGET = 3 * 1024 * 1024;
+export const CHUNK_TARGET = 3 * 1024 * 1024;
 
 /** Target for the sums that an item works on, in bytes. */
-const SUMS_TARGET = 128 * 1024;
+export const SUMS_TARGET = 128 * 1024;
 
 /** Items of a stage, at most: each should be worth a thread's while. */
-const MOST_ITEMS = 64;
+export const MOST_ITEMS = 64;
 
 /** A piece of K: a box of output positions of one or more whole pictures. */
 interface Chunk {

@@ -31,7 +31,7 @@ import {
   type Stretch,
   TableBuilder,
 } from './commands.js';
-import type { DenseOptions } from './dense-plan.js';
+import { type DenseOptions, ITEMS } from './dense-plan.js';
 import { activateRows, endingOf } from './ending.js';
 import { type Band, layItems } from './items.js';
 import { kernelsFor } from './microkernels.js';
@@ -42,14 +42,12 @@ import { arrange, type Part, tileProblem } from './winograd.js';
 import { namesOf, placesOf } from './winograd-kernels.js';
 
 /** Values of a transformed weight from which bands that threads share are made so many times as large: they read it so often less. */
-const HEAVY_WEIGHT = 4 * 1024 * 1024;
-const HEAVY_BANDS = 2;
-const PRODUCTS_TARGET = 384 * 1024;
+export const HEAVY_WEIGHT = 4 * 1024 * 1024;
+export const HEAVY_BANDS = 2;
+export const PRODUCTS_TARGET = 384 * 1024;
 /** Rows of a product that threads share should have at most, and channels that one item transforms at least. */
-const SHARED_ROWS = 96;
-const LEAST_CHANNELS = 8;
-/** Items that work worth sharing is cut into, if it allows. */
-const ITEMS = 8;
+export const SHARED_ROWS = 96;
+export const LEAST_CHANNELS = 8;
 
 /** A run of output channels, and where its panels begin, in bytes. */
 interface Block {
