@@ -244,16 +244,10 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** The encoded body: locals in runs of one type, code, end. */
+  /** The encoded body: locals, each a run of its own, code, end. */
   bytes(): number[] {
-    const runs: [number, ValueType][] = [];
-    for (const type of this.#locals) {
-      const last = runs.at(-1);
-      if (last?.[1] === type) last[0]++;
-      else runs.push([1, type]);
-    }
-    const declared = runs.map(([count, type]) => [...unsigned(count), type]);
-    const body = [...unsigned(runs.length), ...declared.flat(), ...this.#code, 0x0b];
+    const locals = this.#locals.flatMap((type) => [1, type]);
+    const body = [...unsigned(this.#locals.length), ...locals, ...this.#code, 0x0b];
     return [...unsigned(body.length), ...body];
   }
 }
@@ -296,43 +290,26 @@ export class ModuleBuilder {
   /** The encoded module; every function is in the table, at its own number. */
   bytes(): Uint8Array<ArrayBuffer> {
     const { initial, maximum, shared } = this.#memory;
+    const count = unsigned(this.#functions.length);
+    const numbers = this.#functions.map((_, i) => unsigned(i));
+    const limits = [shared ? 3 : 1, ...unsigned(initial), ...unsigned(maximum)];
     const types = this.#functions.map(({ parameters }) => [
       0x60,
       ...unsigned(parameters.length),
       ...parameters,
       0,
     ]);
-    const memory = [
-      ...text('env'),
-      ...text('memory'),
-      2,
-      shared ? 3 : 1,
-      ...unsigned(initial),
-      ...unsigned(maximum),
-    ];
     return Uint8Array.from([
       ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       ...section(1, types),
-      ...section(2, [memory]),
-      ...section(
-        3,
-        this.#functions.map((_, i) => unsigned(i)),
-      ),
-      ...section(4, [[0x70, 0, ...unsigned(this.#functions.length)]]),
+      ...section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
+      ...section(3, numbers),
+      ...section(4, [[0x70, 0, ...count]]),
       ...section(7, [
-        ...this.#functions.map(({ name }, i) => [...text(name), 0, ...unsigned(i)]),
+        ...this.#functions.map(({ name }, i) => [...text(name), 0, ...numbers[i]]),
         [...text('table'), 1, 0],
       ]),
-      ...section(9, [
-        [
-          0,
-          0x41,
-          0,
-          0x0b,
-          ...unsigned(this.#functions.length),
-          ...this.#functions.flatMap((_, i) => unsigned(i)),
-        ],
-      ]),
+      ...section(9, [[0, 0x41, 0, 0x0b, ...count, ...numbers.flat()]]),
       ...section(
         10,
         this.#functions.map(({ code }) => code),
