@@ -130,40 +130,43 @@ function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
   return cost / (outputs ** axes.length * own * plain * (depth / pieces) * rows);
 }
 
-/** How planes of tiles can be laid, larger tiles first. */
-function planesOf(g: ConvGeometry): Tiling[] {
-  if (g.rank !== 2 || tapsOf(g, 0) !== tapsOf(g, 1)) return [];
-  return PLANES.filter(({ taps }) => taps === tapsOf(g, 0)).map((form) => ({
-    form,
-    axes: [0, 1],
-    pieces: 1,
-  }));
-}
-
 /**
- * How lines of tiles can be laid: along the last axis but one, where lanes lie along rows as they are; along rows if the kernel
- * has no other length. Along the others all phases of a transposed convolution must see the same neighbours: else they would have to
- * be products of their own.
+ * The axis along which lines of tiles can be laid, if there is one: the last but one, where lanes lie along rows as they are; along
+ * rows if the kernel has no other length. Along the others all phases of a transposed convolution must see the same neighbours: else
+ * they would have to be products of their own.
  */
-function linesOf(g: ConvGeometry, transposed: boolean): Tiling[] {
-  const axis = g.rank > 1 && g.kernelSize[g.rank - 2] > 1 ? g.rank - 2 : g.rank - 1;
-  const taps = tapsOf(g, axis);
-  const apart = g.stride.some(
-    (s, a) => a !== axis && s > 1 && (g.kernelSize[a] % s > 0 || g.dilation[a] > 1),
-  );
-  if (taps === undefined || taps < 3 || (transposed && apart)) return [];
-  if (axis === g.rank - 1 && g.kernelSize.some((k, a) => k > 1 && a !== axis)) return [];
-  return LINES.map((form) => ({ form, axes: [axis], pieces: Math.ceil(taps / form.taps) }));
+function lineOf(g: ConvGeometry, transposed: boolean): number | undefined {
+  const last = g.rank - 1;
+  const axis = last > 0 && g.kernelSize[last - 1] > 1 ? last - 1 : last;
+  const fit = g.kernelSize.every((k, a) => {
+    if (a === axis) return (tapsOf(g, a) ?? 0) >= 3;
+    const apart = transposed && g.stride[a] > 1 && (k % g.stride[a] > 0 || g.dilation[a] > 1);
+    return !apart && (k === 1 || axis < last);
+  });
+  return fit ? axis : undefined;
 }
 
 /** The tilings that are worth it, of one kind, in the order in which they are taken if sides allow. */
 function tilingsOf(g: ConvGeometry, transposed: boolean, exact: boolean): Tiling[] {
-  const worth = (list: readonly Tiling[]) =>
-    list
-      .map((tiling) => ({ tiling, cost: costOf(g, transposed, tiling) }))
-      .filter(({ tiling, cost }) => cost <= WORTH && !(exact && tiling.form.inputs > 4));
-  const planes = worth(planesOf(g));
-  const [line] = worth(linesOf(g, transposed)).sort((a, b) => a.cost - b.cost);
+  const worth = (forms: readonly Form[], axes: readonly number[], taps: number) =>
+    forms.flatMap((form) => {
+      const tiling = { form, axes, pieces: Math.ceil(taps / form.taps) };
+      const cost = costOf(g, transposed, tiling);
+      return cost <= WORTH && !(exact && form.inputs > 4) ? [{ tiling, cost }] : [];
+    });
+  const taps = g.kernelSize.map((_, axis) => tapsOf(g, axis) ?? 0);
+  const [down, across] = taps;
+  const alike = g.rank === 2 && down === across;
+  const planes = alike
+    ? worth(
+        PLANES.filter((form) => form.taps === down),
+        [0, 1],
+        down,
+      )
+    : [];
+  const axis = lineOf(g, transposed);
+  const lines = axis === undefined ? [] : worth(LINES, [axis], taps[axis]);
+  const [line] = lines.sort((a, b) => a.cost - b.cost);
   const least = Math.min(...planes.map(({ cost }) => cost));
   return line !== undefined && line.cost < least ? [line.tiling] : planes.map(({ tiling }) => tiling);
 }

@@ -78,14 +78,15 @@ export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, d
     }
     return false;
   };
+  const smaller = (size: number[]) => [1, 1, 4 * nr].some((unit, axis) => cut(size, axis, unit));
   /** Share of the lanes that bands of this size fill. */
   const fullness = (size: readonly number[]) =>
     (size[1] * size[2]) / stripsOf(size[1], size[2], input.layout(size).x, nr, true).level;
 
   const whole = [...grid];
-  while (tooLarge(whole) && (cut(whole, 0, 1) || cut(whole, 1, 1) || cut(whole, 2, 4 * nr))) {}
+  while (tooLarge(whole) && smaller(whole)) {}
   const thin = [...whole];
-  while (countOf(thin) < least && (cut(thin, 0, 1) || cut(thin, 1, 1) || cut(thin, 2, 4 * nr))) {}
+  while (countOf(thin) < least && smaller(thin)) {}
   const good = fullness(thin) >= THIN * fullness(whole);
   if (good && (countOf(thin) >= least || allRows < FEW_TILES * mr))
     return { size: thin, count: countOf(thin), runs: 1 };

@@ -19,41 +19,22 @@ export interface Strips {
 
 /** Strips of `nr` positions over one level of `rows` × `width`, whose rows lie `padded` floats apart in the input. */
 export function stripsOf(rows: number, width: number, padded: number, nr: number, short: boolean): Strips {
+  const strips = (
+    kind: Strips['kind'],
+    pitch: number,
+    used: number,
+    runs: number,
+    runStep: number,
+  ): Strips => {
+    const perRun = Math.ceil(used / nr);
+    return { kind, pitch, level: runs * perRun * nr, used, perRun, runs, runStep };
+  };
   const perStrip = nr / width;
-  if (short && width >= 4 && (perStrip === 2 || perStrip === 4)) {
-    const runs = Math.ceil(rows / perStrip);
-    return {
-      kind: 'short',
-      pitch: width,
-      level: runs * nr,
-      used: nr,
-      perRun: 1,
-      runs,
-      runStep: perStrip * padded,
-    };
-  }
+  if (short && width >= 4 && (perStrip === 2 || perStrip === 4))
+    return strips('short', width, nr, Math.ceil(rows / perStrip), perStrip * padded);
   const byRow = roundUp(width, nr);
   const through = (rows - 1) * padded + width;
-  const flat = roundUp(through, nr);
-  if (flat < byRow * rows) {
-    return {
-      kind: 'flat',
-      pitch: padded,
-      level: flat,
-      used: through,
-      perRun: flat / nr,
-      runs: 1,
-      runStep: 0,
-    };
-  }
-  const perRun = byRow / nr;
-  return {
-    kind: 'rows',
-    pitch: byRow,
-    level: byRow * rows,
-    used: width,
-    perRun,
-    runs: rows,
-    runStep: padded,
-  };
+  return roundUp(through, nr) < byRow * rows
+    ? strips('flat', padded, through, 1, 0)
+    : strips('rows', byRow, width, rows, padded);
 }
