@@ -317,34 +317,22 @@ export function turn(f: FunctionBuilder, p: readonly Local[]): void {
     });
     // What is left of each column: at most one row, and the zeros.
     f.get(rows).i32(1).op(wasm.i32And).get(padding).op(wasm.i32Add);
-    f.if(
-      () => {
-        f.i32(4 * chunks).set(leftChunk);
-        f.countdown(leftChunk, 1, () => {
-          f.get(rows).i32(1).op(wasm.i32And).set(leftRows);
-          f.get(sCol)
-            .get(rows)
-            .get(leftRows)
-            .op(wasm.i32Sub)
-            .get(srcRow)
-            .op(wasm.i32Mul)
-            .op(wasm.i32Add)
-            .set(s);
-          f.get(dCol).get(rows).get(leftRows).op(wasm.i32Sub).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(d);
-          finishColumn();
-          f.add(dCol, dstRow).add(sCol, 4);
-        });
-      },
-      () => {
-        f.get(dCol)
-          .get(dstRow)
-          .i32(4 * chunks)
-          .op(wasm.i32Mul)
-          .op(wasm.i32Add)
-          .set(dCol);
-        f.add(sCol, 16 * chunks);
-      },
-    );
+    f.if(() => {
+      f.get(s).set(from).get(d).set(to);
+      f.i32(4 * chunks).set(leftChunk);
+      f.countdown(leftChunk, 1, () => {
+        f.get(from).set(s).get(to).set(d).get(rows).i32(1).op(wasm.i32And).set(leftRows);
+        finishColumn();
+        f.add(from, 4).add(to, dstRow);
+      });
+    });
+    f.get(dCol)
+      .get(dstRow)
+      .i32(4 * chunks)
+      .op(wasm.i32Mul)
+      .op(wasm.i32Add)
+      .set(dCol);
+    f.add(sCol, 16 * chunks);
   };
   eachRow(f, [src, dst, ...blocks], (sBlock, dBlock) => {
     f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
