@@ -78,7 +78,7 @@ function finish(
   const [slopes, residual] = attributes.residual ? [[], last] : [last, undefined];
   for (let at = 0, row = 0; at < sum.length; row++) {
     const parameters = activation?.fn === 'prelu' ? [slopes[row % channels]] : (activation?.parameters ?? []);
-    const add = bias === undefined ? 0 : bias[row % channels];
+    const add = bias?.[row % channels] ?? 0;
     for (let i = 0; i < plane; i++, at++) {
       // A pixel that nothing reaches is 0 before the bias, not 0/0.
       if (coverage !== undefined && coverage[i] > 1) sum[at] /= coverage[i];

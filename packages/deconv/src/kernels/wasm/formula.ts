@@ -48,6 +48,10 @@ function nodesOf(formula: string, names: readonly string[]) {
     return found;
   }
 
+  function number(value: number): Node {
+    return node('1', [], value);
+  }
+
   function parse(text: string, scope: ReadonlyMap<string, Node>): Node {
     const tokens = text.match(TOKENS) ?? [];
     let at = 0;
@@ -69,14 +73,14 @@ function nodesOf(formula: string, names: readonly string[]) {
         const op = tokens[at++];
         const b = binary(level + 1);
         // 1/3 and 0/0 are numbers already.
-        a = op === '/' && a.op === '1' && b.op === '1' ? node('1', [], a.value / b.value) : node(op, [a, b]);
+        a = op === '/' && a.op === '1' && b.op === '1' ? number(a.value / b.value) : node(op, [a, b]);
       }
       return a;
     };
     const unary = (): Node => {
       if (!next('-')) return primary();
       const a = unary();
-      return a.op === '1' ? node('1', [], -a.value) : node('neg', [a]);
+      return a.op === '1' ? number(-a.value) : node('neg', [a]);
     };
     const primary = (): Node => {
       if (next('(')) {
@@ -86,7 +90,7 @@ function nodesOf(formula: string, names: readonly string[]) {
       }
       const word = tokens[at++] ?? '';
       if (word.startsWith('#')) return node('#', [], Number(word.slice(1)));
-      if (/^[\d.]/.test(word)) return node('1', [], Number(word));
+      if (/^[\d.]/.test(word)) return number(Number(word));
       const known = scope.get(word);
       if (known !== undefined) return known;
       expect('(');

@@ -57,6 +57,29 @@ export function blockStep(
   return limit > mr ? Math.floor(limit / mr) * mr : limit;
 }
 
+/**
+ * Rows of a product, (phase, output channel) pairs of a run of channels, in panels of at most MR: `emit` for each, with the table of its
+ * rows' byte offsets in the weight, its height and its first row. Gives the number of rows.
+ */
+export function eachPanel(
+  p: Problem,
+  phases: PanelGroup['phases'],
+  { from, count }: Omit<Block, 'panels'>,
+  mr: number,
+  tables: TableBuilder,
+  emit: (table: readonly [number, number], height: number, row: number) => void,
+): number {
+  const [, kh, kw] = p.kernelSize;
+  const rows = phases.flatMap(([z, y, x]) => {
+    const tap = (z.tap * kh + y.tap) * kw + x.tap;
+    return range(count).map((o) => 4 * ((from + o) * p.weightOut + tap));
+  });
+  const table = tables.add(rows);
+  for (let row = 0; row < rows.length; row += mr)
+    emit([BASE.tables, table + 4 * row], Math.min(mr, rows.length - row), row);
+  return rows.length;
+}
+
 /** Lays out the panels of all groups, `step` output channels to a block. */
 export function layPanels(
   p: Problem,
@@ -67,28 +90,20 @@ export function layPanels(
   tables: TableBuilder,
 ): Panels {
   const blocks: Block[] = [];
-  const [, kh, kw] = p.kernelSize;
   const first = list.length;
   let at = 0;
   for (let from = 0; from < p.outChannels; from += step) {
-    const count = Math.min(step, p.outChannels - from);
-    const panels = groups.map((group) => {
+    const run = { from, count: Math.min(step, p.outChannels - from) };
+    const panels = groups.map(({ phases, k, wTable }) => {
       const start = at * 4;
-      const rows = group.phases.flatMap(([z, y, x]) => {
-        const tap = (z.tap * kh + y.tap) * kw + x.tap;
-        return range(count).map((o) => 4 * ((from + o) * p.weightOut + tap));
+      const rows = eachPanel(p, phases, run, mr, tables, (table, height, row) => {
+        const target = [BASE.packed, start + 4 * row * k] as const;
+        list.push('packA', [BASE.weight, 0], target, table, height, [BASE.tables, wTable], k);
       });
-      const rowTable = tables.add(rows);
-      for (let r = 0; r < rows.length; r += mr) {
-        const height = Math.min(mr, rows.length - r);
-        const target = [BASE.packed, at * 4] as const;
-        const own = [BASE.tables, rowTable + 4 * r] as const;
-        list.push('packA', [BASE.weight, 0], target, own, height, [BASE.tables, group.wTable], group.k);
-        at += height * group.k;
-      }
+      at += rows * k;
       return start;
     });
-    blocks.push({ from, count, panels });
+    blocks.push({ ...run, panels });
   }
   return { blocks, floats: at, packs: packStretches(first, list.length) };
 }

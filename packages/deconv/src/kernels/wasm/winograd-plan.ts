@@ -35,7 +35,7 @@ import { type DenseOptions, ITEMS } from './dense-plan.js';
 import { activateRows, endingOf } from './ending.js';
 import { type Band, layItems } from './items.js';
 import { kernelsFor } from './microkernels.js';
-import { packStretches } from './panels.js';
+import { eachPanel, packStretches } from './panels.js';
 import type { Problem, Triple } from './problem.js';
 import { planeBytes, ROOM, tileBands } from './tile-bands.js';
 import { arrange, type Part, tileProblem } from './winograd.js';
@@ -234,30 +234,16 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
     }
     const first = list.length;
     let at = 0;
-    const blocks = runs.map(({ from, count }) => {
-      const rows = kinds.list.flatMap(([z, y, x]) =>
-        range(count).map((o) => 4 * (from + o) * p.weightOut + tapAt(z.tap, y.tap, x.tap)),
-      );
-      const rowTable = tables.add(rows);
-      for (let r = 0; r < rows.length; r += mr) {
-        const panel = [BASE.packed, 4 * (at + r * depth)] as const;
-        const own = [BASE.tables, rowTable + 4 * r] as const;
-        const high = Math.min(mr, rows.length - r);
+    const blocks = runs.map((run) => {
+      const panels = 4 * at;
+      const plane = 4 * kindCount * run.count * depth;
+      const rows = eachPanel(p, kinds.list, run, mr, tables, (table, height, row) => {
+        const target = [BASE.packed, panels + 4 * row * depth] as const;
         const deep = [[BASE.tables, kTable], depth] as const;
-        list.push(
-          names.weight,
-          weight,
-          panel,
-          own,
-          high,
-          ...deep,
-          [BASE.tables, tapTable],
-          4 * rows.length * depth,
-        );
-      }
-      const block = { from, count, panels: 4 * at };
-      at += places * rows.length * depth;
-      return block;
+        list.push(names.weight, weight, target, table, height, ...deep, [BASE.tables, tapTable], plane);
+      });
+      at += places * rows * depth;
+      return { ...run, panels };
     });
     packs.push(packStretches(first, list.length));
     return { blocks, floats, packs };
