@@ -6,6 +6,7 @@ import { rangeOf } from './band-output.js';
 import { type CommandList, product, type Stretch, shift } from './commands.js';
 import type { Band } from './items.js';
 import type { Problem, Triple } from './problem.js';
+import { remembered } from './remembered.js';
 
 /** What the commands of a band depend on, besides its place. */
 function shapeOf(p: Problem, input: BandInput, box: Box): string {
@@ -42,13 +43,10 @@ export function layBands<Part>(
   const bands: Band[] = [];
   const lay = (from: readonly number[]) => {
     const box = { from, size: size.map((length, axis) => Math.min(length, grid[axis] - from[axis])) };
-    const shape = shapeOf(p, input, box);
-    let like = known.get(shape);
-    if (like === undefined) {
-      like = { from, stretches: parts.map((part) => list.stretch(() => emit(box, part))) };
-      known.set(shape, like);
-    }
-    const { from: origin, stretches } = like;
+    const { from: origin, stretches } = remembered(known, shapeOf(p, input, box), () => ({
+      from,
+      stretches: parts.map((part) => list.stretch(() => emit(box, part))),
+    }));
     const steps = from.map((at, axis) => at - origin[axis]);
     const moved = { input: shift(steps, p.inStride, p.inSize), output: shift(steps, p.outStride, p.outSize) };
     for (const stretch of stretches) bands.push({ stretch, ...moved });

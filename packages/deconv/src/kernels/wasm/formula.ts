@@ -10,6 +10,7 @@
 import type { FunctionBuilder, Local, ValueType } from './assembler.js';
 import { DEFINITIONS, instructionOf, LEVELS } from './formula-functions.js';
 import * as wasm from './opcodes.js';
+import { remembered } from './remembered.js';
 
 interface Node {
   /** What tells it from the other nodes. */
@@ -39,13 +40,10 @@ function nodesOf(formula: string, names: readonly string[]) {
 
   function node(op: string, args: readonly Node[] = [], value = 0): Node {
     const key = `${op}|${Object.is(value, -0) ? '-0' : value}|${args.map((arg) => arg.id)}`;
-    let found = nodes.get(key);
-    if (found === undefined) {
-      found = { id: nodes.size, op, args, value, uses: 0, local: undefined };
+    return remembered(nodes, key, () => {
       for (const arg of args) arg.uses++;
-      nodes.set(key, found);
-    }
-    return found;
+      return { id: nodes.size, op, args, value, uses: 0, local: undefined };
+    });
   }
 
   function number(value: number): Node {

@@ -11,6 +11,7 @@ import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';
 import * as wasm from './opcodes.js';
 import { type Command, instantiate } from './platform.js';
+import { remembered } from './remembered.js';
 import type { Build, RowKernel } from './row-kernels.js';
 
 /** Elements of one call. */
@@ -116,8 +117,7 @@ export class VectorKernels {
   }
 
   #kernel(key: string, parameters: () => readonly ValueType[], build: Build): Kernel {
-    let kernel = this.#made.get(key);
-    if (kernel === undefined) {
+    return remembered(this.#made, key, () => {
       const types = parameters();
       const module = new ModuleBuilder(this.#heap.limits).func('run', types, (f, ...p) => build(f, p));
       if (this.#sharing !== undefined)
@@ -131,10 +131,8 @@ export class VectorKernels {
       const bytes = module.bytes();
       const { run, command } = instantiate(bytes, this.#heap.memory);
       const number = this.#sharing?.shelve(bytes, command);
-      kernel = { run, number, floats: types.filter((type) => type === wasm.f32).length };
-      this.#made.set(key, kernel);
-    }
-    return kernel;
+      return { run, number, floats: types.filter((type) => type === wasm.f32).length };
+    });
   }
 
   #do(kernel: Kernel, values: readonly number[]): void {

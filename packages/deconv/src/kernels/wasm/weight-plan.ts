@@ -31,6 +31,7 @@ import {
   TableBuilder,
 } from './commands.js';
 import type { Tile } from './microkernels.js';
+import { remembered } from './remembered.js';
 
 /** Target for the turned x and y of one chunk, in bytes. */
 export const CHUNK_TARGET = 3 * 1024 * 1024;
@@ -126,13 +127,10 @@ export function planWeight(
       const first = start.map((at, axis) => Math.min(extent[axis], Math.max(0, -at)));
       const end = start.map((at, axis) => Math.max(first[axis], Math.min(extent[axis], xSize[axis] - at)));
       const shape = JSON.stringify([pictures, size, first, end]);
-      let made = known.get(shape);
-      if (made === undefined) {
+      const { like, turns, products } = remembered(known, shape, () => {
         const like = { n, pictures, from, size, extent, start, first, end };
-        made = { like, turns: turn(like), products: multiply(like) };
-        known.set(shape, made);
-      }
-      const { like, turns, products } = made;
+        return { like, turns: turn(like), products: multiply(like) };
+      });
       const steps = from.map((at, axis) => at - like.from[axis]);
       const moves = {
         input: 4 * (n - like.n) * g.xChannels * xPlane + shift(steps, s, xSize),
