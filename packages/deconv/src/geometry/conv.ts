@@ -194,36 +194,22 @@ function checkWeightChannels(
   const inGroup = transposed ? channels : channels / groups;
   if (weightShape[axis] === inGroup) return;
   const share = inGroup === channels ? channels : `${channels} / groups ${groups} = ${inGroup}`;
-  const rank = weightShape.length - 2;
-  const space = 'DHW'.slice(3 - rank);
+  const space = 'DHW'.slice(5 - weightShape.length);
   const own = transposed ? `IO${space}` : `OI${space}`;
-  // Where the input channels would stand in the other usual layouts.
-  const keep = range(rank);
-  const guesses: [string, boolean, number[]][] = [
-    [
-      transposed ? `OI${space} (a convolution's)` : `IO${space} (a transposed convolution's)`,
-      transposed ? weightShape[1] === channels && groups === 1 : weightShape[0] === inGroup,
-      [1, 0, ...keep.map((axis) => axis + 2)],
-    ],
-    [
-      `${space}IO (TensorFlow, JAX, numpy-ml)`,
-      weightShape[rank] === inGroup,
-      transposed ? [rank, rank + 1, ...keep] : [rank + 1, rank, ...keep],
-    ],
-    [
-      `${space}OI (Keras' transposed convolution)`,
-      weightShape[rank + 1] === inGroup,
-      transposed ? [rank + 1, rank, ...keep] : [rank, rank + 1, ...keep],
-    ],
+  const layouts: (readonly [letters: string, whose: string])[] = [
+    [`${space}IO`, 'TensorFlow, JAX, numpy-ml'],
+    [`${space}OI`, "Keras' transposed convolution"],
   ];
-  const found = guesses.find(([, fits]) => fits);
+  if (!transposed) layouts.unshift([`IO${space}`, "a transposed convolution's"]);
+  else if (groups === 1) layouts.unshift([`OI${space}`, "a convolution's"]);
+  const found = layouts.find(([letters]) => weightShape[letters.indexOf('I')] === inGroup);
+  const [letters = '', whose] = found ?? [];
+  const order = [...own].map((letter) => letters.indexOf(letter));
   refuse(
     op,
     'weight',
     `weight must be ${own} with ${share} input channels in axis ${axis}, got ${showShape(weightShape)}`,
-    found === undefined
-      ? undefined
-      : `this looks like ${found[0]}: permute(weight, [${found[2].join(', ')}])`,
+    found && `this looks like ${letters} (${whose}): permute(weight, [${order.join(', ')}])`,
   );
 }
 
