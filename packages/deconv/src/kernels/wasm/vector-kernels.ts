@@ -49,7 +49,7 @@ class Held {
   #count = 0;
   #starts: number[] = [];
   /** Calls go into the part that was begun last, rather than into one each. */
-  inPart = false;
+  #inPart = false;
   /** A call may be done twice, even at once. */
   repeatable = false;
 
@@ -57,13 +57,17 @@ class Held {
     this.#sharing = sharing;
   }
 
-  begin(): void {
+  /** Holds the calls of one part. */
+  part(calls: () => void): void {
     this.#starts.push(this.#count);
+    this.#inPart = true;
+    calls();
+    this.#inPart = false;
   }
 
   push(number: number, floats: number, values: readonly number[]): void {
     if (this.#count >= MOST_HELD) this.flush();
-    if (!this.inPart) this.begin();
+    if (!this.#inPart) this.#starts.push(this.#count);
     const from = this.#count++ * COMMAND_WORDS;
     if (this.#words.length < from + COMMAND_WORDS) {
       const more = new Int32Array(2 * this.#words.length);
@@ -89,7 +93,7 @@ class Held {
     const starts = [...this.#starts, this.#count];
     const words = this.#words.subarray(0, this.#count * COMMAND_WORDS);
     this.#count = 0;
-    this.#starts = this.inPart ? [0] : [];
+    this.#starts = this.#inPart ? [0] : [];
     this.#sharing.share(words, starts, this.repeatable);
   }
 
@@ -97,7 +101,7 @@ class Held {
   drop(): void {
     this.#count = 0;
     this.#starts = [];
-    this.inPart = false;
+    this.#inPart = false;
   }
 }
 
@@ -106,14 +110,16 @@ export class VectorKernels {
   readonly #heap: Heap;
   readonly #sharing: Sharing | undefined;
   readonly #made = new Map<string, Kernel>();
-  #held: Held | undefined;
-  /** For the next time. */
-  #spare: Held | undefined;
+  /** Undefined if the caller works alone. */
+  readonly #held: Held | undefined;
+  /** Calls are held back. */
+  #holding = false;
 
   /** @param sharing undefined if the caller works alone */
   constructor(heap: Heap, sharing?: Sharing) {
     this.#heap = heap;
     this.#sharing = sharing;
+    this.#held = sharing && new Held(sharing);
   }
 
   #kernel(key: string, parameters: () => readonly ValueType[], build: Build): Kernel {
@@ -137,10 +143,11 @@ export class VectorKernels {
 
   #do(kernel: Kernel, values: readonly number[]): void {
     const held = this.#held;
-    if (held !== undefined && kernel.number !== undefined) {
+    if (held !== undefined && this.#holding && kernel.number !== undefined) {
       held.push(kernel.number, kernel.floats, values);
       return;
     }
+    // Nothing is held where calls are not.
     held?.flush();
     this.#sharing?.settle();
     kernel.run(...values);
@@ -152,25 +159,19 @@ export class VectorKernels {
    * may be done twice, even at once: it only writes, and nothing that any call reads.
    */
   shared(elements: number, repeatable: boolean, work: (part: (calls: () => void) => void) => void): void {
-    if (this.#held !== undefined || this.#sharing === undefined || elements < SHARED_FROM) {
+    const held = this.#held;
+    if (held === undefined || this.#holding || elements < SHARED_FROM) {
       work((calls) => calls());
       return;
     }
-    const held = this.#spare ?? new Held(this.#sharing);
-    this.#spare = held;
-    this.#held = held;
+    this.#holding = true;
     held.repeatable = repeatable;
     try {
-      work((calls) => {
-        held.begin();
-        held.inPart = true;
-        calls();
-        held.inPart = false;
-      });
+      work((calls) => held.part(calls));
       held.flush();
     } finally {
       held.drop();
-      this.#held = undefined;
+      this.#holding = false;
     }
   }
 
@@ -212,7 +213,7 @@ export class VectorKernels {
     // Rows that go into one another stay in order.
     const ordered = outRow === 0 && n1 > 1;
     const repeatable = inputs.every(([at]) => at !== out);
-    if (this.#held !== undefined || ordered) pieces();
+    if (this.#holding || ordered) pieces();
     else this.shared(n1 * n, repeatable, pieces);
   }
 }
