@@ -52,15 +52,16 @@ export function refuse(op: string, argument: string, rule: string, hint?: string
   throw new DeconvError({ op, argument, rule, hint });
 }
 
-/** A value as it should look in a message: short, with types told apart (`"3"` is not `3`). */
-export function show(value: unknown): string {
+/** A value as it should look in a message: short, with types told apart (`"3"` is not `3`); lists to a depth, as they may hold themselves. */
+export function show(value: unknown, depth = 4): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 37)}…` : value);
   if (typeof value === 'number') return Object.is(value, -0) ? '0' : String(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return value.name ? `function ${value.name}` : 'a function';
   if (Array.isArray(value)) {
-    const head = value.slice(0, 8).map(show).join(', ');
-    return `[${head}${value.length > 8 ? ', …' : ''}]`;
+    if (depth === 0) return '[…]';
+    const shown = value.slice(0, 8).map((entry) => show(entry, depth - 1));
+    return `[${shown.join(', ')}${value.length > 8 ? ', …' : ''}]`;
   }
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength} bytes)`;
   if (value !== null && typeof value === 'object') {

@@ -253,5 +253,10 @@ describe('calls that come again', () => {
     expect(unlike({ stride: ['2', 3] })).toThrow('stride');
     expect(unlike({ stride: [[2], 3] })).toThrow('stride');
     expect(unlike({ stride: '2,3' })).toThrow('stride');
+    const itself: unknown[] = [1];
+    itself.push(itself);
+    expect(unlike({ padding: itself })).toThrow(
+      'padding must be made of integers, got [1, [1, [1, [1, […]]]]]',
+    );
   });
 });

@@ -25,7 +25,7 @@ import {
 } from '../geometry/conv.js';
 import { coveragePlane } from '../geometry/coverage.js';
 import * as operation from '../operations.js';
-import { type Shape, sameShape, showShape } from '../shape.js';
+import { range, type Shape, sameShape, showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
 import { type ActivationOption, readActivation, throughActivation } from './activation.js';
@@ -163,7 +163,7 @@ function readOperands(op: string, rank: number, x: Tensor, w: Tensor, options: C
     );
   }
   if (format === 'NCHW') return { input, weight, bias, restore: (output) => output };
-  const space = Array.from({ length: rank }, (_, axis) => axis);
+  const space = range(rank);
   input = permute(input, [0, rank + 1, ...space.map((axis) => axis + 1)]);
   const restore = (output: Tensor) => permute(output, [0, ...space.map((axis) => axis + 2), 1]);
   return { input, weight, bias, restore };
@@ -193,13 +193,13 @@ interface Last {
 const lastOf = new WeakMap<Shape, Last>();
 
 /** Numbers, lists of them and lists of lists, as a text of their own; undefined for anything else but words and what is missing. */
-function textOf(value: unknown): string | undefined {
+function textOf(value: unknown, depth = 2): string | undefined {
   if (typeof value === 'number' || value === undefined || value === 'same' || value === 'valid')
     return `${value}`;
-  if (!Array.isArray(value)) return undefined;
+  if (!Array.isArray(value) || depth === 0) return undefined;
   let text = '[';
   for (const entry of value) {
-    const part = textOf(entry);
+    const part = textOf(entry, depth - 1);
     if (part === undefined) return undefined;
     text += `${part},`;
   }

@@ -9,48 +9,60 @@
 import type { ConvAttributes } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
-import { combinations, inThreeAxes } from '../../geometry/three-axes.js';
-import { range, sizeOf } from '../../shape.js';
+import { inThreeAxes } from '../../geometry/three-axes.js';
+import { sizeOf } from '../../shape.js';
 import { clamp, leakyRelu, sigmoid, tanh } from './unary.js';
 
 type Values = ArrayLike<number>;
 type Reading = 'forward' | 'inputGrad' | 'weightGrad';
 
+/** The outputs q of one axis whose tap u falls inside the input: 0 ≤ q·s + u·d − pb < n. First and one past the last. */
+function inside(u: number, n: number, out: number, s: number, d: number, pb: number): [number, number] {
+  const shift = u * d - pb;
+  return [Math.max(0, Math.ceil(-shift / s)), Math.min(out, Math.floor((n - 1 - shift) / s) + 1)];
+}
+
 function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Float64Array): void {
-  const [xSize, ySize, kernelSize, stride, dilation, padBefore] = inThreeAxes(g);
-  const [[xd, xh, xw], [yd, yh, yw], [sd, sh, sw]] = [xSize, ySize, stride];
+  const [x, y, kernel, stride, dilation, padBefore] = inThreeAxes(g);
+  const [xd, xh, xw] = x;
+  const [yd, yh, yw] = y;
+  const [kd, kh, kw] = kernel;
+  const [sd, sh, sw] = stride;
+  const [dd, dh, dw] = dilation;
+  const [pd, ph, pw] = padBefore;
   const inputs = g.xChannels / g.groups;
   const outputs = g.yChannels / g.groups;
-  // Per tap and axis, the outputs q whose tap falls inside the input, 0 ≤ q·s + shift < n: first and one past the last.
-  const taps = combinations(kernelSize.map(range)).map((tap) =>
-    tap.map((u, axis) => {
-      const shift = u * dilation[axis] - padBefore[axis];
-      const last = Math.floor((xSize[axis] - 1 - shift) / stride[axis]);
-      return [shift, Math.max(0, Math.ceil(-shift / stride[axis])), Math.min(ySize[axis], last + 1)];
-    }),
-  );
   for (let n = 0; n < g.batch; n++) {
     for (let o = 0; o < g.yChannels; o++) {
       const firstInput = Math.floor(o / outputs) * inputs;
       for (let i = 0; i < inputs; i++) {
-        const xPlane = (n * g.xChannels + firstInput + i) * xd;
-        const yPlane = (n * g.yChannels + o) * yd;
-        for (const [u, [[uz, z0, z1], [uy, y0, y1], [ux, x0, x1]]] of taps.entries()) {
-          const wAt = (o * inputs + i) * taps.length + u;
-          for (let qz = z0; qz < z1; qz++) {
-            for (let qy = y0; qy < y1; qy++) {
-              const yRow = ((yPlane + qz) * yh + qy) * yw;
-              const xRow = ((xPlane + qz * sd + uz) * xh + qy * sh + uy) * xw + ux;
-              if (reading === 'forward') {
-                const weight = b[wAt];
-                for (let qx = x0; qx < x1; qx++) sum[yRow + qx] += a[xRow + qx * sw] * weight;
-              } else if (reading === 'inputGrad') {
-                const weight = b[wAt];
-                for (let qx = x0; qx < x1; qx++) sum[xRow + qx * sw] += a[yRow + qx] * weight;
-              } else {
-                let total = 0;
-                for (let qx = x0; qx < x1; qx++) total += a[xRow + qx * sw] * b[yRow + qx];
-                sum[wAt] += total;
+        const xPlane = (n * g.xChannels + firstInput + i) * xd * xh * xw;
+        const yPlane = (n * g.yChannels + o) * yd * yh * yw;
+        const wPlane = (o * inputs + i) * kd * kh * kw;
+        for (let uz = 0; uz < kd; uz++) {
+          const [z0, z1] = inside(uz, xd, yd, sd, dd, pd);
+          for (let uy = 0; uy < kh; uy++) {
+            const [y0, y1] = inside(uy, xh, yh, sh, dh, ph);
+            for (let ux = 0; ux < kw; ux++) {
+              const [x0, x1] = inside(ux, xw, yw, sw, dw, pw);
+              const wAt = wPlane + (uz * kh + uy) * kw + ux;
+              for (let qz = z0; qz < z1; qz++) {
+                for (let qy = y0; qy < y1; qy++) {
+                  const yRow = yPlane + (qz * yh + qy) * yw;
+                  const xRow =
+                    xPlane + ((qz * sd + uz * dd - pd) * xh + qy * sh + uy * dh - ph) * xw + ux * dw - pw;
+                  if (reading === 'forward') {
+                    const weight = b[wAt];
+                    for (let qx = x0; qx < x1; qx++) sum[yRow + qx] += a[xRow + qx * sw] * weight;
+                  } else if (reading === 'inputGrad') {
+                    const weight = b[wAt];
+                    for (let qx = x0; qx < x1; qx++) sum[xRow + qx * sw] += a[yRow + qx] * weight;
+                  } else {
+                    let total = 0;
+                    for (let qx = x0; qx < x1; qx++) total += a[xRow + qx * sw] * b[yRow + qx];
+                    sum[wAt] += total;
+                  }
+                }
               }
             }
           }
@@ -78,7 +90,7 @@ function finish(
   const [slopes, residual] = attributes.residual ? [[], last] : [last, undefined];
   for (let at = 0, row = 0; at < sum.length; row++) {
     const parameters = activation?.fn === 'prelu' ? [slopes[row % channels]] : (activation?.parameters ?? []);
-    const add = bias?.[row % channels] ?? 0;
+    const add = bias === undefined ? 0 : bias[row % channels];
     for (let i = 0; i < plane; i++, at++) {
       // A pixel that nothing reaches is 0 before the bias, not 0/0.
       if (coverage !== undefined && coverage[i] > 1) sum[at] /= coverage[i];
@@ -98,11 +110,12 @@ function through(x: Values, { before }: ConvAttributes): Values {
 /** Two inputs of so many pictures as one: of each picture the channels of one, then of the other. */
 function joined(a: Values, b: Values, batch: number): Float64Array {
   const [each, more] = [a.length / batch, b.length / batch];
-  return Float64Array.from({ length: a.length + b.length }, (_, at) => {
-    const n = Math.floor(at / (each + more));
-    const i = at - n * (each + more);
-    return i < each ? a[n * each + i] : b[n * more + i - each];
-  });
+  const x = new Float64Array(a.length + b.length);
+  for (let n = 0; n < batch; n++) {
+    for (let i = 0; i < each; i++) x[n * (each + more) + i] = a[n * each + i];
+    for (let i = 0; i < more; i++) x[n * (each + more) + each + i] = b[n * more + i];
+  }
+  return x;
 }
 
 /** (x, w, bias?, slopes or residual?, more channels of x?) → y */
@@ -110,8 +123,10 @@ export function convForward(given: readonly Values[], attributes: ConvAttributes
   const { geometry: g, split } = attributes;
   const inputs = split === undefined ? given : given.slice(0, -1);
   const [first, w] = inputs;
-  const all = split === undefined ? first : joined(first, given[given.length - 1], g.batch);
-  const x = through(all, attributes);
+  const x = through(
+    split === undefined ? first : joined(first, given[given.length - 1], g.batch),
+    attributes,
+  );
   const plane = sizeOf(g.ySize);
   const sum = new Float64Array(g.batch * g.yChannels * plane);
   relate('forward', g, x, w, sum);

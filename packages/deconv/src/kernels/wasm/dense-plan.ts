@@ -14,6 +14,7 @@
  */
 
 import type { Activation } from '../../backend.js';
+import { range } from '../../shape.js';
 import { BandInput, type Box } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
@@ -31,6 +32,7 @@ import {
   TableBuilder,
 } from './commands.js';
 import { activateRows, bitsOf, endingOf } from './ending.js';
+import { mergeFew } from './few-rows.js';
 import { layItems } from './items.js';
 import { kernelsFor, type Tile } from './microkernels.js';
 import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
@@ -40,7 +42,7 @@ import { type Strips, stripsOf } from './strips.js';
 /** Items that work worth sharing is cut into, if it allows. */
 export const ITEMS = 8;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
-const A_STAYS_FLOATS = 48 * 1024;
+export const A_STAYS_FLOATS = 48 * 1024;
 /** Positions of a plane whose rows are read where they are, however often; and tiles that read longer ones there. */
 export const SHORT_PLANE = 256;
 export const FEW_TILES = 2;
@@ -92,80 +94,6 @@ interface Packed {
   readonly packing: Packing;
   readonly at: number;
   readonly strips: Strips;
-}
-
-/** Rows of a product below which it is worth adding others to it, and depth from which. */
-export const LONE_ROWS = 3;
-export const MERGED_DEPTH = 64;
-
-/** The classes of an axis as one of the taps that all see, and as many of the others: with their rows of the first. */
-function splitAxis(
-  classes: readonly AxisClass[],
-): { readonly all: AxisClass; readonly rest: AxisClass[] } | undefined {
-  const [first] = classes;
-  const common = first.offsets.filter((offset) => classes.every(({ offsets }) => offsets.includes(offset)));
-  if (common.length === 0) return undefined;
-  const part = ({ offsets, steps, phases, count }: AxisClass, wanted: readonly number[]): AxisClass => {
-    const places = wanted.map((offset) => offsets.indexOf(offset));
-    return { offsets: wanted, steps: places.map((place) => steps[place]), phases, count };
-  };
-  const taps = part(first, common);
-  // The kernel's steps count from the first tap of each class: what they differ by goes to its phases.
-  const phases = classes.flatMap((own) => {
-    const behind = own.steps[own.offsets.indexOf(common[0])] - taps.steps[0];
-    return own.phases.map((phase) => ({ ...phase, tap: phase.tap + behind }));
-  });
-  const rest = classes.map((own) =>
-    part(
-      own,
-      own.offsets.filter((offset) => !common.includes(offset)),
-    ),
-  );
-  return { all: { ...taps, phases, count: Math.max(...classes.map(({ count }) => count)) }, rest };
-}
-
-/**
- * Phases of a single output channel that see nearly the same taps: one product of those that all see, to which others are added.
- * With a product for each, the few rows would load nearly the same values again and again.
- */
-function mergeFew(p: Problem, { nr }: Tile) {
-  const [zs, ys, xs] = p.classes;
-  const most = Math.max(
-    ...combinations(p.classes).map((axes) => product(axes.map(({ phases }) => phases.length))),
-  );
-  const [, , width] = gridOf(p);
-  if (ys.length * xs.length < 2 || zs.length > 1 || p.outChannels > 1 || most >= LONE_ROWS || width < nr)
-    return undefined;
-  const [y, x] = [splitAxis(ys), splitAxis(xs)];
-  if (y === undefined || x === undefined) return undefined;
-  if (p.inChannels * zs[0].offsets.length * y.all.offsets.length * x.all.offsets.length < MERGED_DEPTH)
-    return undefined;
-  const across = x.all.phases.length;
-  /** Parts of an axis, and the places of their phases among all. */
-  const partsOf = ({ all, rest }: typeof y) => {
-    let at = 0;
-    return [all, ...rest].map((part, i) => {
-      const from = at;
-      if (i > 0) at += part.phases.length;
-      return { part, from };
-    });
-  };
-  const addends = partsOf(y).flatMap((rows, i) =>
-    partsOf(x).flatMap((columns, j) => {
-      if (i + j === 0 || rows.part.offsets.length * columns.part.offsets.length === 0) return [];
-      const one = (part: AxisClass, phase: number) => ({ ...part, phases: [part.phases[phase]] });
-      const from = rows.from * across + columns.from;
-      // Rows of one phase along an axis lie evenly apart; of several along both, they are taken line by line.
-      if (columns.part.phases.length === 1)
-        return [{ axes: [zs[0], rows.part, columns.part] as const, from, apart: across }];
-      return rows.part.phases.map((_, line) => ({
-        axes: [zs[0], one(rows.part, line), columns.part] as const,
-        from: from + line * across,
-        apart: 1,
-      }));
-    }),
-  );
-  return { common: [zs, [y.all], [x.all]] as const, addends };
 }
 
 /** What a dense plan is made for, besides its problem. */
@@ -277,7 +205,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
       taps.push((kz * kh + ky) * kw + kx);
     }
     // Input channels outermost: neighbouring taps of one channel share cache lines.
-    const channels = Array.from({ length: p.inChannels }, (_, i) => i);
+    const channels = range(p.inChannels);
     const offsets = channels.flatMap((i) => rows.map((row) => 4 * (i * channel + row)));
     const kTable = tables.add(offsets);
     const index = tables.add(offsets.map((_, at) => 4 * tile.nr * at));
@@ -390,7 +318,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
       return undefined;
     if (fn !== undefined && fn !== 'prelu' && fn !== 'leakyRelu') return undefined;
     if (p.outStride.some((step) => step > 1) || strips.used < nr) return undefined;
-    if (strips.kind !== 'rows' && (strips.kind === 'short' || strips.pitch !== width)) return undefined;
+    if (strips.kind === 'short' || (strips.kind === 'flat' && strips.pitch !== width)) return undefined;
     const ranges = group.phases[0].map((phase, axis) => rangeOf(p, box, axis, phase));
     if (size[0] > 1 || ranges.some(({ local, count }, axis) => local > 0 || count < size[axis]))
       return undefined;
@@ -420,7 +348,6 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     const slopes = activation?.fn === 'leakyRelu' ? tables.add(new Array<number>(mr).fill(bitsOf(slope))) : 0;
     // Rows whose share of A stays in the cache while the strips go by.
     const some = mr * Math.max(1, Math.floor(A_STAYS_FLOATS / (k * mr)));
-    const ranges = Array.from({ length: Math.ceil(count / some) }, (_, i) => [i * some, (i + 1) * some]);
     for (let i = 0; i < runs; i++) {
       const multiply = (rows: number, tiles: number, firstRow: number) => {
         const channel = from + firstRow;
@@ -444,7 +371,8 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
           list.push(name, a, b, table, k, [BASE.output, to], plane, 1, ...strips, ...tile, ...bias, ...end);
         }
       };
-      for (const [first, last] of ranges) eachTile(count, mr, multiply, [first, Math.min(count, last)]);
+      for (let at = 0; at < count; at += some)
+        eachTile(count, mr, multiply, [at, Math.min(count, at + some)]);
     }
   }
 

@@ -16,24 +16,25 @@ import {
 import { type Block, Heap } from './heap.js';
 import { coreModule, type KernelBuild, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
 import { type Command, host, instantiate, tableOf, webAssembly } from './platform.js';
+import { remembered } from './remembered.js';
 import { SHELF_BYTES, Shelf } from './shelf.js';
 import { Residency } from './storage.js';
 import { Threads } from './threads.js';
 
 /** Bytes at the start of memory: zeros, then the control block, then the bases of each thread, then the shelf. */
-const BASES_AT = 2048;
-const SHELF_AT = 8192;
+export const BASES_AT = 2048;
+export const SHELF_AT = 8192;
 const RESERVED = SHELF_AT + SHELF_BYTES;
 /** The bases of a thread take 64 bytes. */
 const MOST_THREADS = (SHELF_AT - BASES_AT) / 64;
 /** 4 GiB less a page; some hosts want less. */
 const PAGES = [65535, 32768, 16384, 8192];
 /** Bytes of commands and tables that plans may keep. */
-const PLANS_BUDGET = 32 * 1024 * 1024;
+export const PLANS_BUDGET = 32 * 1024 * 1024;
 /** Bytes of the shelf that are left to the kernels of plans, which cannot do without. */
-const FOR_PLANS = 96 * 1024;
+export const FOR_PLANS = 96 * 1024;
 /** Items of one stage; more are run in several. */
-const MOST_ITEMS = 60_000;
+export const MOST_ITEMS = 60_000;
 
 /** A plan whose commands, tables and items lie in linear memory. */
 export interface Loaded {
@@ -137,18 +138,15 @@ export class Engine {
   }
 
   /** The number of a kernel as a command; it is made if nobody has wanted it before. */
-  readonly commands = (name: string): number => {
-    let number = this.#numbers.get(name);
-    if (number === undefined) {
+  readonly commands = (name: string): number =>
+    remembered(this.#numbers, name, () => {
       const build = this.#builds.get(name);
       if (build === undefined) throw new Error(`deconv: internal error: no command ${name}`);
       const bytes = kernelModule(build, this.heap.limits);
-      number = this.#shelf.add(bytes, instantiate(bytes, this.heap.memory).command);
+      const number = this.#shelf.add(bytes, instantiate(bytes, this.heap.memory).command);
       if (number === undefined) throw new Error('deconv: internal error: no room for a kernel');
-      this.#numbers.set(name, number);
-    }
-    return number;
-  };
+      return number;
+    });
 
   /** Threads that may work, the caller included. */
   get threads(): number {

@@ -5,7 +5,7 @@
  */
 import { type LinearMemory, webAssembly } from './platform.js';
 
-const PAGE = 65536;
+export const PAGE = 65536;
 /** Blocks begin at whole cache lines. */
 export const LINE = 64;
 

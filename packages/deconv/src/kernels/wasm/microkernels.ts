@@ -72,8 +72,9 @@ export const ZEROS = 1024;
 /** The parameters of a command. */
 export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill(wasm.i32);
 
-/** What a kernel does to sums before it stores them: nothing; an end on the low side, or a slope below zero, after bias and residual. */
-export type Finish = '' | 'floor' | 'slope';
+/** What kernels that store to the output itself do to sums after the bias: a residual and a lower bound, or a slope below zero. */
+const ENDS = ['floor', 'slope'] as const;
+type End = (typeof ENDS)[number];
 
 /**
  * gemm: a, b, table, k, c, cRow, fresh; n1, a1, b1, c1; n2, a2, b2, c2.
@@ -90,7 +91,7 @@ function gemm(
   rows: number,
   nr: number,
   relaxed: boolean,
-  finish: Finish = '',
+  end?: End,
 ): void {
   const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = p;
   const vectors = nr / 4;
@@ -98,10 +99,10 @@ function gemm(
   const bRow = f.locals(vectors, wasm.v128);
   const aValue = f.local(wasm.v128);
   const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = f.locals(9, wasm.i32);
-  const ending = finish && finishing(f, p, acc, bRow[0], aValue, finish);
+  const ending = end && finishing(f, p, acc, [bRow[0], aValue], end);
   f.i32(0).get(cRow).get(fresh).op(wasm.select).set(fromRow);
   f.countdown(n1, 1, () => {
-    if (ending) ending.begin();
+    ending?.begin();
     f.get(n2).set(inner);
     f.get(a).set(ap).get(b).set(bp).get(c).set(cp);
     f.countdown(inner, 1, () => {
@@ -138,7 +139,7 @@ function gemm(
         f.add(from, 4 * rows).add(tp, 4);
       });
       f.get(cp).set(from);
-      if (ending) ending.finish(from, rows);
+      ending?.finish(from, rows);
       for (let r = 0; r < rows; r++) {
         for (let j = 0; j < vectors; j++)
           f.get(from)
@@ -152,54 +153,59 @@ function gemm(
   });
 }
 
-/** The end of a kernel that stores to the output itself; `one` and `two` are free vectors. All loads come before all stores. */
+/** The end of a kernel that stores to the output itself, with two free vectors. All loads come before all stores. */
 function finishing(
   f: FunctionBuilder,
   p: readonly Local[],
   acc: readonly Local[],
-  one: Local,
-  two: Local,
-  finish: Finish,
+  [one, two]: readonly [Local, Local],
+  end: End,
 ) {
   const [, , , , c, cRow] = p;
   const [bias, bias2, third, fourth] = p.slice(15);
-  const [biasAt, slopeAt, at, distance, mask] = f.locals(5, wasm.i32);
-  // The residual lies a fixed distance from the output; without one, zeros are read in its place.
-  f.get(third).get(c).op(wasm.i32Sub).set(distance);
-  f.i32(0).i32(-1).get(third).op(wasm.i32Eqz).op(wasm.select).set(mask);
+  // `at`: the slopes, or a row of the residual.
+  const [biasAt, at, distance, mask] = f.locals(4, wasm.i32);
   const low = f.local(wasm.v128);
-  (finish === 'floor' ? f.get(fourth) : f.i32(0)).op(wasm.i32x4Splat).set(low);
+  if (end === 'floor') {
+    // The residual lies a fixed distance from the output; without one, zeros are read in its place.
+    f.get(third).get(c).op(wasm.i32Sub).set(distance);
+    f.i32(0).i32(-1).get(third).op(wasm.i32Eqz).op(wasm.select).set(mask);
+    f.get(fourth);
+  } else f.i32(0);
+  f.op(wasm.i32x4Splat).set(low);
+  const splat = (from: Local, row: number, to: Local) =>
+    f
+      .get(from)
+      .access(wasm.v128Load32Splat, 4 * row)
+      .set(to);
   return {
-    begin: () => f.get(bias).set(biasAt).get(third).set(slopeAt),
+    begin: () => {
+      f.get(bias).set(biasAt);
+      if (end === 'slope') f.get(third).set(at);
+    },
     finish: (out: Local, rows: number) => {
       const vectors = acc.length / rows;
-      f.get(out).get(distance).op(wasm.i32Add).get(mask).op(wasm.i32And).set(at);
+      if (end === 'floor') f.get(out).get(distance).op(wasm.i32Add).get(mask).op(wasm.i32And).set(at);
       for (let r = 0; r < rows; r++) {
-        const own = acc.slice(r * vectors, (r + 1) * vectors);
-        f.get(biasAt)
-          .access(wasm.v128Load32Splat, 4 * r)
-          .set(one);
-        if (finish === 'slope')
-          f.get(slopeAt)
-            .access(wasm.v128Load32Splat, 4 * r)
-            .set(two);
-        for (const [j, sum] of own.entries()) {
+        splat(biasAt, r, one);
+        if (end === 'slope') splat(at, r, two);
+        for (const [j, sum] of acc.slice(r * vectors, (r + 1) * vectors).entries()) {
           f.get(sum).get(one).op(wasm.f32x4Add);
-          if (finish === 'floor') {
+          if (end === 'floor') {
             f.get(at)
               .access(wasm.v128Load, 16 * j)
               .op(wasm.f32x4Add);
             f.get(low).op(wasm.f32x4Pmax).set(sum);
           } else {
-            f.set(sum).get(sum).get(sum).get(two).op(wasm.f32x4Mul);
+            f.tee(sum).get(sum).get(two).op(wasm.f32x4Mul);
             f.get(sum).get(low).op(wasm.f32x4Gt).op(wasm.v128Bitselect).set(sum);
           }
         }
-        if (finish === 'floor' && r + 1 < rows)
+        if (end === 'floor' && r + 1 < rows)
           f.get(cRow).get(mask).op(wasm.i32And).get(at).op(wasm.i32Add).set(at);
       }
       f.add(biasAt, bias2);
-      if (finish === 'slope') f.add(slopeAt, fourth);
+      if (end === 'slope') f.add(at, fourth);
     },
   };
 }
@@ -303,8 +309,7 @@ export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Ker
   for (let rows = 1; rows <= mr; rows++) {
     builds.set(`gemm${rows}`, (f, p) => gemm(f, p, rows, nr, relaxed));
     builds.set(`half${rows}`, (f, p) => gemm(f, p, rows, nr / 2, relaxed));
-    for (const finish of ['floor', 'slope'] as const)
-      builds.set(`gemm${rows}${finish}`, (f, p) => gemm(f, p, rows, nr, relaxed, finish));
+    for (const end of ENDS) builds.set(`gemm${rows}${end}`, (f, p) => gemm(f, p, rows, nr, relaxed, end));
   }
   for (const [rows, strips] of WIDER)
     builds.set(`wider${rows}`, (f, p) => gemm(f, p, rows, nr * strips, relaxed));

@@ -31,7 +31,7 @@ interface Cell {
 }
 
 /** Results of so many bytes or fewer are not worth the account that residents need: copying them is cheaper. */
-const SMALL = 16 * 1024;
+export const SMALL = 16 * 1024;
 
 /**
  * Bytes that may be resident before the values used longest ago are copied out; and how many values, for each has an
@@ -39,11 +39,11 @@ const SMALL = 16 * 1024;
  * with it is small, because arrays, unlike linear memory, are known to the garbage collector: those copied out bring it to
  * collect the handles of what was forgotten, whose memory then comes back without copying.
  */
-const BUDGET = 192 * 1024 * 1024;
-const MOST_BUDGET = 3 / 4;
-const MOST_RESIDENT = 32_768;
+export const BUDGET = 192 * 1024 * 1024;
+export const MOST_BUDGET = 3 / 4;
+export const MOST_RESIDENT = 32_768;
 /** What is left when values have been copied out: many at a time, because finding the oldest costs something. */
-const KEPT = 7 / 8;
+export const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
 export const MOST_PACKED = 4;
 

@@ -11,9 +11,9 @@ import { host, type LinearMemory, now } from './platform.js';
 import { TAKE } from './shelf.js';
 
 /** Looks for work before a helper parks: a few milliseconds, in which the caller may copy a result of some megabytes. */
-const SPINS = 4_000_000;
+export const SPINS = 4_000_000;
 /** An item takes milliseconds; a helper that has not finished one after so long is gone. */
-const LOST_AFTER_MS = 10_000;
+export const LOST_AFTER_MS = 10_000;
 
 /** What a helper runs. It is text because it must stand on its own: in Node, in a page, bundled or not. */
 const HELPER = `${TAKE}

@@ -15,6 +15,7 @@ import { planDense } from '../dense-plan.js';
 import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
 import { forwardProblem, inputGradProblem, matrixProblem } from '../problem.js';
+import { remembered } from '../remembered.js';
 import { planWeight } from '../weight-plan.js';
 import { planWinograd } from '../winograd-plan.js';
 import type { Ground, Loop } from './ground.js';
@@ -22,10 +23,10 @@ import type { Ground, Loop } from './ground.js';
 type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
 
 /** Phases of a transposed convolution, empty ones too, above which the reference's plain scattering is the better way. */
-const MOST_PHASES = 16_384;
+export const MOST_PHASES = 16_384;
 
 /** Span of a kernel's taps above which the bands that plans work in, which are at least as wide, have no room. */
-const MOST_SPAN = 4096;
+export const MOST_SPAN = 4096;
 
 /** Of geometries that come again, what they are called by and computed as, for each way to finish. */
 interface Known {
@@ -39,35 +40,28 @@ interface Known {
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
+const shapesOf = (g: ConvGeometry) => [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
+
 const nameOf = (activation: Activation | undefined): string =>
   activation === undefined ? '' : `${activation.fn}${activation.parameters}`;
 
 function knownOf(op: ConvName, attributes: ConvAttributes): Known {
   const { geometry, bias, average, activation, residual, split, before } = attributes;
-  let ways = known.get(geometry);
-  if (ways === undefined) {
-    ways = new Map();
-    known.set(geometry, ways);
-  }
+  const ways = remembered(known, geometry, () => new Map());
   const way = `${op}${bias}${average}${residual}${split}|${nameOf(activation)}|${nameOf(before)}`;
-  let found = ways.get(way);
-  if (found === undefined) {
-    // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
-    const tiling =
-      op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average);
+  return remembered(ways, way, () => {
     const { stride, dilation, kernelSize } = geometry;
-    found = {
+    return {
       key: keyOf(way, geometry),
-      tiling,
-      bytes: convBytes(geometry),
+      // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
+      tiling: op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average),
+      bytes: 4 * shapesOf(geometry).reduce((sum, shape) => sum + sizeOf(shape), 0),
       strange:
         (op === 'conv.inputGrad' && sizeOf(stride) > MOST_PHASES) ||
         kernelSize.some((k, axis) => kernelExtent(k, dilation[axis]) > MOST_SPAN),
       lone: isLone(op, geometry) && !residual && before === undefined,
     };
-    ways.set(way, found);
-  }
-  return found;
+  });
 }
 
 function keyOf(way: string, geometry: ConvGeometry): string {
@@ -83,9 +77,6 @@ const LAYOUTS: Readonly<Record<ConvName, readonly [name: string, order: readonly
   'conv.weightGrad': ['weight gradient', [0, 2, 1]],
 };
 
-const convBytes = (g: ConvGeometry): number =>
-  4 * (sizeOf(xShapeOf(g)) + sizeOf(weightShapeOf(g)) + sizeOf(yShapeOf(g)));
-
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 
 function outputLength(op: ConvName, g: ConvGeometry): number {
@@ -94,15 +85,15 @@ function outputLength(op: ConvName, g: ConvGeometry): number {
   return g.yChannels * (g.xChannels / g.groups) * sizeOf(g.kernelSize);
 }
 
-function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry): never {
-  const shapes = [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
+function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry, bytes: number): never {
+  const shapes = shapesOf(g);
   const [name, order] = LAYOUTS[op];
   const [input, weight, output] = order.map((which) => shapes[which]);
   const most = engine.heap.capacity;
   refuse(
     name,
     'input',
-    `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(convBytes(g))}, work space aside; linear memory holds ${gibibytes(most)}`,
+    `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(bytes)}, work space aside; linear memory holds ${gibibytes(most)}`,
     'compute it in parts: fewer pictures at once, or large ones in tiles',
   );
 }
@@ -233,13 +224,13 @@ function convolve(
 ): Storage | undefined {
   const { geometry } = attributes;
   const known = knownOf(op, attributes);
-  if (known.bytes > ground.engine.heap.capacity) refuseLarge(ground, op, geometry);
+  if (known.bytes > ground.engine.heap.capacity) refuseLarge(ground, op, geometry, known.bytes);
   if (known.strange) return undefined;
   try {
     if (known.lone) return computeLone(ground, inputs, attributes);
     return compute(ground, op, inputs, attributes, known);
   } catch (error) {
-    if (isShortage(error)) refuseLarge(ground, op, geometry);
+    if (isShortage(error)) refuseLarge(ground, op, geometry, known.bytes);
     throw error;
   }
 }
