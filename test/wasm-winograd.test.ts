@@ -90,7 +90,8 @@ function draw(random: () => number, kernel: Linear, tile: Tile, flops: number): 
     const axes = [0, 1].map(() => {
       const d = s === 1 ? pick([1, 1, 1, 2, 3]) : 1;
       const [before, after] = [integer(-2, 4), integer(-2, 4)];
-      const out = integer(11, 26) * (kernel === 'conv.forward' ? d : Math.max(s, d));
+      const out =
+        integer(kernel === 'conv.forward' ? 4 : 11, 26) * (kernel === 'conv.forward' ? d : Math.max(s, d));
       const seen = s * (out - 1) + d * (k - 1) + 1 - before - after;
       return { d, before, after, n: kernel === 'conv.forward' ? seen : out };
     });
@@ -231,22 +232,25 @@ describe.each(TILES.map((tile) => [`${tile.mr}×${tile.nr}`, tile] as const))('t
   });
 });
 
-// Side of the picture, channels, outputs of a tile, and how many times the error of plain sums there may be.
+// Side of the picture, channels, taps, stride, outputs of a tile, and how many times the error of plain sums there may be.
 it.each([
-  [12, 128, 2, 1],
-  [24, 128, 4, 3],
-  [48, 12, 6, 5],
+  [12, 128, 3, 1, 2, 1],
+  [24, 128, 3, 1, 4, 3],
+  [48, 12, 3, 1, 6, 5],
+  [32, 128, 4, 2, 4, 2.5],
+  [8, 128, 4, 2, 2, 1.5],
 ] as const)(
-  'on a side of %i, %i channels, tiles of %i err at most %i times as much as plain sums',
+  'on a side of %i, %i channels, %i taps at stride %i, tiles of %i err at most %f times as much as plain sums',
   (...of) => {
-    const [side, channels, outputs, times] = of;
+    const [side, channels, taps, stride, outputs, times] = of;
     const random = uniform(5);
     const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-    const geometry = convGeometry([1, channels, side, side], [channels, channels, 3, 3], {
+    const geometry = convGeometry([1, channels, side, side], [channels, channels, taps, taps], {
       padding: 1,
+      stride,
     });
     const c: Case = { geometry, bias: false, average: false };
-    for (const kernel of LINEAR) {
+    for (const kernel of stride > 1 ? (['conv.forward'] as const) : LINEAR) {
       expect(tilingOf(geometry, kernel === 'conv.inputGrad')?.form.outputs).toBe(outputs);
       const inputs = drawInputs(kernel, c, normal);
       const expected = runKernel(reference, kernel, c, inputs);

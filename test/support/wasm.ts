@@ -162,7 +162,7 @@ export function roundingOf(kernel: Kernel, { geometry, average }: Case): number 
   const tiling =
     kernel === 'conv.weightGrad' ? undefined : tilingOf(geometry, kernel === 'conv.inputGrad', average);
   const inputs = tiling?.form.inputs ?? 0;
-  if (inputs > 4) return inputs === 6 ? 4e-6 : 1e-5;
+  if (inputs > 4) return inputs === 8 ? 1e-5 : 4e-6;
   return average && kernel === 'conv.inputGrad' ? 4e-7 : 0;
 }
 

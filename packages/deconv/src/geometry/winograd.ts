@@ -43,11 +43,13 @@ const formOf = (
   perOutput,
 });
 
-/** Tiles in planes, larger ones first: they take fewer multiplications. */
+/** Tiles in planes. */
 const PLANES: readonly Form[] = [
   formOf(true, [3, 6], [16, 256], [700, 600]),
   formOf(true, [3, 4], [7, 512], [120, 100]),
+  formOf(true, [2, 5], [7, 512], [600, 560]),
   formOf(true, [2, 4], [8, 512], [170, 225]),
+  formOf(true, [2, 3], [4, 1024], [80, 100]),
 ];
 
 /** Tiles in lines. Longer kernels are several of them, one behind the other. */
@@ -121,6 +123,9 @@ function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
   const channels = depth * (transposed ? 1 : others);
   const spread = channels * along(g.dilation);
   if (all > MOST_PHASES || weight > mostWeight || spread > form.mostSpread) return Number.POSITIVE_INFINITY;
+  // Phases mostly begin an input apart: they share tiles at the price of one more, and what is filled up are their first taps, which
+  // cost nothing only where 0 is one of the points. So tiles without that point do not pay.
+  if (transposed && inputs % 2 === 1) return Number.POSITIVE_INFINITY;
   // Taps of a phase or a residue that are not filled up, on average.
   const own = along(g.kernelSize) / phases;
   const last = g.rank - 1;
@@ -148,27 +153,27 @@ function lineOf(g: ConvGeometry, transposed: boolean): number | undefined {
 
 /** The tilings that are worth it, of one kind, in the order in which they are taken if sides allow. */
 function tilingsOf(g: ConvGeometry, transposed: boolean, exact: boolean): Tiling[] {
-  const worth = (forms: readonly Form[], axes: readonly number[], taps: number) =>
-    forms.flatMap((form) => {
-      const tiling = { form, axes, pieces: Math.ceil(taps / form.taps) };
-      const cost = costOf(g, transposed, tiling);
-      return cost <= WORTH && !(exact && form.inputs > 4) ? [{ tiling, cost }] : [];
-    });
+  const cheapest = (forms: readonly Form[], axes: readonly number[], taps: number) =>
+    forms
+      .flatMap((form) => {
+        const tiling = { form, axes, pieces: Math.ceil(taps / form.taps) };
+        const cost = costOf(g, transposed, tiling);
+        return cost <= WORTH && !(exact && form.inputs > 4) ? [{ tiling, cost }] : [];
+      })
+      .sort((a, b) => a.cost - b.cost);
   const taps = g.kernelSize.map((_, axis) => tapsOf(g, axis) ?? 0);
   const [down, across] = taps;
-  const alike = g.rank === 2 && down === across;
-  const planes = alike
-    ? worth(
-        PLANES.filter((form) => form.taps === down),
-        [0, 1],
-        down,
-      )
-    : [];
+  const fit = PLANES.filter((form) => g.rank === 2 && down === across && form.taps === down);
+  const [plane, ...others] = cheapest(fit, [0, 1], down);
   const axis = lineOf(g, transposed);
-  const lines = axis === undefined ? [] : worth(LINES, [axis], taps[axis]);
-  const [line] = lines.sort((a, b) => a.cost - b.cost);
-  const least = Math.min(...planes.map(({ cost }) => cost));
-  return line !== undefined && line.cost < least ? [line.tiling] : planes.map(({ tiling }) => tiling);
+  const [line] = axis === undefined ? [] : cheapest(LINES, [axis], taps[axis]);
+  if (line !== undefined && !(line.cost >= plane?.cost)) return [line.tiling];
+  if (plane === undefined) return [];
+  const planes = [plane.tiling];
+  // Others serve sides that are too short for those before them.
+  for (const { tiling } of others)
+    if (planes.every(({ form }) => form.leastSide > tiling.form.leastSide)) planes.push(tiling);
+  return planes;
 }
 
 /** Whether an axis is long enough for a form. */
@@ -191,8 +196,8 @@ export interface TilesAlong {
 
 /**
  * The tiles along an axis of a convolution, or of its transpose, if channels, kernel and the length of this axis are fit for
- * Winograd's form. Planes are used where both axes are, in the smaller of their tiles, or smaller ones yet: those of the larger
- * begin where they do. `exact`: as of {@link tilingOf}.
+ * Winograd's form. Planes are used where both axes are, and in tiles that the shorter one is long enough for: what is told is good for
+ * all of them, as many outputs as are whole tiles of each. `exact`: as of {@link tilingOf}.
  */
 export function tilesAlong(
   g: ConvGeometry,
@@ -200,12 +205,12 @@ export function tilesAlong(
   axis: number,
   exact = false,
 ): TilesAlong | undefined {
-  const found = tilingsOf(g, transposed, exact).find(
-    ({ form, axes }) => axes.includes(axis) && holds(g, transposed, axis, form),
-  );
-  if (found === undefined) return undefined;
-  const { form, pieces } = found;
-  const { outputs } = form;
+  const tilings = tilingsOf(g, transposed, exact);
+  const at = tilings.findIndex(({ form, axes }) => axes.includes(axis) && holds(g, transposed, axis, form));
+  if (at < 0) return undefined;
+  const { form, pieces } = tilings[at];
+  let { outputs } = form;
+  while (tilings.slice(at).some(({ form }) => outputs % form.outputs > 0)) outputs += form.outputs;
   const taps = form.taps * pieces;
   const inputs = outputs + taps - 1;
   const [s, d, pb] = [g.stride[axis], g.dilation[axis], g.padBefore[axis]];

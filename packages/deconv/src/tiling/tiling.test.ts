@@ -160,6 +160,16 @@ describe('tiles put together are the whole', () => {
     }
   });
 
+  it('for layers whose other side is too short for their larger tiles', async () => {
+    const split = (channels: number): Network => {
+      const [w, v] = [1, 2].map((seed) => randn([channels, channels, 4, 4], { seed }));
+      return (x) => conv2d(conv2d(x, w, { stride: 2, padding: 1 }), v, { stride: 2, padding: 1 });
+    };
+    for (const channels of [48, 128])
+      for (const height of [10, 14, 22])
+        await expectExact(split(channels), picture(1, channels, height, 300), [50, 40]);
+  });
+
   it('for pictures without pixels', async () => {
     for (const [height, width] of [
       [0, 5],

@@ -84,8 +84,8 @@ export function tileBands({ problem, form, axes }: TileProblem, channels: number
     const all = positions(size, pictures);
     const [z, y, x] = size.map((length) => length - 1);
     const used = all - product(extent) + (z * extent[1] + y) * extent[2] + x + 1;
-    const whole = roundUp(all + nr / 2 - 1, Math.max(16, nr));
-    const pitch = whole % 32 === 0 ? whole + 16 : whole;
+    const whole = roundUp(all + nr / 2 - 1, 8);
+    const pitch = whole % 32 === 0 ? whole + 8 : whole;
     const plane = planeBytes(channels, pitch);
     const padded = 4 * input.layout(rowsOf({ from: size, size }).size).floats;
     return { extent, used, pitch, plane, slot: places * plane, padded };

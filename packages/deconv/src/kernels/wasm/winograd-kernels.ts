@@ -10,8 +10,17 @@ import type { FunctionBuilder, Local } from './assembler.js';
 import { eachRow, eachWeight } from './movers.js';
 import * as wasm from './opcodes.js';
 
-/** The points besides 0 and ∞, each with its negative, by inputs of a tile. Their product is 1. */
-const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [1], 6: [2 / 3, 3 / 2], 8: [0.5, 1, 2] };
+/** The points besides ∞ and, for an even number, 0, each with its negative, by inputs of a tile. Beside 0 their product is 1. */
+const POINTS: Readonly<Record<number, readonly number[]>> = {
+  3: [1],
+  4: [1],
+  5: [0.5, 1],
+  6: [2 / 3, 3 / 2],
+  8: [0.5, 1, 2],
+};
+
+/** Places for the point 0: 1 or none. */
+const zerosOf = (inputs: number): number => 1 - (inputs % 2);
 
 /** Π (z − p²) over the points: the coefficients of 1, z, z² … */
 function polynomial(points: readonly number[]): number[] {
@@ -61,6 +70,7 @@ function sumsOf(f: FunctionBuilder, relaxed: boolean, factors: readonly number[]
 /** Bᵀ of a line of inputs, in parts that each give one place or two, in order. */
 function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed: boolean) {
   const points = POINTS[inputs];
+  const zeros = zerosOf(inputs);
   const ends = polynomial(points);
   const pairs = points.map((p) => ({ p, factors: polynomial(points.filter((q) => q !== p)) }));
   const all = [...ends, ...ends.map((c) => -c), ...pairs.flatMap(({ p, factors }) => [p, -p, ...factors])];
@@ -74,11 +84,11 @@ function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed
   const pair = (place: number, p: number, factors: readonly number[]) => (load: Load, put: Put) => {
     const single = factors.length === 1;
     const [even, odd] = kept.map(
-      (half, i) => (v: number) => () => (single ? load(2 - i, v) : f.get(half[v])),
+      (half, i) => (v: number) => () => (single ? load(zeros + 1 - i, v) : f.get(half[v])),
     );
     for (let v = 0; v < vectors && !single; v++)
       for (const [i, half] of kept.entries()) {
-        every(load, 2 - i, factors, v);
+        every(load, zeros + 1 - i, factors, v);
         f.set(half[v]);
       }
     for (const [i, factor] of [p, -p].entries())
@@ -89,14 +99,15 @@ function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed
         ]),
       );
   };
+  const zero = end(
+    0,
+    0,
+    ends.map((c) => c * ends[0]),
+  );
   return [
-    end(
-      0,
-      0,
-      ends.map((c) => c * ends[0]),
-    ),
-    ...pairs.map(({ p, factors }, i) => pair(1 + 2 * i, p, factors)),
-    end(inputs - 1, 1, ends),
+    ...(zeros > 0 ? [zero] : []),
+    ...pairs.map(({ p, factors }, i) => pair(zeros + 2 * i, p, factors)),
+    end(inputs - 1, zeros, ends),
   ];
 }
 
@@ -193,6 +204,7 @@ export function tileInput(
 /** Aᵀ: from a line of products to its outputs. */
 function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: boolean) {
   const points = POINTS[inputs];
+  const zeros = zerosOf(inputs);
   const powers = range(outputs);
   const sum = sumsOf(
     f,
@@ -202,14 +214,14 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
   const [plus, minus] = range(2).map(() => f.locals(points.length, wasm.v128));
   return (m: readonly Local[], to: readonly Local[]) => {
     for (const i of points.keys()) {
-      const [a, b] = [m[1 + 2 * i], m[2 + 2 * i]];
+      const [a, b] = [m[zeros + 2 * i], m[zeros + 2 * i + 1]];
       f.get(a).get(b).op(wasm.f32x4Add).set(plus[i]);
       f.get(a).get(b).op(wasm.f32x4Sub).set(minus[i]);
     }
     for (const power of powers) {
       const from = power % 2 === 0 ? plus : minus;
       const terms = points.map((p, i): Term => [p ** power, () => f.get(from[i])]);
-      if (power === 0) terms.push([1, () => f.get(m[0])]);
+      if (power < zeros) terms.push([1, () => f.get(m[0])]);
       if (power === outputs - 1) terms.push([1, () => f.get(m[inputs - 1])]);
       sum(terms);
       f.set(to[power]);
@@ -299,13 +311,17 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
   // Values at 0, at the finite points other than 0, and at ∞.
   const points = POINTS[inputs].flatMap((p) => [p, -p]);
   const powers = range(taps);
+  const zeros = zerosOf(inputs);
   const values = points.map((point) => {
-    // Π (point − other) over the others, 0 among them.
-    const scale = points.reduce((product, other) => product * (other === point ? point : point - other), 1);
+    // Π (point − other) over the others, 0 among them if it is a point.
+    const scale = points.reduce(
+      (product, other) => product * (other === point ? point ** zeros : point - other),
+      1,
+    );
     return powers.map((power) => point ** power / scale);
   });
   const only = (tap: number) => powers.map((power) => (power === tap ? 1 : 0));
-  return [only(0), ...values, only(taps - 1)];
+  return [...(zeros > 0 ? [only(0)] : []), ...values, only(taps - 1)];
 }
 
 /**

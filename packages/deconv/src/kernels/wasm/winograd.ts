@@ -29,6 +29,9 @@
  *     G     1 for 0;  pⁱ / 2p² Π (p² − q²)  for ±p;  the last tap for ∞
  *     Aᵀ    pⁱ
  *
+ * With three (±1) and five (±½, ±1), for two taps, 0 is left out, because pairs ±p share their work: what is for 0 goes, and with it
+ * a factor x, or p, of all else.
+ *
  * Bᵀ is the same for all phases of a transposed convolution, so those that see different neighbours share the transformed input.
  * Of a convolution with a stride s, the inputs of each residue are channels of their own, of which every s-th tap is the kernel:
  * it takes k = r·s. A kernel of more taps than tiles are made for is cut into pieces, whose inputs, further along, are channels of
