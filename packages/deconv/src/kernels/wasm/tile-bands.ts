@@ -20,8 +20,11 @@ export const MOST_LINES = 1024;
 export const THIN = 0.85;
 export const NEARLY = 1.1;
 export const LIGHT_WEIGHT = 768 * 1024;
-/** Bytes of transformed input and what it is made from, at most; and of a band's products. */
+/** Bytes of transformed input and what it is made from, at most. */
 export const ROOM = 3 * 1024 * 1024;
+
+/** What a band costs besides its own: as much as so many lanes. */
+export const BAND_LANES = 8;
 
 /** How the transformed input of a band lies in memory. */
 export interface Measures {
@@ -91,30 +94,44 @@ export function tileBands({ problem, form, axes }: TileProblem, channels: number
     return { extent, used, pitch, plane, slot: places * plane, padded };
   }
 
-  /**
-   * Bands of as many tiles as there is room for, `times` the usual, but not more than `most`: several pictures, or rows of one, or
-   * parts of a row; all about the same.
-   */
-  function cut(batch: number, times: number, most = Number.POSITIVE_INFINITY): Cut {
+  /** Bands of so many tiles at most: several pictures, or rows of one, or parts of a row; all about the same. */
+  function cutTo(batch: number, fit: number): Cut {
     const size = [...grid];
+    const even = (whole: number, room: number, unit = 1) => {
+      const parts = Math.ceil(whole / Math.max(unit, Math.floor(room)));
+      return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
+    };
+    const pictures = even(batch, fit / positions(grid, 1));
+    for (const [axis, unit] of [1, 1, 4].entries()) {
+      const { span } = axes[axis];
+      // One position along this axis, whole ones along the next.
+      const slice = size.map((_, a) => (a < axis ? size[a] : a > axis ? grid[a] : 1 - span));
+      size[axis] = even(grid[axis], fit / positions(slice, pictures) - span, unit);
+    }
+    const bands = grid.map((length, axis) => Math.ceil(length / size[axis]));
+    return {
+      ...measure(size, pictures),
+      size,
+      pictures,
+      count: Math.ceil(batch / pictures) * product(bands),
+    };
+  }
+
+  /**
+   * Bands of as many tiles as there is room for, but not more than `most`; or of up to half as many, where their strips are filled so
+   * much better.
+   */
+  function cut(batch: number, most = Number.POSITIVE_INFINITY): Cut {
     const limit = form.plane ? MOST_TILES : MOST_LINES;
     const wanted = INPUT_TARGET / (4 * places * channels);
-    for (let fit = Math.min(most, limit, times * Math.max(LEAST_TILES, wanted)); ; fit *= 0.8) {
-      const even = (whole: number, room: number, unit = 1) => {
-        const parts = Math.ceil(whole / Math.max(unit, Math.floor(room)));
-        return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
-      };
-      const pictures = even(batch, fit / positions(grid, 1));
-      for (const [axis, unit] of [1, 1, 4].entries()) {
-        const { span } = axes[axis];
-        // One position along this axis, whole ones along the next.
-        const slice = size.map((_, a) => (a < axis ? size[a] : a > axis ? grid[a] : 1 - span));
-        size[axis] = even(grid[axis], fit / positions(slice, pictures) - span, unit);
-      }
-      const measures = measure(size, pictures);
-      if (measures.slot + measures.padded > times * ROOM && fit >= residues) continue;
-      const bands = grid.map((length, axis) => Math.ceil(length / size[axis]));
-      return { ...measures, size, pictures, count: Math.ceil(batch / pictures) * product(bands) };
+    const first = Math.min(most, limit, Math.max(LEAST_TILES, wanted));
+    const lanesOf = ({ count, used }: Cut) => count * (roundUp(used, nr / 2) + BAND_LANES);
+    let best: Cut | undefined;
+    for (let fit = first; ; fit *= 0.8) {
+      const found = cutTo(batch, fit);
+      if (found.slot + found.padded > ROOM && fit >= residues) continue;
+      if (best === undefined || lanesOf(found) < lanesOf(best)) best = found;
+      else if (fit < first / 2) return best;
     }
   }
 
@@ -124,7 +141,7 @@ export function tileBands({ problem, form, axes }: TileProblem, channels: number
    */
   function thin(batch: number, count: number, weightBytes: number): Cut | undefined {
     const all = batch * positions(grid, 1);
-    const found = cut(batch, 1, (all / count) * NEARLY);
+    const found = cut(batch, (all / count) * NEARLY);
     const { used } = found;
     if (found.count < count * THIN || used < THIN * roundUp(used, nr / 2)) return undefined;
     return used >= LEAST_TILES || weightBytes <= LIGHT_WEIGHT ? found : undefined;

@@ -41,10 +41,8 @@ import { planeBytes, ROOM, tileBands } from './tile-bands.js';
 import { arrange, type Part, tileProblem } from './winograd.js';
 import { namesOf, placesOf } from './winograd-kernels.js';
 
-/** Values of a transformed weight from which bands that threads share are made so many times as large: they read it so often less. */
-export const HEAVY_WEIGHT = 4 * 1024 * 1024;
-export const HEAVY_BANDS = 2;
-export const PRODUCTS_TARGET = 384 * 1024;
+/** Bytes of a band's products that are made at a time: the fewer, the more often its transformed input is read. */
+export const PRODUCTS_TARGET = 576 * 1024;
 /** Rows of a product that threads share should have at most, and channels that one item transforms at least. */
 export const SHARED_ROWS = 96;
 export const LEAST_CHANNELS = 8;
@@ -108,12 +106,11 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
   const flops = flopsOf(filled, batch * groups);
   const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
   const weightFloats = places * depth * kindCount * outChannels;
-  const times = weightFloats > HEAVY_WEIGHT ? Math.min(HEAVY_BANDS, threads) : 1;
-  const shared = cut(batch, times);
-  const few = shared.count < least;
+  const usual = cut(batch);
+  const few = usual.count < least;
   const slender = few ? thin(batch, least, 4 * weightFloats) : undefined;
   const together = groups === 1 && few && slender === undefined;
-  const bands = together ? shared : (slender ?? cut(batch, 1));
+  const bands = slender ?? usual;
   const { count, pitch, slot, padded } = bands;
   const slots = together ? Math.max(1, Math.min(count, Math.floor((ROOM - padded) / slot))) : 0;
   const most = Math.floor(PRODUCTS_TARGET / (4 * places * pitch * kindCount));
