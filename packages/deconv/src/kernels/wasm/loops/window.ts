@@ -7,7 +7,8 @@ import type { OpTable } from '../../../backend.js';
 import { lift } from '../../../geometry/three-axes.js';
 import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
-import { accumulate, copy, larger, largest } from '../row-kernels.js';
+import { accumulate, copy } from '../row-kernels.js';
+import { larger, largest, MOST_TAPS, windowMax } from '../window-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
 /** Floats of largest values that are kept at a time. */
@@ -29,19 +30,31 @@ function reachOf(w: WindowGeometry) {
   return { ...sizes, stride: steps.s, taps };
 }
 
+/** Windows along each axis: from the first to one past the last. */
+type Box = readonly (readonly [from: number, to: number])[];
+
 /**
  * Visits, tap by tap, the levels of windows that see an input: the flat number of the tap, the flat places of the first
- * window and of its input, and how many rows and columns of windows there are.
+ * window and of its input, and how many rows and columns of windows there are. All windows, or those of a box.
  */
 function eachTap(
   w: WindowGeometry,
   visit: (tap: number, window: number, place: number, rows: number, columns: number) => void,
+  box?: Box,
 ): void {
   const { n, out, stride, taps } = reachOf(w);
+  const [depth, height, width] = taps.map((list, axis) =>
+    list.map(({ from, count, at }) => {
+      const [low, high] = box?.[axis] ?? [0, out[axis]];
+      const first = Math.max(from, low);
+      const end = Math.min(from + count, high);
+      return { from: first, count: Math.max(0, end - first), at: at + (first - from) * stride[axis] };
+    }),
+  );
   let tap = 0;
-  for (const z of taps[0]) {
-    for (const y of taps[1]) {
-      for (const x of taps[2]) {
+  for (const z of depth) {
+    for (const y of height) {
+      for (const x of width) {
         for (let l = 0; l < z.count && y.count > 0 && x.count > 0; l++) {
           const window = ((z.from + l) * out[1] + y.from) * out[2] + x.from;
           const place = ((z.at + l * stride[0]) * n[1] + y.at) * n[2] + x.at;
@@ -53,21 +66,61 @@ function eachTap(
   }
 }
 
+/** Parts that windows are shared in, by planes. */
+const PARTS = 16;
+
 /** (x) → each window's largest value; a NaN is larger than all, −∞ if it sees nothing. Padding is never chosen. */
 export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
   const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
-  const { n, out, stride } = reachOf(w);
+  const planes = w.batch * w.channels;
+  const { n, out, k, stride, taps } = reachOf(w);
   const { kernels } = ground;
   const source = ground.at(x);
-  const { storage, at } = ground.result(w.batch * w.channels * to);
-  ground.floats(at, storage.length).fill(Number.NEGATIVE_INFINITY);
-  const pool = (plane: number) =>
-    eachTap(w, (_, window, place, rows, columns) => {
-      const input = [source + 4 * (plane * from + place), 4 * stride[1] * n[2], 4 * stride[2]] as const;
-      kernels.call(larger, at + 4 * (plane * to + window), 4 * out[2], ...input, rows, columns);
-    });
+  const { storage, at } = ground.result(planes * to);
+  // Along each axis, the windows that see an input at every tap.
+  const inner = taps.map((list, axis) => {
+    const from = Math.max(...list.map((tap) => tap.from));
+    return [from, Math.max(from, Math.min(out[axis], ...list.map((tap) => tap.from + tap.count)))] as const;
+  });
+  const whole = k[0] === 1 && k[1] * k[2] <= MOST_TAPS && inner.every(([from, end]) => from < end);
+  // Around them, along one axis after the other, those that see less.
+  const edges = inner.flatMap(([from, end], axis) =>
+    [[0, from] as const, [end, out[axis]] as const].map((range) =>
+      out.map((count, other) => (other < axis ? inner[other] : other > axis ? ([0, count] as const) : range)),
+    ),
+  );
+  const outer = whole ? edges.filter((box) => box.every(([from, end]) => from < end)) : [undefined];
+  if (outer.length > 0) ground.floats(at, storage.length).fill(Number.NEGATIVE_INFINITY);
+  const [tapDown, tapAcross] = [4 * (w.dilation.at(-2) ?? 1) * n[2], w.dilation.at(-1) ?? 1];
+  const inside = windowMax(k[1], k[2], tapAcross);
+  const pool = (plane: number, count: number) => {
+    /** Where windows and their inputs lie, and how far those of the next plane and row. */
+    const rowsAt = (window: number, place: number) =>
+      [
+        ...[at + 4 * (plane * to + window), 4 * to, 4 * out[2]],
+        ...[source + 4 * (plane * from + place), 4 * from, 4 * stride[1] * n[2]],
+      ] as const;
+    const step = 4 * stride[2];
+    if (whole)
+      eachTap(
+        w,
+        (tap, window, place, rows, columns) => {
+          if (tap === 0) kernels.call(inside, ...rowsAt(window, place), tapDown, step, count, rows, columns);
+        },
+        inner,
+      );
+    for (const box of outer)
+      eachTap(
+        w,
+        (_, window, place, rows, columns) =>
+          kernels.call(larger, ...rowsAt(window, place), step, count, rows, columns),
+        box,
+      );
+  };
   kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
-    for (let plane = 0; plane < w.batch * w.channels; plane++) part(() => pool(plane));
+    const each = Math.ceil(planes / PARTS);
+    for (let plane = 0; plane < planes; plane += each)
+      part(() => pool(plane, Math.min(each, planes - plane)));
   });
   return storage;
 };

@@ -1,0 +1,199 @@
+/**
+ * window-kernels: the largest values of windows, and where they are. Addresses and steps are in bytes, counts in elements. Vector loads
+ * may read up to seven floats beyond a row; nothing is written there.
+ */
+import type { FunctionBuilder, Local } from './assembler.js';
+import * as wasm from './opcodes.js';
+import type { RowKernel } from './row-kernels.js';
+
+/** Taps of windows that {@link windowMax} is made for, at most. */
+export const MOST_TAPS = 32;
+
+/**
+ * windowMax: out, outPlane, outRow, src, srcPlane, srcRow, tapRow, step, n0, n1, n.
+ * For n0 planes of n1 rows of n windows, all within the input: out = the first of the largest of rows × columns values, `tapRow` and
+ * 4 · apart bytes apart; NaN wins. Windows lie `step` bytes apart.
+ */
+export const windowMax = (rows: number, columns: number, apart: number): RowKernel => ({
+  name: `windowMax${rows},${columns},${apart}`,
+  parameters: 11,
+  build: (f, [out, outPlane, outRow, src, srcPlane, srcRow, tapRow, step, n0, n1, n]) => {
+    const [to, left] = f.locals(2, wasm.i32);
+    const from = f.locals(rows, wasm.i32);
+    const [v, best, nan, low, high] = f.locals(5, wasm.v128);
+    const [one, most] = f.locals(2, wasm.f32);
+    /** Takes four values on the stack. */
+    const take = (first: boolean) => {
+      if (first) {
+        f.set(best);
+        return;
+      }
+      f.set(v);
+      // Not less is also what NaN is; so those that come later are noted apart.
+      f.get(best).get(v).op(wasm.f32x4Pmax).set(best);
+      f.get(v).get(v).op(wasm.f32x4Ne).get(nan).op(wasm.v128Or).set(nan);
+    };
+    const vectors = (stride: 1 | 2) =>
+      f.countdown(left, 4, () => {
+        f.splat(0).set(nan);
+        for (const [i, at] of from.entries())
+          for (let j = 0; j < columns; j++) {
+            const offset = 4 * apart * j;
+            if (stride === 1) f.get(at).access(wasm.v128Load, offset);
+            else if (apart === 1 && j % 2 === 1) f.get(low).get(high).shuffle([1, 3, 5, 7]);
+            else {
+              f.get(at).access(wasm.v128Load, offset).set(low);
+              f.get(at)
+                .access(wasm.v128Load, offset + 16)
+                .set(high);
+              f.get(low).get(high).shuffle([0, 2, 4, 6]);
+            }
+            take(i + j === 0);
+          }
+        f.get(to).get(best).get(nan).op(wasm.v128Or).access(wasm.v128Store);
+        for (const at of from) f.add(at, 16 * stride);
+        f.add(to, 16);
+      });
+    eachPlaneRow(f, [out, outPlane, outRow, src, srcPlane, srcRow, n0, n1], (oRow, sRow) => {
+      f.get(oRow).set(to).get(n).set(left).get(sRow).set(from[0]);
+      for (let i = 1; i < rows; i++)
+        f.get(from[i - 1])
+          .get(tapRow)
+          .op(wasm.i32Add)
+          .set(from[i]);
+      for (const stride of [1, 2] as const) {
+        f.get(step)
+          .i32(4 * stride)
+          .op(wasm.i32Eq);
+        f.if(() => vectors(stride));
+      }
+      f.countdown(left, 1, () => {
+        f.get(from[0]).access(wasm.f32Load).set(most);
+        for (const [i, at] of from.entries())
+          for (let j = i === 0 ? 1 : 0; j < columns; j++) {
+            f.get(at)
+              .access(wasm.f32Load, 4 * apart * j)
+              .tee(one)
+              .get(most);
+            f.get(most).get(one).op(wasm.f32Lt).get(one).get(one).op(wasm.f32Ne).op(wasm.i32Or);
+            f.op(wasm.select).set(most);
+          }
+        f.get(to).get(most).access(wasm.f32Store).add(to, 4);
+        for (const at of from) f.add(at, step);
+      });
+    });
+  },
+});
+
+/** Visits n1 rows of each of n0 planes of two arrays. */
+function eachPlaneRow(
+  f: FunctionBuilder,
+  [a, aPlane, aRow, b, bPlane, bRow, n0, n1]: readonly Local[],
+  body: (a: Local, b: Local) => void,
+): void {
+  const planes = [
+    [a, aPlane],
+    [b, bPlane],
+  ] as const;
+  f.each(n0, planes, (a, b) => {
+    const rows = [
+      [a, aRow],
+      [b, bRow],
+    ] as const;
+    f.each(n1, rows, body);
+  });
+}
+
+/**
+ * larger: best, bestPlane, bestRow, src, srcPlane, srcRow, step, n0, n1, n.
+ * For n0 planes of n1 rows of n floats: `best` becomes the larger of it and the value at `src`; NaN wins.
+ */
+export const larger: RowKernel = {
+  name: 'larger',
+  parameters: 10,
+  build: (f, [best, bestPlane, bestRow, src, srcPlane, srcRow, step, n0, n1, n]) => {
+    const [from, to, left] = f.locals(3, wasm.i32);
+    const vectors = (stride: 1 | 2) =>
+      f.countdown(left, 4, () => {
+        f.get(to).get(from).access(wasm.v128Load);
+        if (stride === 2) f.get(from).access(wasm.v128Load, 16).shuffle([0, 2, 4, 6]);
+        f.get(to).access(wasm.v128Load).op(wasm.f32x4Max).access(wasm.v128Store);
+        f.add(from, 16 * stride).add(to, 16);
+      });
+    eachPlaneRow(f, [best, bestPlane, bestRow, src, srcPlane, srcRow, n0, n1], (bRow, sRow) => {
+      f.get(sRow).set(from).get(bRow).set(to).get(n).set(left);
+      for (const stride of [1, 2] as const) {
+        f.get(step)
+          .i32(4 * stride)
+          .op(wasm.i32Eq);
+        f.if(() => vectors(stride));
+      }
+      f.countdown(left, 1, () => {
+        f.get(to).get(from).access(wasm.f32Load).get(to).access(wasm.f32Load);
+        f.op(wasm.f32Max).access(wasm.f32Store).add(from, step).add(to, 4);
+      });
+    });
+  },
+};
+
+/**
+ * largest: best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n.
+ * For n1 rows of n windows: where the value at `src` is larger than the `best` of the window, or the first NaN, it takes its
+ * place, and `chosen` becomes places[column] + place, placeRow more from row to row.
+ */
+export const largest: RowKernel = {
+  name: 'largest',
+  parameters: 11,
+  build: (f, [best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n]) => {
+    const [from, at, left, better, column] = f.locals(5, wasm.i32);
+    const [v, b, wins] = f.locals(3, wasm.v128);
+    const one = f.local(wasm.f32);
+    const vectors = (step: 4 | 8) =>
+      f.countdown(left, 4, () => {
+        f.get(from).access(wasm.v128Load);
+        if (step === 8) f.get(from).access(wasm.v128Load, 16).shuffle([0, 2, 4, 6]);
+        f.set(v).get(best).get(at).op(wasm.i32Add).access(wasm.v128Load).set(b);
+        // Not v ≤ b is: larger, or one of them is NaN; it must not be b.
+        f.get(b).get(b).op(wasm.f32x4Eq).get(v).get(b).op(wasm.f32x4Le).op(wasm.v128Andnot).set(wins);
+        f.get(best)
+          .get(at)
+          .op(wasm.i32Add)
+          .get(v)
+          .get(b)
+          .get(wins)
+          .op(wasm.v128Bitselect)
+          .access(wasm.v128Store);
+        f.get(chosen).get(at).op(wasm.i32Add).tee(better);
+        f.get(column).access(wasm.v128Load).get(place).op(wasm.i32x4Splat).op(wasm.i32x4Add);
+        f.get(better).access(wasm.v128Load).get(wins).op(wasm.v128Bitselect).access(wasm.v128Store);
+        f.add(from, 4 * step)
+          .add(at, 16)
+          .add(column, 16);
+      });
+    f.countdown(n1, 1, () => {
+      f.get(src).set(from).i32(0).set(at).get(places).set(column).get(n).set(left);
+      f.get(srcStep).i32(4).op(wasm.i32Eq);
+      f.if(() => vectors(4));
+      f.get(srcStep).i32(8).op(wasm.i32Eq);
+      f.if(() => vectors(8));
+      f.countdown(left, 1, () => {
+        f.get(best).get(at).op(wasm.i32Add).tee(better);
+        f.access(wasm.f32Load).tee(one).get(one).op(wasm.f32Eq);
+        f.get(from).access(wasm.f32Load).get(one).op(wasm.f32Le).op(wasm.i32Eqz).op(wasm.i32And);
+        f.if(() => {
+          f.get(better).get(from).access(wasm.f32Load).access(wasm.f32Store);
+          f.get(chosen)
+            .get(at)
+            .op(wasm.i32Add)
+            .get(column)
+            .access(wasm.i32Load)
+            .get(place)
+            .op(wasm.i32Add)
+            .access(wasm.i32Store);
+        });
+        f.add(from, srcStep).add(at, 4).add(column, 4);
+      });
+      f.add(best, row).add(chosen, row).add(src, srcRow).add(place, placeRow);
+    });
+  },
+};
