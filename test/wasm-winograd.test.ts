@@ -39,7 +39,7 @@ const commands = (name: string) => names.indexOf(name);
 function planOf(kernel: Linear, { geometry: g, bias, average, activation, residual }: Case, tile: Tile) {
   const tiling = tilingOf(g, kernel === 'conv.inputGrad', average);
   if (tiling === undefined) return undefined;
-  const filled = { ...g, kernelSize: filledKernel(g, tiling) };
+  const filled = { ...g, kernelSize: filledKernel(g, kernel === 'conv.inputGrad', tiling) };
   const problem =
     kernel === 'conv.forward' ? forwardProblem(filled) : inputGradProblem(filled, !tiling.form.plane);
   const ending = { bias, scale: average, residual, activation: average ? undefined : activation };
@@ -338,7 +338,7 @@ describe('a kernel that is filled up', () => {
     const tiling = tilingOf(g, transposed) as Tiling;
     const problem = (transposed ? inputGradProblem : forwardProblem)({
       ...g,
-      kernelSize: filledKernel(g, tiling),
+      kernelSize: filledKernel(g, transposed, tiling),
     });
     const { axes, form } = tileProblem(problem, tiling, g);
     const parts = arrange(axes, form, (axis) => axis.parts);

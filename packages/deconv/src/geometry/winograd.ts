@@ -103,6 +103,10 @@ function occupiedShare(g: ConvGeometry, axis: number, { form: { taps, inputs }, 
   return places / (inputs * s * pieces);
 }
 
+/** Taps along an axis without tiles: of a phase of a transposed convolution, if all are to have as many. */
+const plainTaps = ({ kernelSize, stride }: ConvGeometry, transposed: boolean, axis: number): number =>
+  transposed ? Math.ceil(kernelSize[axis] / stride[axis]) : kernelSize[axis];
+
 /** What a tiling takes, as a share of plain sums; more than 1 where it cannot be. */
 function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
   const { form, axes, pieces } = tiling;
@@ -110,9 +114,11 @@ function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
   // Along tiled axes phases, or residues, are rows, or channels, of their own, each with a part of the taps.
   const along = (list: readonly number[]) => sizeOf(axes.map((axis) => list[axis]));
   const phases = along(g.stride);
-  // Along the others every tap is; of a transposed convolution, every tap of a phase.
+  // Along the others every tap is; of a transposed convolution, every tap of a phase, all filled up to as many.
   const others = sizeOf(g.stride) / phases;
-  const plain = sizeOf(g.kernelSize) / along(g.kernelSize) / (transposed ? others : 1);
+  const plain = sizeOf(
+    g.kernelSize.map((_, axis) => (axes.includes(axis) ? 1 : plainTaps(g, transposed, axis))),
+  );
   const all = phases * (transposed ? others : 1);
   const [from, to] = transposed ? [g.yChannels, g.xChannels * all] : [g.xChannels * phases, g.yChannels];
   const [depth, rows] = [(from / g.groups) * pieces, to / g.groups];
@@ -127,25 +133,26 @@ function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
   // cost nothing only where 0 is one of the points. So tiles without that point do not pay.
   if (transposed && inputs % 2 === 1) return Number.POSITIVE_INFINITY;
   // Taps of a phase or a residue that are not filled up, on average.
-  const own = along(g.kernelSize) / phases;
+  const own = sizeOf(g.kernelSize) / phases / (transposed ? others : 1);
   const last = g.rank - 1;
   const residues = axes.includes(last) ? outputs * g.dilation[last] : 1;
   const perInput = form.perInput * (residues > MOST_RESIDUES ? ONE_BY_ONE : 1);
   const cost = weight + perInput * channels + form.perOutput * rows;
-  return cost / (outputs ** axes.length * own * plain * (depth / pieces) * rows);
+  return cost / (outputs ** axes.length * own * (depth / pieces) * rows);
 }
 
 /**
  * The axis along which lines of tiles can be laid, if there is one: the last but one, where lanes lie along rows as they are; along
- * rows if the kernel has no other length. Along the others all phases of a transposed convolution must see the same neighbours: else
- * they would have to be products of their own.
+ * rows if the kernel has no other length. Along the others all phases of a transposed convolution must see the same neighbours, which
+ * those with a tap less do if the kernel is filled up, along rows: else they would have to be products of their own.
  */
 function lineOf(g: ConvGeometry, transposed: boolean): number | undefined {
   const last = g.rank - 1;
   const axis = last > 0 && g.kernelSize[last - 1] > 1 ? last - 1 : last;
   const fit = g.kernelSize.every((k, a) => {
     if (a === axis) return (tapsOf(g, a) ?? 0) >= 3;
-    const apart = transposed && g.stride[a] > 1 && (k % g.stride[a] > 0 || g.dilation[a] > 1);
+    const uneven = k % g.stride[a] > 0 && a < last;
+    const apart = transposed && g.stride[a] > 1 && (uneven || g.dilation[a] > 1);
     return !apart && (k === 1 || axis < last);
   });
   return fit ? axis : undefined;
@@ -237,7 +244,10 @@ export function tilingOf(g: ConvGeometry, transposed: boolean, exact = false): T
   );
 }
 
-/** Taps along each axis of the kernel, filled up with zeros to a number that the tiling's form takes. */
-export function filledKernel(g: ConvGeometry, { form, axes, pieces }: Tiling): number[] {
-  return g.kernelSize.map((k, axis) => (axes.includes(axis) ? g.stride[axis] * form.taps * pieces : k));
+/** Taps along each axis of the kernel, filled up with zeros to a number that the tiling takes. */
+export function filledKernel(g: ConvGeometry, transposed: boolean, { form, axes, pieces }: Tiling): number[] {
+  return g.kernelSize.map((k, axis) => {
+    if (axes.includes(axis)) return g.stride[axis] * form.taps * pieces;
+    return transposed ? g.stride[axis] * plainTaps(g, transposed, axis) : k;
+  });
 }

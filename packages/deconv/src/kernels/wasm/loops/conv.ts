@@ -207,7 +207,10 @@ function compute(
       : { ...inputGradProblem(g, together), before };
   const dense = () => planDense(problem(g), g.batch, g.groups, options);
   if (engine.winograd && tiling !== undefined) {
-    const filled = () => problem({ ...g, kernelSize: filledKernel(g, tiling) }, !tiling.form.plane);
+    const filled = () => {
+      const kernelSize = filledKernel(g, op === 'conv.inputGrad', tiling);
+      return problem({ ...g, kernelSize }, !tiling.form.plane);
+    };
     const winograd = () => planWinograd(filled(), tiling, g, options);
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
