@@ -130,8 +130,8 @@ export class FunctionBuilder {
   }
 
   /** Stores one float of the vector on the stack. */
-  storeLane(lane: 0 | 1 | 2 | 3): this {
-    return this.#emit(0xfd, 90, 2, 0, lane);
+  storeLane(lane: 0 | 1 | 2 | 3, offset = 0): this {
+    return this.#emit(0xfd, 90, 2, ...unsigned(offset), lane);
   }
 
   /** Pushes the 16-byte constant of four floats, all `value`. */

@@ -11,15 +11,14 @@ import * as wasm from './opcodes.js';
  */
 function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: Local) {
   const [distance, mask] = f.locals(2, wasm.i32);
-  const [bias, floor, sum] = f.locals(3, wasm.f32);
   const [bias4, floor4] = f.locals(2, wasm.v128);
   f.get(residual).get(out).op(wasm.i32Sub).set(distance);
   f.i32(0).i32(-1).get(residual).op(wasm.i32Eqz).op(wasm.select).set(mask);
-  f.get(floorBits).op(wasm.f32ReinterpretI32).tee(floor).op(wasm.f32x4Splat).set(floor4);
+  f.get(floorBits).op(wasm.f32ReinterpretI32).op(wasm.f32x4Splat).set(floor4);
   const other = (op: Local) => f.get(op).get(distance).op(wasm.i32Add).get(mask).op(wasm.i32And);
   return {
     /** Takes the bias of a channel from `at`. */
-    channel: (at: Local) => f.get(at).access(wasm.f32Load).tee(bias).op(wasm.f32x4Splat).set(bias4),
+    channel: (at: Local) => f.get(at).access(wasm.v128Load32Splat).set(bias4),
     /** Whether there is a residual. */
     mask,
     /** Four sums at `at`, with their bias. */
@@ -28,11 +27,11 @@ function finishing(f: FunctionBuilder, out: Local, residual: Local, floorBits: L
     /** Four sums on the stack, which go to `offset` bytes behind `op`, with their residual, no less than the floor. */
     four: (op: Local, offset = 0) =>
       other(op).access(wasm.v128Load, offset).op(wasm.f32x4Add).get(floor4).op(wasm.f32x4Pmax),
-    /** One sum on the stack, with everything. */
+    /** One sum on the stack, in every lane, with everything, stored. (As scalars, the floor would be a jump, which is mispredicted half the time.) */
     one: (op: Local, offset = 0) => {
-      f.get(bias).op(wasm.f32Add);
-      other(op).access(wasm.f32Load, offset).op(wasm.f32Add).set(sum);
-      f.get(floor).get(sum).get(sum).get(floor).op(wasm.f32Lt).op(wasm.select);
+      f.get(bias4).op(wasm.f32x4Add);
+      other(op).access(wasm.v128Load32Splat, offset).op(wasm.f32x4Add);
+      f.get(floor4).op(wasm.f32x4Pmax).storeLane(0, offset);
     },
     /** Four sums on the stack that go to places of their own: no less than the floor. */
     atLeast: () => f.get(floor4).op(wasm.f32x4Pmax),
@@ -68,9 +67,10 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
       f.if(
         () => {
           f.countdown(left3, 1, () => {
-            f.get(op).get(cp).access(wasm.f32Load).get(sp).access(wasm.f32Load).op(wasm.f32Mul);
+            f.get(op).get(cp).access(wasm.v128Load32Splat);
+            f.get(sp).access(wasm.v128Load32Splat).op(wasm.f32x4Mul);
             finish.one(op);
-            f.access(wasm.f32Store).add(cp, 4).add(op, out3).add(sp, out3);
+            f.add(cp, 4).add(op, out3).add(sp, out3);
           });
         },
         () => {
@@ -92,9 +92,9 @@ export function store(f: FunctionBuilder, p: readonly Local[]): void {
             }),
           );
           f.countdown(left3, 1, () => {
-            f.get(op).get(cp).access(wasm.f32Load);
+            f.get(op).get(cp).access(wasm.v128Load32Splat);
             finish.one(op);
-            f.access(wasm.f32Store).add(cp, 4).add(op, out3);
+            f.add(cp, 4).add(op, out3);
           });
         },
       );
@@ -196,9 +196,8 @@ export function storeTogether(f: FunctionBuilder, p: readonly Local[], phases: n
       f.countdown(left3, 1, () => {
         for (let j = 0; j < phases; j++) {
           f.get(op);
-          place(j).access(wasm.f32Load);
+          place(j).access(wasm.v128Load32Splat);
           finish.one(op, 4 * j);
-          f.access(wasm.f32Store, 4 * j);
         }
         f.add(cp, 4).add(op, out3);
       });

@@ -21,7 +21,6 @@ export const windowMax = (rows: number, columns: number, apart: number): RowKern
     const [to, left] = f.locals(2, wasm.i32);
     const from = f.locals(rows, wasm.i32);
     const [v, best, nan, low, high] = f.locals(5, wasm.v128);
-    const [one, most] = f.locals(2, wasm.f32);
     /** Takes four values on the stack. */
     const take = (first: boolean) => {
       if (first) {
@@ -68,17 +67,13 @@ export const windowMax = (rows: number, columns: number, apart: number): RowKern
         f.if(() => vectors(stride));
       }
       f.countdown(left, 1, () => {
-        f.get(from[0]).access(wasm.f32Load).set(most);
+        f.splat(0).set(nan);
         for (const [i, at] of from.entries())
-          for (let j = i === 0 ? 1 : 0; j < columns; j++) {
-            f.get(at)
-              .access(wasm.f32Load, 4 * apart * j)
-              .tee(one)
-              .get(most);
-            f.get(most).get(one).op(wasm.f32Lt).get(one).get(one).op(wasm.f32Ne).op(wasm.i32Or);
-            f.op(wasm.select).set(most);
+          for (let j = 0; j < columns; j++) {
+            f.get(at).access(wasm.v128Load32Splat, 4 * apart * j);
+            take(i + j === 0);
           }
-        f.get(to).get(most).access(wasm.f32Store).add(to, 4);
+        f.get(to).get(best).get(nan).op(wasm.v128Or).storeLane(0).add(to, 4);
         for (const at of from) f.add(at, step);
       });
     });
