@@ -85,6 +85,7 @@ async function bundle() {
           (name) => new RegExp(`^${name}`),
         ),
         preserveEntrySignatures: 'strict',
+        optimization: { inlineConst: { mode: 'all', pass: 3 } },
         output: {
           chunkFileNames: 'chunks/[name].js',
           minifyInternalExports: false,

@@ -212,6 +212,25 @@ describe('the budget', () => {
   });
 });
 
+describe('values that are asked for time and again', () => {
+  it('are arrays of their own for each of the large results of a call that comes again', () => {
+    const geometry = convGeometry([1, 1, 2048, 2048], [2, 1, 1, 1], {});
+    const run = (value: number) => conv(filled(2048 * 2048, value), filled(2, value), geometry);
+    backend = openWasm(undefined, 2);
+    const arrays: ArrayLike<number>[] = [];
+    for (let i = 1; i <= 7; i++) {
+      // The fifth is never asked for.
+      const y = run(i);
+      if (i === 5) y.release?.();
+      else arrays.push(y.host());
+    }
+    expect(arrays.map((array) => [array.length, array[0], array[array.length - 1]])).toEqual(
+      [1, 2, 3, 4, 6, 7].map((i) => [2 * 2048 * 2048, i * i, i * i]),
+    );
+    expect(new Set(arrays).size).toBe(6);
+  });
+});
+
 describe('values from elsewhere', () => {
   it('may come from ordinary arrays and from other engines, one of them closed', () => {
     const other = openWasm();

@@ -3,6 +3,7 @@
  * geometry → plan → run: a plan is made once per shape, kept in linear memory, and bounded in number.
  */
 
+import type { TypedArray } from '../../tensor.js';
 import {
   BASE,
   COMMAND_WORDS,
@@ -199,9 +200,10 @@ export class Engine {
    * Runs the stages of a plan from `fromStage` on.
    *
    * @param addresses where the arrays of this call lie
+   * @param ahead an array that is to be {@link touch}ed in the meantime
    * @returns whether the result is good; false if a command raised the flag
    */
-  run(loaded: Loaded, addresses: Addresses, fromStage: number): boolean {
+  run(loaded: Loaded, addresses: Addresses, fromStage: number, ahead?: TypedArray): boolean {
     this.settle();
     const { plan, starts } = loaded;
     const alone = this.#wanted === 1 || plan.flops < SHARE_FROM_FLOPS;
@@ -226,7 +228,7 @@ export class Engine {
         const last = stage + 1 === plan.stages.length;
         const count = Math.min(MOST_ITEMS, starts[stage + 1] - from);
         if (here) this.#threads.runHere(count);
-        else this.#threads.run(count, plan.repeatable && last);
+        else this.#threads.run(count, plan.repeatable && last, last ? ahead : undefined);
       }
     }
     return Atomics.load(this.heap.integers, control + CONTROL.flag) === 0;

@@ -26,6 +26,10 @@ interface Cell {
   exposed: boolean;
   /** The values were copied out for want of room. */
   spilled: boolean;
+  /** The array that they will be copied to, if they are expected to be asked for. */
+  ahead: TypedArray | undefined;
+  /** What is known of such results. */
+  readonly readings: Readings | undefined;
   /** A small result: it leaves linear memory with the operation that made it, and only visits it afterwards. */
   readonly small: boolean;
 }
@@ -47,6 +51,26 @@ export const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
 export const MOST_PACKED = 4;
 
+/** How often in a row, up to now, results of a call that comes again and again were asked for. */
+export interface Readings {
+  streak: number;
+}
+/** After so many times the next one is expected to be, too. */
+export const SURE = 2;
+/** Arrays of so many bytes or more are new to the process each time (glibc maps them singly); smaller ones come with their pages. */
+export const NEW_PAGES = 32 * 1024 * 1024;
+/** Bytes of a page. */
+const PAGE = 4096;
+
+/**
+ * Touches every page of a new array. That is when the system provides them, which takes longer than to fill them afterwards (1.6 µs a
+ * page in a virtual machine); done while helpers compute what will be copied there, it costs a part of that.
+ */
+export function touch(array: TypedArray): void {
+  const step = PAGE / array.BYTES_PER_ELEMENT;
+  for (let i = 0; i < array.length; i += step) array[i] = 0;
+}
+
 /** Arrays of so many bytes or more are made unfilled. */
 export const UNFILLED = 8 * 1024;
 
@@ -60,6 +84,12 @@ const arraysOf = (dtype: DType) =>
 
 function bytesOf(dtype: DType, length: number): number {
   return length * (dtype === 'float64' ? 8 : dtype === 'uint8' ? 1 : 4);
+}
+
+/** An array that will be written from end to end. */
+function arrayFor(dtype: DType, length: number): TypedArray {
+  const bytes = bytesOf(dtype, length);
+  return bytes < UNFILLED ? allocate(dtype, length) : new (arraysOf(dtype))(unfilled(bytes));
 }
 
 /** The array of a cell that has no block. */
@@ -103,14 +133,25 @@ export class Residency {
       packed: undefined,
       exposed: false,
       spilled: false,
+      ahead: undefined,
+      readings: undefined,
       small: false,
     });
   }
 
-  /** A storage for a result, in linear memory; and its address. Its values are arbitrary at first. */
-  result(dtype: DType, length: number): { storage: WasmStorage; at: number } {
+  /**
+   * A storage for a result, in linear memory; and its address. Its values are arbitrary at first. `ahead` is the array that it is going
+   * to be copied to, where what is known of such results says that it will be.
+   */
+  result(
+    dtype: DType,
+    length: number,
+    readings?: Readings,
+  ): { storage: WasmStorage; at: number; ahead?: TypedArray | undefined } {
     const bytes = bytesOf(dtype, length);
     const small = bytes <= SMALL;
+    const sure = bytes >= NEW_PAGES && readings !== undefined && readings.streak >= SURE;
+    const ahead = sure ? arrayFor(dtype, length) : undefined;
     const cell: Cell = {
       dtype,
       length,
@@ -119,10 +160,12 @@ export class Residency {
       packed: undefined,
       exposed: false,
       spilled: false,
+      ahead,
+      readings,
       small,
     };
     const storage = new WasmStorage(this, cell);
-    if (!small) return { storage, at: this.#place(storage, cell).at };
+    if (!small) return { storage, at: this.#place(storage, cell).at, ahead };
     cell.block = this.take(bytes);
     this.#leaving.push(cell);
     return { storage, at: cell.block.at };
@@ -208,6 +251,8 @@ export class Residency {
   release(cell: Cell): void {
     this.#evict(cell);
     cell.array = undefined;
+    cell.ahead = undefined;
+    if (cell.readings !== undefined && !cell.exposed) cell.readings.streak = 0;
   }
 
   #place(storage: WasmStorage, cell: Cell): Block {
@@ -227,12 +272,11 @@ export class Residency {
     return block.at;
   }
 
-  #copyOut({ dtype, length }: Cell, block: Block): TypedArray {
-    const values = this.values(dtype, block, length);
-    const bytes = values.byteLength;
-    const array = bytes < UNFILLED ? allocate(dtype, length) : new (arraysOf(dtype))(unfilled(bytes));
-    array.set(values);
-    return array;
+  #copyOut(cell: Cell, block: Block): TypedArray {
+    const { dtype, length, ahead = arrayFor(dtype, length) } = cell;
+    ahead.set(this.values(dtype, block, length));
+    cell.ahead = undefined;
+    return ahead;
   }
 
   /** The values of a block, where they are. */
@@ -305,8 +349,10 @@ export class WasmStorage implements Storage {
   }
 
   host(): TypedArray {
-    const array = this.owner.bringHome(this.cell);
-    this.cell.exposed = true;
+    const { cell } = this;
+    const array = this.owner.bringHome(cell);
+    if (cell.readings !== undefined && !cell.exposed) cell.readings.streak++;
+    cell.exposed = true;
     return array;
   }
 

@@ -6,9 +6,12 @@
  * A helper spins for a moment after each stage, because waking a parked one costs some 80 µs, and then parks. In Node it
  * does not keep the process alive.
  */
+
+import type { TypedArray } from '../../tensor.js';
 import { CONTROL, CONTROL_WORDS } from './commands.js';
 import { host, type LinearMemory, now } from './platform.js';
 import { TAKE } from './shelf.js';
+import { touch } from './storage.js';
 
 /** Looks for work before a helper parks: a few milliseconds, in which the caller may copy a result of some megabytes. */
 export const SPINS = 4_000_000;
@@ -180,9 +183,9 @@ export class Threads {
    * Runs a stage of `count` items, at most 65,535. The items of a `repeatable` stage may be run twice at once with the same
    * result: then the caller does not wait for a helper that was interrupted (by another process, or by the caller's own
    * spinning on the same processor), but does its item too. Until {@link settle}, such a helper may still be reading and
-   * writing where the stage did.
+   * writing where the stage did. Before it takes items itself, the caller {@link touch}es `ahead`.
    */
-  run(count: number, repeatable = false): void {
+  run(count: number, repeatable = false, ahead?: TypedArray): void {
     this.settle();
     const { control, bases, drain } = this.#team;
     const words = this.#current();
@@ -195,6 +198,7 @@ export class Threads {
     Atomics.store(words, CONTROL.next, epoch << 16);
     Atomics.store(words, CONTROL.go, epoch);
     if (this.#helpers.length > 0) Atomics.notify(words, CONTROL.go);
+    if (ahead !== undefined && this.ready > 0) touch(ahead);
     const start = now();
     drain(control, bases, 0);
     if (Atomics.load(words, CONTROL.done) >= count) return;
