@@ -51,11 +51,11 @@ export const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
 export const MOST_PACKED = 4;
 
-/** How often in a row, up to now, results of a call that comes again and again were asked for. */
+/** How often, up to {@link SURE}, the last results of a call that comes again and again were asked for. */
 export interface Readings {
   streak: number;
 }
-/** After so many times the next one is expected to be, too. */
+/** After so many times in a row the next one is expected to be, too; each such expectation counts as one less until it has come true. */
 export const SURE = 2;
 /** Arrays of so many bytes or more are new to the process each time (glibc maps them singly); smaller ones come with their pages. */
 export const NEW_PAGES = 32 * 1024 * 1024;
@@ -152,6 +152,7 @@ export class Residency {
     const small = bytes <= SMALL;
     const sure = bytes >= NEW_PAGES && readings !== undefined && readings.streak >= SURE;
     const ahead = sure ? arrayFor(dtype, length) : undefined;
+    if (sure) readings.streak--;
     const cell: Cell = {
       dtype,
       length,
@@ -351,7 +352,8 @@ export class WasmStorage implements Storage {
   host(): TypedArray {
     const { cell } = this;
     const array = this.owner.bringHome(cell);
-    if (cell.readings !== undefined && !cell.exposed) cell.readings.streak++;
+    const { readings } = cell;
+    if (readings !== undefined && !cell.exposed) readings.streak = Math.min(SURE, readings.streak + 1);
     cell.exposed = true;
     return array;
   }
