@@ -134,6 +134,8 @@ function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
   if (transposed && inputs % 2 === 1) return Number.POSITIVE_INFINITY;
   // Taps of a phase or a residue that are not filled up, on average.
   const own = sizeOf(g.kernelSize) / phases / (transposed ? others : 1);
+  // Of a kernel that is filled up, tiles of three inputs save a sixth or so, for four times the weight.
+  if (inputs === 3 && own < form.taps ** 2) return Number.POSITIVE_INFINITY;
   const last = g.rank - 1;
   const residues = axes.includes(last) ? outputs * g.dilation[last] : 1;
   const perInput = form.perInput * (residues > MOST_RESIDUES ? ONE_BY_ONE : 1);
