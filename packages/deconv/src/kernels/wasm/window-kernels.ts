@@ -3,6 +3,7 @@
  * may read up to seven floats beyond a row; nothing is written there.
  */
 import type { FunctionBuilder, Local } from './assembler.js';
+import { eachRow } from './movers.js';
 import * as wasm from './opcodes.js';
 import type { RowKernel } from './row-kernels.js';
 
@@ -53,19 +54,14 @@ export const windowMax = (rows: number, columns: number, apart: number): RowKern
         for (const at of from) f.add(at, 16 * stride);
         f.add(to, 16);
       });
-    eachPlaneRow(f, [out, outPlane, outRow, src, srcPlane, srcRow, n0, n1], (oRow, sRow) => {
+    eachRow(f, [src, out, n0, srcPlane, outPlane, n1, srcRow, outRow], (sRow, oRow) => {
       f.get(oRow).set(to).get(n).set(left).get(sRow).set(from[0]);
       for (let i = 1; i < rows; i++)
         f.get(from[i - 1])
           .get(tapRow)
           .op(wasm.i32Add)
           .set(from[i]);
-      for (const stride of [1, 2] as const) {
-        f.get(step)
-          .i32(4 * stride)
-          .op(wasm.i32Eq);
-        f.if(() => vectors(stride));
-      }
+      byStep(f, step, vectors);
       f.countdown(left, 1, () => {
         f.splat(0).set(nan);
         for (const [i, at] of from.entries())
@@ -80,23 +76,14 @@ export const windowMax = (rows: number, columns: number, apart: number): RowKern
   },
 });
 
-/** Visits n1 rows of each of n0 planes of two arrays. */
-function eachPlaneRow(
-  f: FunctionBuilder,
-  [a, aPlane, aRow, b, bPlane, bRow, n0, n1]: readonly Local[],
-  body: (a: Local, b: Local) => void,
-): void {
-  const planes = [
-    [a, aPlane],
-    [b, bPlane],
-  ] as const;
-  f.each(n0, planes, (a, b) => {
-    const rows = [
-      [a, aRow],
-      [b, bRow],
-    ] as const;
-    f.each(n1, rows, body);
-  });
+/** Runs the loop over vectors that is made for steps of one float, or of two, if this is one of them. */
+function byStep(f: FunctionBuilder, step: Local, vectors: (stride: 1 | 2) => void): void {
+  for (const stride of [1, 2] as const) {
+    f.get(step)
+      .i32(4 * stride)
+      .op(wasm.i32Eq);
+    f.if(() => vectors(stride));
+  }
 }
 
 /**
@@ -115,14 +102,9 @@ export const larger: RowKernel = {
         f.get(to).access(wasm.v128Load).op(wasm.f32x4Max).access(wasm.v128Store);
         f.add(from, 16 * stride).add(to, 16);
       });
-    eachPlaneRow(f, [best, bestPlane, bestRow, src, srcPlane, srcRow, n0, n1], (bRow, sRow) => {
+    eachRow(f, [src, best, n0, srcPlane, bestPlane, n1, srcRow, bestRow], (sRow, bRow) => {
       f.get(sRow).set(from).get(bRow).set(to).get(n).set(left);
-      for (const stride of [1, 2] as const) {
-        f.get(step)
-          .i32(4 * stride)
-          .op(wasm.i32Eq);
-        f.if(() => vectors(stride));
-      }
+      byStep(f, step, vectors);
       f.countdown(left, 1, () => {
         f.get(to).get(from).access(wasm.f32Load).get(to).access(wasm.f32Load);
         f.op(wasm.f32Max).access(wasm.f32Store).add(from, step).add(to, 4);
@@ -143,10 +125,10 @@ export const largest: RowKernel = {
     const [from, at, left, better, column] = f.locals(5, wasm.i32);
     const [v, b, wins] = f.locals(3, wasm.v128);
     const one = f.local(wasm.f32);
-    const vectors = (step: 4 | 8) =>
+    const vectors = (stride: 1 | 2) =>
       f.countdown(left, 4, () => {
         f.get(from).access(wasm.v128Load);
-        if (step === 8) f.get(from).access(wasm.v128Load, 16).shuffle([0, 2, 4, 6]);
+        if (stride === 2) f.get(from).access(wasm.v128Load, 16).shuffle([0, 2, 4, 6]);
         f.set(v).get(best).get(at).op(wasm.i32Add).access(wasm.v128Load).set(b);
         // Not v ≤ b is: larger, or one of them is NaN; it must not be b.
         f.get(b).get(b).op(wasm.f32x4Eq).get(v).get(b).op(wasm.f32x4Le).op(wasm.v128Andnot).set(wins);
@@ -161,16 +143,13 @@ export const largest: RowKernel = {
         f.get(chosen).get(at).op(wasm.i32Add).tee(better);
         f.get(column).access(wasm.v128Load).get(place).op(wasm.i32x4Splat).op(wasm.i32x4Add);
         f.get(better).access(wasm.v128Load).get(wins).op(wasm.v128Bitselect).access(wasm.v128Store);
-        f.add(from, 4 * step)
+        f.add(from, 16 * stride)
           .add(at, 16)
           .add(column, 16);
       });
     f.countdown(n1, 1, () => {
       f.get(src).set(from).i32(0).set(at).get(places).set(column).get(n).set(left);
-      f.get(srcStep).i32(4).op(wasm.i32Eq);
-      f.if(() => vectors(4));
-      f.get(srcStep).i32(8).op(wasm.i32Eq);
-      f.if(() => vectors(8));
+      byStep(f, srcStep, vectors);
       f.countdown(left, 1, () => {
         f.get(best).get(at).op(wasm.i32Add).tee(better);
         f.access(wasm.f32Load).tee(one).get(one).op(wasm.f32Eq);
