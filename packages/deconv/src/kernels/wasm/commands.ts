@@ -4,6 +4,9 @@
  * with shifts for the bases. The words of each in linear memory are fixed here, for those who write and who read them.
  */
 
+import * as BASE from './bases.js';
+import * as CONTROL from './control.js';
+
 export { sizeOf as product } from '../../shape.js';
 
 /** Integers that a command takes. */
@@ -13,23 +16,26 @@ export const COMMAND_ARGUMENTS = 20;
 export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
 
 /** What the addresses in a command are relative to. */
-export const BASE = {
-  zero: 0,
-  input: 1,
-  packed: 2,
-  output: 3,
-  work: 4,
-  tables: 5,
-  weight: 6,
-  bias: 7,
-  scale: 8,
-  shared: 9,
-  residual: 10,
-  second: 11,
-} as const;
+export * as BASE from './bases.js';
+
+/** The bases by name, in the order of their numbers. */
+export const BASE_NAMES = [
+  'zero',
+  'input',
+  'packed',
+  'output',
+  'work',
+  'tables',
+  'weight',
+  'bias',
+  'scale',
+  'shared',
+  'residual',
+  'second',
+] as const;
 
 /** Number of bases. */
-export const BASES = 12;
+export const BASES = BASE_NAMES.length;
 
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;
@@ -40,37 +46,8 @@ export const CONTROL_AT = 1024;
 /** Words of the control block. */
 export const CONTROL_WORDS = 256;
 
-/** Places in the control block, all 32-bit; see threads.ts for who writes them when. */
-export const CONTROL = {
-  /** Number of the stage under way. */
-  epoch: 0,
-  /** (epoch << 16) + the next item to be taken. */
-  next: 1,
-  /** Items of the stage. */
-  count: 2,
-  /** Items that are finished. */
-  done: 3,
-  /** Address of the command list. */
-  commands: 4,
-  /** Address of the items: first command, number of commands, then what to add to each base. */
-  items: 5,
-  /** Helpers that are ready. */
-  ready: 6,
-  /** Bytes of work space of each thread; thread t has the t-th. */
-  stride: 7,
-  /** Where the bases of the call begin. */
-  bases: 8,
-  /** The epoch once more, written when everything else about the stage is in place: what helpers look at. */
-  go: 20,
-  /** Kernels on the shelf (see shelf.ts). */
-  kernels: 21,
-  /** Set by commands whose result is not to be used. */
-  flag: 22,
-  /** The ticket that each thread is working on, −1 between items; thread t has the t-th word from here. */
-  doing: 32,
-  /** How many of the kernels on the shelf each thread has taken in, −1 until it has come up; as above. */
-  taken: 128,
-} as const;
+/** Places in the control block. */
+export * as CONTROL from './control.js';
 
 /** Address of the flag of a call. */
 export const FLAG_AT = CONTROL_AT + 4 * CONTROL.flag;
@@ -130,7 +107,7 @@ export interface Stretch {
 
 /** A stretch of commands, and by how much the bases move for it. */
 export interface Item extends Stretch {
-  readonly moves: Readonly<Partial<Record<keyof typeof BASE, number>>>;
+  readonly moves: Readonly<Partial<Record<(typeof BASE_NAMES)[number], number>>>;
 }
 
 /** Work for the kernels: stages one after the other, the items of a stage in any order on any thread. */

@@ -3,9 +3,9 @@
  * geometry → plan → run: a plan is made once per shape, kept in linear memory, and bounded in number.
  */
 
-import type { TypedArray } from '../../tensor.js';
 import {
   BASE,
+  BASE_NAMES,
   COMMAND_WORDS,
   CONTROL,
   CONTROL_AT,
@@ -85,11 +85,9 @@ function writeItem(words: Int32Array, at: number, item: Item): void {
   writeBases(words, at + 2, item.moves);
 }
 
-const NAMES = Object.keys(BASE) as (keyof typeof BASE)[];
-
 /** Writes a word for each base; 0 for those that are not given. */
 function writeBases(words: Int32Array, at: number, values: Item['moves']): void {
-  for (const name of NAMES) words[at + BASE[name]] = values[name] ?? 0;
+  for (const [base, name] of BASE_NAMES.entries()) words[at + base] = values[name] ?? 0;
 }
 
 /** The engine of one tile on one memory. */
@@ -118,7 +116,7 @@ export class Engine {
       typeof SharedArrayBuffer !== 'undefined' &&
       (host.process !== undefined || host.crossOriginIsolated === true);
     this.heap = openHeap(shared);
-    this.residency = new Residency(this.heap);
+    this.residency = new Residency(this.heap, (bytes) => this.#threads.spare(bytes));
     this.#builds = kernelBuilds(tile);
     const { Module, Instance } = webAssembly();
     const module = new Module(coreModule(this.heap.limits));
@@ -200,10 +198,9 @@ export class Engine {
    * Runs the stages of a plan from `fromStage` on.
    *
    * @param addresses where the arrays of this call lie
-   * @param ahead an array that is to be {@link touch}ed in the meantime
    * @returns whether the result is good; false if a command raised the flag
    */
-  run(loaded: Loaded, addresses: Addresses, fromStage: number, ahead?: TypedArray): boolean {
+  run(loaded: Loaded, addresses: Addresses, fromStage: number): boolean {
     this.settle();
     const { plan, starts } = loaded;
     const alone = this.#wanted === 1 || plan.flops < SHARE_FROM_FLOPS;
@@ -228,7 +225,7 @@ export class Engine {
         const last = stage + 1 === plan.stages.length;
         const count = Math.min(MOST_ITEMS, starts[stage + 1] - from);
         if (here) this.#threads.runHere(count);
-        else this.#threads.run(count, plan.repeatable && last, last ? ahead : undefined);
+        else this.#threads.run(count, plan.repeatable && last);
       }
     }
     return Atomics.load(this.heap.integers, control + CONTROL.flag) === 0;

@@ -26,10 +26,6 @@ interface Cell {
   exposed: boolean;
   /** The values were copied out for want of room. */
   spilled: boolean;
-  /** The array that they will be copied to, if they are expected to be asked for. */
-  ahead: TypedArray | undefined;
-  /** What is known of such results. */
-  readonly readings: Readings | undefined;
   /** A small result: it leaves linear memory with the operation that made it, and only visits it afterwards. */
   readonly small: boolean;
 }
@@ -50,26 +46,6 @@ export const MOST_RESIDENT = 32_768;
 export const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
 export const MOST_PACKED = 4;
-
-/** How often, up to {@link SURE}, the last results of a call that comes again and again were asked for. */
-export interface Readings {
-  streak: number;
-}
-/** After so many times in a row the next one is expected to be, too; each such expectation counts as one less until it has come true. */
-export const SURE = 2;
-/** Arrays of so many bytes or more are new to the process each time (glibc maps them singly); smaller ones come with their pages. */
-export const NEW_PAGES = 32 * 1024 * 1024;
-/** Bytes of a page. */
-const PAGE = 4096;
-
-/**
- * Touches every page of a new array. That is when the system provides them, which takes longer than to fill them afterwards (1.6 µs a
- * page in a virtual machine); done while helpers compute what will be copied there, it costs a part of that.
- */
-export function touch(array: TypedArray): void {
-  const step = PAGE / array.BYTES_PER_ELEMENT;
-  for (let i = 0; i < array.length; i += step) array[i] = 0;
-}
 
 /** Arrays of so many bytes or more are made unfilled. */
 export const UNFILLED = 8 * 1024;
@@ -92,6 +68,19 @@ function arrayFor(dtype: DType, length: number): TypedArray {
   return bytes < UNFILLED ? allocate(dtype, length) : new (arraysOf(dtype))(unfilled(bytes));
 }
 
+function cellOf(dtype: DType, length: number, array: TypedArray | undefined, small = false): Cell {
+  return {
+    dtype,
+    length,
+    array,
+    block: undefined,
+    packed: undefined,
+    exposed: false,
+    spilled: false,
+    small,
+  };
+}
+
 /** The array of a cell that has no block. */
 function arrayOf({ array }: Cell): TypedArray {
   if (array === undefined) throw new Error('deconv: internal error: values are used that were released');
@@ -101,6 +90,7 @@ function arrayOf({ array }: Cell): TypedArray {
 /** Keeps account of what is resident, and makes storages. */
 export class Residency {
   readonly heap: Heap;
+  readonly #spare: (bytes: number) => ArrayBuffer | undefined;
   /** Resident cells, used longest ago first. */
   readonly #resident = new Set<Cell>();
   readonly #finalizer = new FinalizationRegistry<Cell>((cell) => this.#evict(cell));
@@ -112,8 +102,10 @@ export class Residency {
   #bytes = 0;
   #budget = BUDGET;
 
-  constructor(heap: Heap) {
+  /** @param spare a buffer of so many bytes, if there is one to be had more quickly than by making it */
+  constructor(heap: Heap, spare: (bytes: number) => ArrayBuffer | undefined) {
     this.heap = heap;
+    this.#spare = spare;
   }
 
   /** Bytes of values and packed weights in linear memory. */
@@ -125,48 +117,16 @@ export class Residency {
   fromArray(array: TypedArray): WasmStorage {
     const dtype = dtypeOf(array);
     if (dtype === undefined) throw new TypeError('deconv: no number type for this array');
-    return new WasmStorage(this, {
-      dtype,
-      length: array.length,
-      array,
-      block: undefined,
-      packed: undefined,
-      exposed: false,
-      spilled: false,
-      ahead: undefined,
-      readings: undefined,
-      small: false,
-    });
+    return new WasmStorage(this, cellOf(dtype, array.length, array));
   }
 
-  /**
-   * A storage for a result, in linear memory; and its address. Its values are arbitrary at first. `ahead` is the array that it is going
-   * to be copied to, where what is known of such results says that it will be.
-   */
-  result(
-    dtype: DType,
-    length: number,
-    readings?: Readings,
-  ): { storage: WasmStorage; at: number; ahead?: TypedArray | undefined } {
+  /** A storage for a result, in linear memory; and its address. Its values are arbitrary at first. */
+  result(dtype: DType, length: number): { storage: WasmStorage; at: number } {
     const bytes = bytesOf(dtype, length);
     const small = bytes <= SMALL;
-    const sure = bytes >= NEW_PAGES && readings !== undefined && readings.streak >= SURE;
-    const ahead = sure ? arrayFor(dtype, length) : undefined;
-    if (sure) readings.streak--;
-    const cell: Cell = {
-      dtype,
-      length,
-      array: undefined,
-      block: undefined,
-      packed: undefined,
-      exposed: false,
-      spilled: false,
-      ahead,
-      readings,
-      small,
-    };
+    const cell = cellOf(dtype, length, undefined, small);
     const storage = new WasmStorage(this, cell);
-    if (!small) return { storage, at: this.#place(storage, cell).at, ahead };
+    if (!small) return { storage, at: this.#place(storage, cell).at };
     cell.block = this.take(bytes);
     this.#leaving.push(cell);
     return { storage, at: cell.block.at };
@@ -252,8 +212,6 @@ export class Residency {
   release(cell: Cell): void {
     this.#evict(cell);
     cell.array = undefined;
-    cell.ahead = undefined;
-    if (cell.readings !== undefined && !cell.exposed) cell.readings.streak = 0;
   }
 
   #place(storage: WasmStorage, cell: Cell): Block {
@@ -274,10 +232,11 @@ export class Residency {
   }
 
   #copyOut(cell: Cell, block: Block): TypedArray {
-    const { dtype, length, ahead = arrayFor(dtype, length) } = cell;
-    ahead.set(this.values(dtype, block, length));
-    cell.ahead = undefined;
-    return ahead;
+    const { dtype, length } = cell;
+    const spare = this.#spare(bytesOf(dtype, length));
+    const array = spare === undefined ? arrayFor(dtype, length) : new (arraysOf(dtype))(spare);
+    array.set(this.values(dtype, block, length));
+    return array;
   }
 
   /** The values of a block, where they are. */
@@ -352,8 +311,6 @@ export class WasmStorage implements Storage {
   host(): TypedArray {
     const { cell } = this;
     const array = this.owner.bringHome(cell);
-    const { readings } = cell;
-    if (readings !== undefined && !cell.exposed) readings.streak = Math.min(SURE, readings.streak + 1);
     cell.exposed = true;
     return array;
   }

@@ -141,6 +141,27 @@ describe('Threads', () => {
     expect(overtaken).toBeGreaterThan(0);
   });
 
+  it('has arrays made by a helper, between stages and while it is parked', async () => {
+    const { threads: all, words } = makeThreads(10_000);
+    await start(all, 3);
+    const sizes = [1 << 20, 3 << 20];
+    for (const bytes of sizes) all.spare(bytes);
+    for (let turn = 0; turn < 4; turn++) {
+      for (const bytes of sizes) {
+        words[FINISHED] = 0;
+        let made = all.spare(bytes);
+        for (let i = 0; i < 400 && made === undefined; i++) {
+          all.run(10);
+          await later(turn % 2 === 0 ? 1 : 20);
+          made = all.spare(bytes);
+          if (made === undefined) continue;
+          expect(words[FINISHED]).toBe(10 * (i + 1));
+        }
+        expect(made?.byteLength).toBe(bytes);
+      }
+    }
+  });
+
   it('says so when a helper dies in the middle, and goes on alone', async () => {
     const { threads: all, words, caller } = makeThreads(200);
     await start(all, 2);

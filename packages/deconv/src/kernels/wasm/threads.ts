@@ -7,11 +7,10 @@
  * does not keep the process alive.
  */
 
-import type { TypedArray } from '../../tensor.js';
 import { CONTROL, CONTROL_WORDS } from './commands.js';
 import { host, type LinearMemory, now } from './platform.js';
 import { TAKE } from './shelf.js';
-import { touch } from './storage.js';
+import { SPARE, Spares } from './spares.js';
 
 /** Looks for work before a helper parks: a few milliseconds, in which the caller may copy a result of some megabytes. */
 export const SPINS = 4_000_000;
@@ -19,12 +18,13 @@ export const SPINS = 4_000_000;
 export const LOST_AFTER_MS = 10_000;
 
 /** What a helper runs. It is text because it must stand on its own: in Node, in a page, bundled or not. */
-const HELPER = `${TAKE}
-const serve = ({ memory, module, control, bases, thread, shelf, places, spins }) => {
-  const { go, ready, kernels, taken } = places;
+const HELPER = `${TAKE}${SPARE}
+const serve = ({ memory, module, control, bases, thread, shelf, places, spins, port }) => {
+  const { go, ready, kernels, taken, spare } = places;
   const { drain, table } = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const words = new Int32Array(memory.buffer, control, ${CONTROL_WORDS});
   const take = taker({ memory, words, table, thread, shelf, kernels, taken });
+  const makeSpare = sparer({ words, spare, port });
   let seen = Atomics.load(words, go);
   Atomics.store(words, taken + thread, 0);
   Atomics.add(words, ready, 1);
@@ -39,6 +39,7 @@ const serve = ({ memory, module, control, bases, thread, shelf, places, spins })
     seen = now;
     take();
     drain(control, bases, thread);
+    makeSpare();
   }
 };
 `;
@@ -53,20 +54,29 @@ interface Helper {
 }
 
 interface NodeThreads {
-  Worker: new (source: string, options: { eval: true; workerData: object; execArgv: string[] }) => Helper;
+  Worker: new (
+    source: string,
+    options: { eval: true; workerData: object; transferList: object[]; execArgv: string[] },
+  ) => Helper;
 }
 
 interface PageThreads {
-  Worker?: new (url: string) => Helper & { postMessage(message: object): void };
+  Worker?: new (url: string) => Helper & { postMessage(message: object, transfer: object[]): void };
   Blob?: new (parts: string[], options: { type: string }) => object;
   URL?: { createObjectURL(blob: object): string; revokeObjectURL(url: string): void };
 }
 
-function startHelper(setup: object): Helper | undefined {
+/** @param transfer what of the setup moves to the helper */
+function startHelper(setup: object, transfer: object[]): Helper | undefined {
   const node = host.process?.getBuiltinModule?.('node:worker_threads') as NodeThreads | undefined;
   if (node !== undefined) {
     const source = `${HELPER} serve(require('node:worker_threads').workerData);`;
-    const helper = new node.Worker(source, { eval: true, workerData: setup, execArgv: [] });
+    const helper = new node.Worker(source, {
+      eval: true,
+      workerData: setup,
+      transferList: transfer,
+      execArgv: [],
+    });
     helper.unref?.();
     return helper;
   }
@@ -75,7 +85,7 @@ function startHelper(setup: object): Helper | undefined {
   const parts = [`${HELPER} onmessage = (event) => serve(event.data);`];
   const url = page.URL.createObjectURL(new page.Blob(parts, { type: 'text/javascript' }));
   const helper = new page.Worker(url);
-  helper.postMessage(setup);
+  helper.postMessage(setup, transfer);
   return helper;
 }
 
@@ -103,6 +113,8 @@ export class Threads {
   /** The host refused helpers, or one was lost: from then on the caller works alone. */
   #alone = false;
   #words: Int32Array;
+  /** Arrays for results: the first helper makes them. */
+  readonly #spares = new Spares((bytes) => this.#order(bytes));
   /** Items of the last stage, if a helper may still be working on one that the caller has done as well. */
   #late = 0;
 
@@ -128,20 +140,23 @@ export class Threads {
     while (this.#helpers.length + 1 < count) {
       const thread = this.#helpers.length + 1;
       const { memory, module, control, bases, shelf } = this.#team;
+      const { go, ready, kernels, taken, spare } = CONTROL;
       Atomics.store(this.#current(), CONTROL.taken + thread, -1);
+      const port = thread === 1 ? this.#spares.connect() : undefined;
       const setup = {
+        port,
         memory,
         module,
         control,
         bases: bases + 64 * thread,
         thread,
         shelf,
-        places: CONTROL,
+        places: { go, ready, kernels, taken, spare },
         spins: SPINS,
       };
       let helper: Helper | undefined;
       try {
-        helper = startHelper(setup);
+        helper = startHelper(setup, port === undefined ? [] : [port]);
       } catch {
         // Forbidden by the host: a permission model, a content security policy.
       }
@@ -166,8 +181,22 @@ export class Threads {
   /** Stops all helpers. */
   stop(): void {
     this.#late = 0;
+    this.#spares.close();
     for (const helper of this.#helpers.splice(0)) helper.terminate();
     Atomics.store(this.#current(), CONTROL.ready, 0);
+  }
+
+  /** A buffer for a result, if helpers have made one; see spares.ts. */
+  spare(bytes: number): ArrayBuffer | undefined {
+    return this.#spares.take(bytes);
+  }
+
+  #order(bytes: number): void {
+    const words = this.#current();
+    Atomics.store(words, CONTROL.spare, bytes);
+    // Helpers look at this word; whatever it is made of, a stage makes it something else.
+    Atomics.add(words, CONTROL.go, 0x10000);
+    Atomics.notify(words, CONTROL.go);
   }
 
   /** The control block, in the memory as it is since it last grew. */
@@ -183,9 +212,9 @@ export class Threads {
    * Runs a stage of `count` items, at most 65,535. The items of a `repeatable` stage may be run twice at once with the same
    * result: then the caller does not wait for a helper that was interrupted (by another process, or by the caller's own
    * spinning on the same processor), but does its item too. Until {@link settle}, such a helper may still be reading and
-   * writing where the stage did. Before it takes items itself, the caller {@link touch}es `ahead`.
+   * writing where the stage did.
    */
-  run(count: number, repeatable = false, ahead?: TypedArray): void {
+  run(count: number, repeatable = false): void {
     this.settle();
     const { control, bases, drain } = this.#team;
     const words = this.#current();
@@ -198,7 +227,6 @@ export class Threads {
     Atomics.store(words, CONTROL.next, epoch << 16);
     Atomics.store(words, CONTROL.go, epoch);
     if (this.#helpers.length > 0) Atomics.notify(words, CONTROL.go);
-    if (ahead !== undefined && this.ready > 0) touch(ahead);
     const start = now();
     drain(control, bases, 0);
     if (Atomics.load(words, CONTROL.done) >= count) return;

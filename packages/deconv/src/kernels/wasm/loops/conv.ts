@@ -16,7 +16,6 @@ import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
 import { forwardProblem, inputGradProblem, matrixProblem } from '../problem.js';
 import { remembered } from '../remembered.js';
-import type { Readings } from '../storage.js';
 import { planWeight } from '../weight-plan.js';
 import { planWinograd } from '../winograd-plan.js';
 import type { Ground, Loop } from './ground.js';
@@ -38,7 +37,6 @@ interface Known {
   /** No plan is made for it. */
   readonly strange: boolean;
   readonly lone: boolean;
-  readonly readings: Readings;
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
@@ -62,7 +60,6 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
         (op === 'conv.inputGrad' && sizeOf(stride) > MOST_PHASES) ||
         kernelSize.some((k, axis) => kernelExtent(k, dilation[axis]) > MOST_SPAN),
       lone: isLone(op, geometry) && !residual && before === undefined,
-      readings: { streak: 0 },
     };
   });
 }
@@ -159,7 +156,7 @@ function compute(
   op: ConvName,
   inputs: readonly Storage[],
   attributes: ConvAttributes,
-  { key, tiling, readings }: Known,
+  { key, tiling }: Known,
 ): Storage {
   const { geometry: g, bias, average, activation, residual, split, before } = attributes;
   const { residency, tile, commands } = engine;
@@ -179,7 +176,7 @@ function compute(
     const plane = engine.heap.floats.subarray(scale / 4, scale / 4 + counts.length);
     for (let i = 0; i < counts.length; i++) plane[i] = counts[i] === 0 ? 0 : 1 / counts[i];
   }
-  const { storage, at, ahead } = residency.result('float32', outputLength(op, g), readings);
+  const { storage, at } = residency.result('float32', outputLength(op, g));
   /** Runs a plan; false if its result is not to be used. */
   const solve = (loaded: Loaded): boolean => {
     const { packStages, packedBytes } = loaded.plan;
@@ -195,7 +192,7 @@ function compute(
       residual: residualAt,
       second: secondAt,
     };
-    const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages, ahead);
+    const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages);
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
   };
