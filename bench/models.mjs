@@ -9,14 +9,16 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { randn } from 'deconv';
 import { exportOnnx } from 'deconv/onnx';
-import { networks } from './models/networks.mjs';
+import { more } from './models/more.mjs';
+import { networks as main } from './models/networks.mjs';
 import { open } from './process.mjs';
 import { quantile } from './protocol.mjs';
 import { ensurePeers, machine, save, threads } from './setup.mjs';
 
+const networks = { ...main, ...more };
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: Object.keys(networks).join(',') },
+    only: { type: 'string', default: Object.keys(main).join(',') },
     peers: { type: 'string', default: 'ort-node,ort-web' },
     runs: { type: 'string', default: '20' },
     'no-wide': { type: 'boolean', default: false },
