@@ -35,7 +35,7 @@ import { activateRows, bitsOf, endingOf } from './ending.js';
 import { mergeFew } from './few-rows.js';
 import { layItems } from './items.js';
 import { kernelsFor, type Tile } from './microkernels.js';
-import { type Block, blockStep, layPanels, type PanelGroup } from './panels.js';
+import { type Block, cutChannels, layPanels, type PanelGroup, PLAIN_RUN_TILES, RUN_TILES } from './panels.js';
 import type { AxisClass, Problem } from './problem.js';
 import { type Strips, stripsOf } from './strips.js';
 
@@ -113,7 +113,7 @@ export interface DenseOptions {
 
 /** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
 export function planDense(p: Problem, batch: number, groups: number, options: DenseOptions): Plan {
-  const { tile, scale, residual = false } = options;
+  const { tile, scale, residual = false, threads = 1 } = options;
   const { mr, nr } = tile;
   const list = new CommandList(options.commands);
   const tables = new TableBuilder();
@@ -139,8 +139,8 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
   const depth = p.inChannels * product(p.classes.map((list) => new Set(list.flatMap((c) => c.offsets)).size));
   // Enough items for a few threads to share evenly, unless the work is too small to share at all.
   const shared = flops >= SHARE_FROM_FLOPS;
-  const least = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
-  const demand = { rows: Math.max(1, ...rows), allRows, depth, packFrom, least };
+  const items = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
+  const demand = { rows: Math.max(1, ...rows), allRows, depth, packFrom, least: items };
   const { size, count: bandCount, runs } = cutGrid(input, grid, tile, demand);
   const layout = input.layout(size);
   const rowsOf = new Map<Group, readonly number[]>();
@@ -159,9 +159,11 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
 
   const positions = size[0] * size[1] * roundUp(size[2] + input.reach[2].span, nr);
   const phases = classGroups.reduce((n, group) => n + group.phases.length, 0);
-  const step = blockStep(p.outChannels, phases, positions, mr, runs);
+  const prepared = !input.plain || Math.max(...rows) >= packFrom;
+  const least = prepared ? RUN_TILES : PLAIN_RUN_TILES;
+  const cuts = cutChannels(p.outChannels, phases, positions, mr, runs, least, threads);
   const products = [...classGroups, ...addends];
-  const panels = layPanels(p, products, step, tile, list, tables);
+  const panels = layPanels(p, products, cuts, tile, list, tables);
   const { blocks, floats: packedFloats, packs } = panels;
   const apart = shared && (runs > 1 || batch * groups * bandCount < 4);
   const parts = apart ? blocks.map((block) => [block]) : [blocks];

@@ -16,6 +16,7 @@ export const i32Eqz = 0x45;
 export const i32Eq = 0x46;
 export const i32Ne = 0x47;
 export const i32LtS = 0x48;
+export const i32LtU = 0x49;
 export const i32GtS = 0x4a;
 export const i32GeS = 0x4e;
 export const i32GeU = 0x4f;

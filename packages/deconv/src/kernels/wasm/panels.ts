@@ -8,8 +8,9 @@ import { BASE, type CommandList, roundUp, type Stretch, type TableBuilder } from
 import type { Tile } from './microkernels.js';
 import type { Phase, Problem } from './problem.js';
 
-/** Rows, in tiles, below which a run of output channels is not worth packing the input for again. */
+/** Tiles below which a run of output channels is not worth preparing the input for again; or, where nothing is prepared, sharing. */
 export const RUN_TILES = 10;
+export const PLAIN_RUN_TILES = 4;
 /** Items that packing is cut into: panels are small, a handful of them make one. */
 export const PACK_ITEMS = 16;
 
@@ -37,24 +38,32 @@ export interface Panels {
 }
 
 /**
- * Output channels of a block: as many as have their results fit the buffer, in whole tiles; at most a `runs`-th of all,
- * but not so few that preparing the input for each run would tell.
+ * The output channels in blocks: as many to each as have their results fit the buffer, in whole tiles; in at least `runs` even ones, but
+ * not so small that preparing the input for each would tell.
  *
  * @param phases of all groups
  * @param positions of a band
+ * @param least tiles from which a run is worth what it costs to prepare
+ * @param threads among which runs are shared: evenly, if there are several
  */
-export function blockStep(
+export function cutChannels(
   channels: number,
   phases: number,
   positions: number,
   mr: number,
   runs: number,
-): number {
+  least: number,
+  threads: number,
+): Omit<Block, 'panels'>[] {
   const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
-  const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((RUN_TILES * mr) / phases)), mr);
-  const limit = runs > 1 ? Math.min(fit, run) : fit;
-  if (limit >= channels) return channels;
-  return limit > mr ? Math.floor(limit / mr) * mr : limit;
+  const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((least * mr) / phases)), mr);
+  const limit = Math.min(channels, fit, runs > 1 ? run : fit);
+  const unit = limit < mr ? 1 : mr;
+  const units = Math.ceil(channels / unit);
+  const fewest = Math.ceil(units / Math.floor(limit / unit));
+  const count = runs > 1 && fewest > 1 ? Math.min(units, roundUp(fewest, threads)) : fewest;
+  const begin = (i: number) => Math.min(channels, unit * Math.floor((units * i) / count));
+  return range(count).map((i) => ({ from: begin(i), count: begin(i + 1) - begin(i) }));
 }
 
 /**
@@ -80,11 +89,11 @@ export function eachPanel(
   return rows.length;
 }
 
-/** Lays out the panels of all groups, `step` output channels to a block. */
+/** Lays out the panels of all groups, block by block. */
 export function layPanels(
   p: Problem,
   groups: readonly PanelGroup[],
-  step: number,
+  runs: readonly Omit<Block, 'panels'>[],
   { mr }: Tile,
   list: CommandList,
   tables: TableBuilder,
@@ -92,8 +101,7 @@ export function layPanels(
   const blocks: Block[] = [];
   const first = list.length;
   let at = 0;
-  for (let from = 0; from < p.outChannels; from += step) {
-    const run = { from, count: Math.min(step, p.outChannels - from) };
+  for (const run of runs) {
     const panels = groups.map(({ phases, k, wTable }) => {
       const start = at * 4;
       const rows = eachPanel(p, phases, run, mr, tables, (table, height, row) => {

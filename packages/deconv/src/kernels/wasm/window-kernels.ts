@@ -10,68 +10,141 @@ import type { RowKernel } from './row-kernels.js';
 /** Taps of windows that {@link windowMax} is made for, at most. */
 export const MOST_TAPS = 32;
 
+/** What a kernel for windows of one kind is made for: its taps, and floats from one column of them to the next. */
+export interface WindowKind {
+  readonly rows: number;
+  readonly columns: number;
+  readonly apart: number;
+}
+
+const nameOf = ({ rows, columns, apart }: WindowKind) => `${rows},${columns},${apart}`;
+
+/**
+ * The largest values of rows of windows: what this gives writes those of one row of n windows, `step` bytes apart, at `out`; their first
+ * taps are at `src`, rows of taps `tapRow` bytes apart.
+ */
+function largestOfRow(f: FunctionBuilder, { rows, columns, apart }: WindowKind) {
+  const [to, left] = f.locals(2, wasm.i32);
+  const from = f.locals(rows, wasm.i32);
+  const [v, best, nan, low, high] = f.locals(5, wasm.v128);
+  /** Takes four values on the stack. */
+  const take = (first: boolean) => {
+    if (first) {
+      f.set(best);
+      return;
+    }
+    f.set(v);
+    // Not less is also what NaN is; so those that come later are noted apart.
+    f.get(best).get(v).op(wasm.f32x4Pmax).set(best);
+    f.get(v).get(v).op(wasm.f32x4Ne).get(nan).op(wasm.v128Or).set(nan);
+  };
+  const vectors = (stride: 1 | 2) =>
+    f.countdown(left, 4, () => {
+      f.splat(0).set(nan);
+      for (const [i, at] of from.entries())
+        for (let j = 0; j < columns; j++) {
+          const offset = 4 * apart * j;
+          if (stride === 1) f.get(at).access(wasm.v128Load, offset);
+          else if (apart === 1 && j % 2 === 1) f.get(low).get(high).shuffle([1, 3, 5, 7]);
+          else {
+            f.get(at).access(wasm.v128Load, offset).set(low);
+            f.get(at)
+              .access(wasm.v128Load, offset + 16)
+              .set(high);
+            f.get(low).get(high).shuffle([0, 2, 4, 6]);
+          }
+          take(i + j === 0);
+        }
+      f.get(to).get(best).get(nan).op(wasm.v128Or).access(wasm.v128Store);
+      for (const at of from) f.add(at, 16 * stride);
+      f.add(to, 16);
+    });
+  return (out: Local, src: Local, n: Local, tapRow: Local, step: Local) => {
+    f.get(out).set(to).get(n).set(left).get(src).set(from[0]);
+    for (let i = 1; i < rows; i++)
+      f.get(from[i - 1])
+        .get(tapRow)
+        .op(wasm.i32Add)
+        .set(from[i]);
+    f.loop((again) => {
+      byStep(f, step, vectors);
+      // One to three are left of four or more: they are the last of a vector that begins among those that are done.
+      f.get(left).i32(1).op(wasm.i32Sub).i32(3).op(wasm.i32LtU).get(n).i32(4).op(wasm.i32GeS).op(wasm.i32And);
+      f.if(() => {
+        f.get(left).i32(4).op(wasm.i32Sub).set(left);
+        f.get(to).get(left).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(to);
+        f.get(left).get(step).op(wasm.i32Mul).set(left);
+        for (const at of from) f.add(at, left);
+        f.i32(4).set(left);
+        f.i32(1);
+        again();
+      });
+    });
+    f.countdown(left, 1, () => {
+      f.splat(0).set(nan);
+      for (const [i, at] of from.entries())
+        for (let j = 0; j < columns; j++) {
+          f.get(at).access(wasm.v128Load32Splat, 4 * apart * j);
+          take(i + j === 0);
+        }
+      f.get(to).get(best).get(nan).op(wasm.v128Or).storeLane(0).add(to, 4);
+      for (const at of from) f.add(at, step);
+    });
+  };
+}
+
 /**
  * windowMax: out, outPlane, outRow, src, srcPlane, srcRow, tapRow, step, n0, n1, n.
  * For n0 planes of n1 rows of n windows, all within the input: out = the first of the largest of rows × columns values, `tapRow` and
  * 4 · apart bytes apart; NaN wins. Windows lie `step` bytes apart.
  */
-export const windowMax = (rows: number, columns: number, apart: number): RowKernel => ({
-  name: `windowMax${rows},${columns},${apart}`,
+export const windowMax = (kind: WindowKind): RowKernel => ({
+  name: `windowMax${nameOf(kind)}`,
   parameters: 11,
   build: (f, [out, outPlane, outRow, src, srcPlane, srcRow, tapRow, step, n0, n1, n]) => {
-    const [to, left] = f.locals(2, wasm.i32);
-    const from = f.locals(rows, wasm.i32);
-    const [v, best, nan, low, high] = f.locals(5, wasm.v128);
-    /** Takes four values on the stack. */
-    const take = (first: boolean) => {
-      if (first) {
-        f.set(best);
-        return;
-      }
-      f.set(v);
-      // Not less is also what NaN is; so those that come later are noted apart.
-      f.get(best).get(v).op(wasm.f32x4Pmax).set(best);
-      f.get(v).get(v).op(wasm.f32x4Ne).get(nan).op(wasm.v128Or).set(nan);
-    };
-    const vectors = (stride: 1 | 2) =>
-      f.countdown(left, 4, () => {
-        f.splat(0).set(nan);
-        for (const [i, at] of from.entries())
-          for (let j = 0; j < columns; j++) {
-            const offset = 4 * apart * j;
-            if (stride === 1) f.get(at).access(wasm.v128Load, offset);
-            else if (apart === 1 && j % 2 === 1) f.get(low).get(high).shuffle([1, 3, 5, 7]);
-            else {
-              f.get(at).access(wasm.v128Load, offset).set(low);
-              f.get(at)
-                .access(wasm.v128Load, offset + 16)
-                .set(high);
-              f.get(low).get(high).shuffle([0, 2, 4, 6]);
-            }
-            take(i + j === 0);
-          }
-        f.get(to).get(best).get(nan).op(wasm.v128Or).access(wasm.v128Store);
-        for (const at of from) f.add(at, 16 * stride);
-        f.add(to, 16);
+    const row = largestOfRow(f, kind);
+    eachRow(f, [src, out, n0, srcPlane, outPlane, n1, srcRow, outRow], (sRow, oRow) =>
+      row(oRow, sRow, n, tapRow, step),
+    );
+  },
+});
+
+/**
+ * paddedMax: out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch, height, width, srcRow, tapRow, step, n0, n1, n.
+ * As windowMax, but each plane, `height` rows of `width` floats `line` bytes apart, is first copied to `inner`, within a plane of rows
+ * `pitch` bytes apart that begins at `padded` and is what windows see; what lies around it stays as it is.
+ */
+export const paddedMax = (kind: WindowKind): RowKernel => ({
+  name: `paddedMax${nameOf(kind)}`,
+  parameters: 17,
+  build: (f, parameters) => {
+    const [out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch] = parameters;
+    const [height, width, srcRow, tapRow, step, n0, n1, n] = parameters.slice(9);
+    const [from, to, left] = f.locals(3, wasm.i32);
+    const row = largestOfRow(f, kind);
+    const planes = [
+      [src, srcPlane],
+      [out, outPlane],
+    ] as const;
+    f.each(n0, planes, (sPlane, oPlane) => {
+      const copied = [
+        [sPlane, line],
+        [inner, pitch],
+      ] as const;
+      f.each(height, copied, (sRow, dRow) => {
+        f.get(sRow).set(from).get(dRow).set(to).get(width).set(left);
+        f.vectors(left, 1, [from, to], () =>
+          f.get(to).get(from).access(wasm.v128Load).access(wasm.v128Store),
+        );
+        f.countdown(left, 1, () =>
+          f.get(to).get(from).access(wasm.f32Load).access(wasm.f32Store).add(from, 4).add(to, 4),
+        );
       });
-    eachRow(f, [src, out, n0, srcPlane, outPlane, n1, srcRow, outRow], (sRow, oRow) => {
-      f.get(oRow).set(to).get(n).set(left).get(sRow).set(from[0]);
-      for (let i = 1; i < rows; i++)
-        f.get(from[i - 1])
-          .get(tapRow)
-          .op(wasm.i32Add)
-          .set(from[i]);
-      byStep(f, step, vectors);
-      f.countdown(left, 1, () => {
-        f.splat(0).set(nan);
-        for (const [i, at] of from.entries())
-          for (let j = 0; j < columns; j++) {
-            f.get(at).access(wasm.v128Load32Splat, 4 * apart * j);
-            take(i + j === 0);
-          }
-        f.get(to).get(best).get(nan).op(wasm.v128Or).storeLane(0).add(to, 4);
-        for (const at of from) f.add(at, step);
-      });
+      const rows = [
+        [padded, srcRow],
+        [oPlane, outRow],
+      ] as const;
+      f.each(n1, rows, (sRow, oRow) => row(oRow, sRow, n, tapRow, step));
     });
   },
 });

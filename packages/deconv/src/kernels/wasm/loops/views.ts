@@ -92,7 +92,9 @@ export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View
     return;
   }
   const row = take(along >= 0 ? along : across >= 0 ? across : axes.length - 1);
-  const rows = take(axes.length - 1);
+  // As many rows to a call as there are.
+  const most = Math.max(...axes.map(({ length }) => length));
+  const rows = take(axes.findIndex(({ length }) => length === most));
   const [srcStep, dstStep] = row.steps;
   const [srcRow, dstRow] = rows.steps.map((step) => 4 * step);
   const visit = ([src, dst]: readonly number[]) => {

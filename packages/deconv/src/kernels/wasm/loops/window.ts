@@ -7,8 +7,9 @@ import type { OpTable } from '../../../backend.js';
 import { lift } from '../../../geometry/three-axes.js';
 import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
+import { SLACK } from '../commands.js';
 import { accumulate, copy } from '../row-kernels.js';
-import { larger, largest, MOST_TAPS, windowMax } from '../window-kernels.js';
+import { larger, largest, MOST_TAPS, paddedMax, windowMax } from '../window-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
 /** Floats of largest values that are kept at a time. */
@@ -68,6 +69,8 @@ function eachTap(
 
 /** Parts that windows are shared in, by planes. */
 const PARTS = 16;
+/** Bytes of a plane up to which it is copied to where there is padding around it. */
+const PADDED_PLANE = 64 * 1024;
 
 /** (x) → each window's largest value; a NaN is larger than all, −∞ if it sees nothing. Padding is never chosen. */
 export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
@@ -90,9 +93,48 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
     ),
   );
   const outer = whole ? edges.filter((box) => box.every(([from, end]) => from < end)) : [undefined];
+  const [down, across] = [w.dilation.at(-2) ?? 1, w.dilation.at(-1) ?? 1];
+  const kind = { rows: k[1], columns: k[2], apart: across };
+  const each = Math.ceil(planes / PARTS);
+  const shared = (pool: (plane: number, count: number) => void) => {
+    kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
+      for (let plane = 0; plane < planes; plane += each)
+        part(() => pool(plane, Math.min(each, planes - plane)));
+    });
+    return storage;
+  };
+
+  // What windows see of a plane, padding included, and where in it the plane begins.
+  const [height, width] = [
+    (out[1] - 1) * stride[1] + (k[1] - 1) * down + 1,
+    (out[2] - 1) * stride[2] + (k[2] - 1) * across + 1,
+  ];
+  const [above, before] = [w.padding.at(-2) ?? 0, w.padding.at(-1) ?? 0];
+  if (outer.length > 0 && w.rank < 3 && k[1] * k[2] <= MOST_TAPS && 4 * height * width <= PADDED_PLANE) {
+    const floats = height * width + SLACK;
+    const room = ground.residency.room(4 * floats * PARTS);
+    ground.floats(room, floats * PARTS).fill(Number.NEGATIVE_INFINITY);
+    const kernel = paddedMax(kind);
+    const [rows, columns] = [Math.min(n[1], height - above), Math.min(n[2], width - before)];
+    return shared((plane, count) => {
+      const padded = room + (4 * floats * plane) / each;
+      const target = [
+        at + 4 * plane * to,
+        4 * to,
+        4 * out[2],
+        source + 4 * plane * from,
+        4 * from,
+        4 * n[2],
+      ] as const;
+      const copy = [padded, padded + 4 * (above * width + before), 4 * width, rows, columns] as const;
+      const steps = [4 * stride[1] * width, 4 * down * width, 4 * stride[2]] as const;
+      kernels.call(kernel, ...target, ...copy, ...steps, count, out[1], out[2]);
+    });
+  }
+
   if (outer.length > 0) ground.floats(at, storage.length).fill(Number.NEGATIVE_INFINITY);
-  const [tapDown, tapAcross] = [4 * (w.dilation.at(-2) ?? 1) * n[2], w.dilation.at(-1) ?? 1];
-  const inside = windowMax(k[1], k[2], tapAcross);
+  const tapDown = 4 * down * n[2];
+  const inside = windowMax(kind);
   const pool = (plane: number, count: number) => {
     /** Where windows and their inputs lie, and how far those of the next plane and row. */
     const rowsAt = (window: number, place: number) =>
@@ -117,12 +159,7 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
         box,
       );
   };
-  kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
-    const each = Math.ceil(planes / PARTS);
-    for (let plane = 0; plane < planes; plane += each)
-      part(() => pool(plane, Math.min(each, planes - plane)));
-  });
-  return storage;
+  return shared(pool);
 };
 
 /** (x) → flat position of each window's largest value: the first of equals, a NaN before all. Padding is never chosen. */
