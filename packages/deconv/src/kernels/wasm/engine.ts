@@ -147,6 +147,15 @@ export class Engine {
       return number;
     });
 
+  /** Whether there is a kernel of this name, made for a plan of its own kind; it is made if there is room for such. */
+  has(name: string, build: KernelBuild): boolean {
+    if (this.#numbers.has(name)) return true;
+    const bytes = kernelModule(build, this.heap.limits);
+    const number = this.#shelf.add(bytes, instantiate(bytes, this.heap.memory).command, FOR_PLANS);
+    if (number !== undefined) this.#numbers.set(name, number);
+    return number !== undefined;
+  }
+
   /** Threads that may work, the caller included. */
   get threads(): number {
     return this.#wanted;

@@ -12,6 +12,8 @@ import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { ACTIVATIONS } from '../activations.js';
 import { planDense } from '../dense-plan.js';
+import { depthwise } from '../depthwise-kernel.js';
+import { type Depthwise, depthwiseOf, planDepthwise } from '../depthwise-plan.js';
 import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
 import { forwardProblem, inputGradProblem, matrixProblem } from '../problem.js';
@@ -32,6 +34,7 @@ export const MOST_SPAN = 4096;
 interface Known {
   readonly key: string;
   readonly tiling: Tiling | undefined;
+  readonly planes: Depthwise | undefined;
   /** Bytes of x, w and y together. */
   readonly bytes: number;
   /** No plan is made for it. */
@@ -55,6 +58,10 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
       key: keyOf(way, geometry),
       // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
       tiling: op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average),
+      planes:
+        op === 'conv.weightGrad' || average || residual || split !== undefined || before !== undefined
+          ? undefined
+          : depthwiseOf(geometry, op === 'conv.inputGrad', activation),
       bytes: 4 * shapesOf(geometry).reduce((sum, shape) => sum + sizeOf(shape), 0),
       strange:
         (op === 'conv.inputGrad' && sizeOf(stride) > MOST_PHASES) ||
@@ -156,7 +163,7 @@ function compute(
   op: ConvName,
   inputs: readonly Storage[],
   attributes: ConvAttributes,
-  { key, tiling }: Known,
+  { key, tiling, planes }: Known,
 ): Storage {
   const { geometry: g, bias, average, activation, residual, split, before } = attributes;
   const { residency, tile, commands } = engine;
@@ -198,6 +205,10 @@ function compute(
   };
   if (op === 'conv.weightGrad') {
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
+    return storage;
+  }
+  if (planes !== undefined && engine.has(planes.name, (f, p) => depthwise(f, p, planes.kind, tile.relaxed))) {
+    solve(engine.plan(`${key}|depthwise`, () => planDepthwise(g, planes, { commands, bias })));
     return storage;
   }
   const options = { tile, commands, bias, scale: average, residual, activation, threads: engine.threads };

@@ -1,0 +1,164 @@
+/**
+ * depthwise-plan: convolutions of each channel by itself, with a kernel made for their taps. As products they would have one row: all
+ * their time would go into preparing and storing. A transposed convolution with stride 1 is one, too, of the turned kernel.
+ */
+import type { Activation } from '../../backend.js';
+import type { ConvGeometry } from '../../geometry/conv.js';
+import { inThreeAxes } from '../../geometry/three-axes.js';
+import { range } from '../../shape.js';
+import {
+  BASE,
+  CommandList,
+  type Commands,
+  type Item,
+  type Plan,
+  product,
+  SHARE_FROM_FLOPS,
+  SLACK,
+  type Stretch,
+} from './commands.js';
+import { ITEMS } from './dense-plan.js';
+import { type DepthwiseKind, depthwiseName } from './depthwise-kernel.js';
+import { bitsOf } from './ending.js';
+import { remembered } from './remembered.js';
+
+/** Floats of a padded band: they stay in the second-level cache, or the first. */
+export const BAND_FLOATS = 16 * 1024;
+/** Taps of a kernel, at most: each is some instructions of it. */
+export const MOST_TAPS = 64;
+/** What a multiplication costs here, in those of a product: it waits for memory. */
+export const COST = 3;
+
+/** A convolution of planes: sizes, what is added in front, and the kernel for it. */
+export interface Depthwise {
+  readonly kind: DepthwiseKind;
+  readonly name: string;
+  readonly inSize: readonly [rows: number, columns: number];
+  readonly outSize: readonly [rows: number, columns: number];
+  readonly before: readonly [above: number, left: number];
+  readonly floor: number;
+  readonly ceiling: number;
+}
+
+/** The convolution of planes that this is, if it is one, and what is done to its sums can be done as they are stored. */
+export function depthwiseOf(
+  g: ConvGeometry,
+  transposed: boolean,
+  activation: Activation | undefined,
+): Depthwise | undefined {
+  const [xSize, ySize, taps, stride, dilation, padBefore] = inThreeAxes(g);
+  if (g.groups === 1 || g.xChannels !== g.groups || g.yChannels !== g.groups) return undefined;
+  if (activation !== undefined && activation.fn !== 'clamp') return undefined;
+  if (taps[0] > 1 || stride[0] > 1 || padBefore[0] !== 0 || xSize[0] !== ySize[0] || xSize[0] > 1)
+    return undefined;
+  if (stride[2] > 2 || (transposed && stride[1] * stride[2] > 1) || product(taps) > MOST_TAPS)
+    return undefined;
+  const turned = (axis: number) => (taps[axis] - 1) * dilation[axis] - padBefore[axis];
+  const kind: DepthwiseKind = {
+    taps: [taps[1], taps[2]],
+    dilation: [dilation[1], dilation[2]],
+    stride: [stride[1], stride[2]],
+    flipped: transposed,
+  };
+  const [from, to] = transposed ? [ySize, xSize] : [xSize, ySize];
+  const [floor = Number.NEGATIVE_INFINITY, ceiling = Number.POSITIVE_INFINITY] = activation?.parameters ?? [];
+  return {
+    kind,
+    name: depthwiseName(kind),
+    inSize: [from[1], from[2]],
+    outSize: [to[1], to[2]],
+    before: transposed ? [turned(1), turned(2)] : [padBefore[1], padBefore[2]],
+    floor,
+    ceiling,
+  };
+}
+
+/** What a band of outputs from `from` to `end` sees along an axis: how much in all, and of it what lies in the input. */
+function seen(
+  from: number,
+  end: number,
+  n: number,
+  taps: number,
+  dilation: number,
+  stride: number,
+  before: number,
+) {
+  const origin = from * stride - before;
+  const extent = (end - 1 - from) * stride + (taps - 1) * dilation + 1;
+  const first = Math.min(extent, Math.max(0, -origin));
+  const count = Math.max(0, Math.min(extent, n - origin) - first);
+  return { extent, first, count, at: origin + first };
+}
+
+/** The plan of such a convolution; its kernel is among the commands. */
+export function planDepthwise(
+  { batch, groups: channels }: ConvGeometry,
+  { kind, name, inSize, outSize, before, floor, ceiling }: Depthwise,
+  options: { readonly commands: Commands; readonly bias: boolean },
+): Plan {
+  const { taps, dilation, stride } = kind;
+  const list = new CommandList(options.commands);
+  // Columns first, then as many rows as have room beside them.
+  const room = (axis: number, floats: number) =>
+    Math.max(1, Math.floor((floats - (taps[axis] - 1) * dilation[axis] - 1) / stride[axis]) + 1);
+  const most = (axis: number, floats: number) => {
+    const parts = Math.ceil(outSize[axis] / Math.min(outSize[axis], room(axis, floats)));
+    return Math.ceil(outSize[axis] / parts);
+  };
+  const columns = most(1, BAND_FLOATS / ((taps[0] - 1) * dilation[0] + 1));
+  const width = (columns - 1) * stride[1] + (taps[1] - 1) * dilation[1] + 1;
+  const rows = most(0, BAND_FLOATS / width);
+  const bands = Math.ceil(outSize[0] / rows) * Math.ceil(outSize[1] / columns);
+  const flops = 2 * COST * batch * channels * product(outSize) * product(taps);
+  const wanted = flops >= SHARE_FROM_FLOPS ? Math.ceil((2 * ITEMS) / Math.max(1, batch * bands)) : 1;
+  const runs = Math.min(channels, wanted);
+  const begin = (run: number) => Math.floor((channels * run) / runs);
+
+  const stretches = new Map<string, Stretch>();
+  const items: Item[] = [];
+  let floats = 0;
+  for (let n = 0; n < batch; n++)
+    for (let y = 0; y < outSize[0]; y += rows)
+      for (let x = 0; x < outSize[1]; x += columns)
+        for (const run of range(runs)) layItem(n, y, x, begin(run), begin(run + 1) - begin(run));
+  return {
+    commands: Int32Array.from(list.words),
+    tables: new Int32Array(),
+    stages: [items],
+    packStages: 0,
+    packedBytes: 0,
+    workBytes: 4 * (floats + SLACK),
+    sharedBytes: 0,
+    repeatable: true,
+    flops,
+  };
+
+  function layItem(n: number, y: number, x: number, from: number, count: number): void {
+    const end = [Math.min(outSize[0], y + rows), Math.min(outSize[1], x + columns)];
+    const [down, across] = [y, x].map((at, axis) =>
+      seen(at, end[axis], inSize[axis], taps[axis], dilation[axis], stride[axis], before[axis]),
+    );
+    const pitch = across.extent;
+    floats = Math.max(floats, down.extent * pitch);
+    const inner = 4 * (down.first * pitch + across.first);
+    const line = [inner, 4 * pitch, down.count, across.count] as const;
+    const size = [count, end[0] - y, end[1] - x] as const;
+    const stretch = remembered(stretches, `${line}|${size}`, () =>
+      list.stretch(() => {
+        const out = [[BASE.output, 0], 4 * product(outSize), 4 * outSize[1]] as const;
+        const source = [[BASE.input, 0], 4 * product(inSize), 4 * inSize[1]] as const;
+        const bias = options.bias ? ([BASE.bias, 0] as const) : 0;
+        const ends = [bitsOf(floor), bitsOf(ceiling)] as const;
+        list.push(name, ...out, ...source, [BASE.work, 0], ...line, [BASE.weight, 0], bias, ...ends, ...size);
+      }),
+    );
+    const channel = n * channels + from;
+    const moves = {
+      input: 4 * ((channel * inSize[0] + down.at) * inSize[1] + across.at),
+      output: 4 * ((channel * outSize[0] + y) * outSize[1] + x),
+      weight: 4 * from * product(taps),
+      bias: options.bias ? 4 * from : 0,
+    };
+    items.push({ ...stretch, moves });
+  }
+}
