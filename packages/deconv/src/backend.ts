@@ -91,6 +91,15 @@ export interface Channels {
   readonly inner: number;
 }
 
+/** How the channels around one damp it: local response normalisation. */
+export interface LocalResponse {
+  readonly size: number;
+  readonly before: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly bias: number;
+}
+
 /** Attributes of each operation, by name. */
 export interface OpTable {
   /** (x, w, bias?) → y */
@@ -141,6 +150,8 @@ export interface OpTable {
   'channel.affine': Channels;
   /** (x, m, y, n) → Σ (x − m)·(y − n) of each channel, m and n one number per channel */
   'channel.dot': Channels;
+  /** (x) → x / (bias + alpha/size · Σ x²)^beta, the sum over the `size` channels around its own, `before` of them in front */
+  'channel.response': Channels & LocalResponse;
   /** (x) → maximum of each window; NaN wins; −∞ where a window sees nothing */
   'pool.max': WindowGeometry;
   /** (x) → int32 position of each window's maximum in its channel's input plane */

@@ -10,6 +10,7 @@ import type { OpName } from './backend.js';
 import {
   channelAffine as channelAffineDefinition,
   channelDot as channelDotDefinition,
+  channelResponse as channelResponseDefinition,
 } from './kernels/reference/channels.js';
 import {
   convForward as convForwardDefinition,
@@ -44,6 +45,7 @@ import { convInputGrad as convInputGradLoop } from './kernels/wasm/loops/average
 import {
   channelAffine as channelAffineLoop,
   channelDot as channelDotLoop,
+  channelResponse as channelResponseLoop,
 } from './kernels/wasm/loops/channels.js';
 import {
   convForward as convForwardLoop,
@@ -191,6 +193,12 @@ export const channelDot: Operation<'channel.dot'> = {
   name: 'channel.dot',
   reference: channelDotDefinition,
   wasm: channelDotLoop,
+};
+
+export const channelResponse: Operation<'channel.response'> = {
+  name: 'channel.response',
+  reference: channelResponseDefinition,
+  wasm: channelResponseLoop,
 };
 
 export const poolMax: Operation<'pool.max'> = {

@@ -1,5 +1,5 @@
 /** Sums and linear maps with one number per channel, by their definitions. */
-import type { Channels } from '../../backend.js';
+import type { Channels, LocalResponse } from '../../backend.js';
 
 type Values = ArrayLike<number>;
 
@@ -27,6 +27,18 @@ export function channelDot([x, m, y, n]: readonly Values[], c: Channels): Float6
   const out = new Float64Array(c.channels);
   eachOfChannels(c, (at, k) => {
     out[k] += (x[at] - m[k]) * (y[at] - n[k]);
+  });
+  return out;
+}
+
+/** (x) → x / (bias + alpha/size · Σ x²)^beta */
+export function channelResponse([x]: readonly Values[], c: Channels & LocalResponse): Float64Array {
+  const out = new Float64Array(c.outer * c.channels * c.inner);
+  eachOfChannels(c, (at, k) => {
+    let sum = 0;
+    for (let from = Math.max(0, k - c.before); from < Math.min(c.channels, k - c.before + c.size); from++)
+      sum += x[at + (from - k) * c.inner] ** 2;
+    out[at] = x[at] / (c.bias + (c.alpha / c.size) * sum) ** c.beta;
   });
   return out;
 }

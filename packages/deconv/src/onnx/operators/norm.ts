@@ -2,9 +2,11 @@
  * Normalisations. Where the parameters are constants they become one factor and one term per channel while planning, so
  * that a run is x·factor + term.
  */
+import { run as runKernel } from '../../autograd.js';
+import * as operation from '../../operations.js';
 import { affine, byChannel, channelDot, countOf } from '../../ops/channels.js';
-import { add, div, mul, pow, reciprocal, sqrt, square, sub } from '../../ops/elementwise.js';
-import { cast, mapAxis, reshape } from '../../ops/layout.js';
+import { add, div, mul, reciprocal, sqrt, square, sub } from '../../ops/elementwise.js';
+import { cast, reshape } from '../../ops/layout.js';
 import { groupNorm, instanceNorm } from '../../ops/norm.js';
 import { mean, sum } from '../../ops/reduce.js';
 import { broadcastShapes, sameShape, showShape, sizeOf } from '../../shape.js';
@@ -164,36 +166,25 @@ function planLayerNorm(node: NodeContext): Planned {
   };
 }
 
-/** x / (bias + alpha/size · Σ x² over neighbouring channels)^beta: the sum is a banded matrix along the channels. */
+/** Terms of all sums of a local response normalisation, at most: some seconds of work. */
+const MOST_TERMS = 2 ** 31;
+
+/** x / (bias + alpha/size · Σ x² over neighbouring channels)^beta */
 function planLrn(node: NodeContext): Planned {
   const shape = node.rank(0, 2, Number.POSITIVE_INFINITY);
   const size = node.int('size', 0);
   if (size < 1) node.refuse('size', `attribute size must be ≥ 1, it is ${size}`);
   const [alpha, beta, bias] = [node.number('alpha', 1e-4), node.number('beta', 0.75), node.number('bias', 1)];
-  const channels = shape[1];
+  const [outer, channels, ...space] = shape;
+  // What sums over so many channels is no network, but a file that means harm.
+  const terms = sizeOf(shape) * Math.min(size, channels);
+  if (terms > MOST_TERMS)
+    node.refuse('size', `sums of ${terms} terms in all, at most ${MOST_TERMS} are taken`);
   const before = Math.floor((size - 1) / 2);
-  const taps = Math.min(size, 2 * channels);
-  const index = new Int32Array(channels * taps);
-  const weight = new Float64Array(channels * taps);
-  for (let c = 0; c < channels; c++) {
-    let tap = 0;
-    for (let from = Math.max(0, c - before); from <= Math.min(channels - 1, c - before + size - 1); from++) {
-      index[c * taps + tap] = from;
-      weight[c * taps + tap++] = alpha / size;
-    }
-  }
-  const map = { inLength: channels, outLength: channels, taps, index, weight };
+  const attributes = { outer, channels, inner: sizeOf(space), size, before, alpha, beta, bias };
   return {
     outputs: [{ type: node.float(0), shape }],
-    run: ([x]) => [
-      chain(
-        square(x),
-        (v) => mapAxis(node.label, v, 1, map),
-        (v) => add(v, bias),
-        (v) => pow(v, -beta),
-        (v) => mul(v, x),
-      ),
-    ],
+    run: ([x]) => [runKernel(operation.channelResponse, [x], attributes, shape)],
   };
 }
 

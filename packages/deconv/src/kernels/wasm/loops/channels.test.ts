@@ -42,4 +42,23 @@ describe('one number per channel', () => {
     );
     for (const c of USUAL) expectSame('channel.dot', operands('xmyn', c, values, 1), c, 1e-6, 100);
   });
+
+  it('responses, damped by their neighbours', () => {
+    const response = fc.record({
+      size: fc.constantFrom(1, 2, 3, 5, 6),
+      alpha: fc.constantFrom(1e-4, 0.5, 2),
+      beta: fc.constantFrom(0.75, 0.5, 1, 0, 2.25, -0.5),
+      bias: fc.constantFrom(1, 2, 0.1),
+    });
+    const check = (
+      c: Channels,
+      r: { size: number; alpha: number; beta: number; bias: number },
+      seed: number,
+    ) => {
+      const attributes = { ...c, ...r, before: Math.floor((r.size - 1) / 2) };
+      expectSame('channel.response', [values(c.outer * c.channels * c.inner, seed)], attributes, 1e-6, 1);
+    };
+    fc.assert(fc.property(shapes, response, fc.nat(1e6), check));
+    for (const c of USUAL) check(c, { size: 5, alpha: 1e-4, beta: 0.75, bias: 1 }, 1);
+  });
 });

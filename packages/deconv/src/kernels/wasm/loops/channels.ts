@@ -2,9 +2,10 @@
  * Loops with one number per channel: each array is read once, and products go straight into float64 sums.
  * With inner > 1 a row is one channel of one picture; with inner = 1 all channels of a picture are one.
  */
-import type { Channels } from '../../../backend.js';
+import type { Channels, LocalResponse } from '../../../backend.js';
 import { centredDot, sumColumns } from '../row-kernels.js';
 import { CALL, inPieces } from '../vector-kernels.js';
+import { localResponse, NEIGHBOURS } from './formulas.js';
 import type { Ground, Loop } from './ground.js';
 
 interface Operand {
@@ -105,5 +106,46 @@ export const channelDot: Loop<Channels> = (ground, inputs, c) => {
   ground.doubles(sums, c.channels).fill(0);
   (c.inner === 1 ? addColumns : addRows)(ground, c, addresses, sums);
   ground.floats(at, c.channels).set(ground.doubles(sums, c.channels));
+  return storage;
+};
+
+/** (x) → x / (bias + alpha/size · Σ x²)^beta: neighbouring channels as so many operands, read once each from the cache. */
+export const channelResponse: Loop<Channels & LocalResponse> = (ground, [x], c) => {
+  const { outer, channels, inner, size, before, alpha, beta, bias } = c;
+  // Runs of channels that see as many others.
+  const reach = Array.from({ length: channels }, (_, k) => {
+    const low = Math.max(0, k - before);
+    return { low, count: Math.min(channels, k - before + size) - low };
+  });
+  const formulas = reach.map(({ count }) => localResponse(Math.max(0, count), beta));
+  if (formulas.some((formula) => formula === undefined)) return undefined;
+  const from = ground.at(x);
+  const { storage, at } = ground.result(outer * channels * inner);
+  const row = 4 * inner;
+  ground.kernels.shared(storage.length, true, () => {
+    for (let o = 0; o < outer; o++) {
+      for (let k = 0, end = 0; k < channels; k = end) {
+        const { low, count } = reach[k];
+        for (end = k + 1; reach[end]?.count === count && reach[end].low - low === end - k; end++) {}
+        const place = (channel: number) => [from + (o * channels + channel) * row, row] as const;
+        const names = `x${NEIGHBOURS.slice(0, count)}`;
+        const neighbours = Array.from({ length: count }, (_, i) => place(low + i));
+        const target = [at + (o * channels + k) * row, row] as const;
+        const text = formulas[k] as string;
+        const parameters = [alpha / size, bias];
+        const pattern = names.replace(/./g, '1');
+        ground.kernels.apply(
+          text,
+          names,
+          pattern,
+          target,
+          end - k,
+          inner,
+          [place(k), ...neighbours],
+          parameters,
+        );
+      }
+    }
+  });
   return storage;
 };

@@ -48,7 +48,7 @@ const FUNCTIONS: Record<UnaryName, { p?: readonly (readonly number[])[]; scale?:
       [Number.NEGATIVE_INFINITY, 0.5],
     ],
   },
-  powScalar: { p: [[2], [3], [0.5], [-1], [-2], [0], [1], [2.5]] },
+  powScalar: { p: [[2], [3], [0.5], [-1], [-2], [0], [1], [2.5], [0.25], [-0.5], [-0.75], [1.75], [0.3]] },
 };
 
 /** Numbers of every size, of both signs, and what is no number. */

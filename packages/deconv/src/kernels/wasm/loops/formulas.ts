@@ -157,13 +157,46 @@ export const clamp = /* @__PURE__ */ using(
   ['min(q,max(p,x))', 'x>=p ? (x<=q ? 1 : none(x)) : none(x)'],
 );
 
-/** The nth power as products, for a small integer n. */
-const product = (n: number): string =>
-  n < 0 ? `1/(${product(-n)})` : n === 0 ? '1' : new Array(n).fill('x').join('*');
-
-/** Small whole powers, which the host is slow at. */
-export function powScalar(order: number, [p]: readonly number[]): string | undefined {
-  if (!Number.isInteger(p) || Math.abs(p) > 4) return undefined;
-  const factor = [1, p, p * (p - 1)][order];
-  return factor === 0 ? '0' : `${factor}*(${product(p - order)})`;
+/**
+ * A formula of t for `factor` times its pth power, for small multiples p of a quarter: products of t and of its roots. As the power has
+ * it, the root of −0 is 0 and that of −∞ is ∞.
+ */
+function powerOf(p: number, factor = 1): string | undefined {
+  const quarters = 4 * Math.abs(p);
+  if (!Number.isInteger(quarters) || quarters > 16) return undefined;
+  const [whole, half, quarter] = [quarters >> 2, (quarters >> 1) & 1, quarters & 1];
+  const rooted = half + quarter > 0;
+  const base = rooted ? '(t==-1/0 ? 1/0 : t+0)' : 't';
+  const factors = [
+    ...new Array<string>(whole).fill(base),
+    ...new Array<string>(half).fill(`sqrt(${base})`),
+    ...new Array<string>(quarter).fill(`sqrt(sqrt(${base}))`),
+  ];
+  if (p >= 0) return [factor, ...factors].join('*');
+  // Their product may be too small for a float where the quotient is not too large.
+  return rooted
+    ? [factor, ...factors.map((one) => `1/${one}`)].join('*')
+    : `${factor}/(${factors.join('*')})`;
 }
+
+/** Powers, which the host is slow at, where roots and products do. */
+export function powScalar(order: number, [p]: readonly number[]): string | undefined {
+  const factor = [1, p, p * (p - 1)][order];
+  if (factor === 0) return '0';
+  const power = powerOf(p - order, factor);
+  return power && `power(t)=${power};power(x)`;
+}
+
+/**
+ * x / (q + p·Σ)^beta, Σ the squares of so many neighbours a, b, …; undefined for a beta that is no multiple of a quarter, or more
+ * neighbours than a kernel takes.
+ */
+export function localResponse(neighbours: number, beta: number): string | undefined {
+  const power = powerOf(-beta);
+  if (power === undefined || neighbours > NEIGHBOURS.length) return undefined;
+  const squares = [...NEIGHBOURS.slice(0, neighbours)].map((name) => `${name}*${name}`);
+  return `power(t)=${power};x*power(q+p*(${squares.join('+')}))`;
+}
+
+/** Names of neighbours. */
+export const NEIGHBOURS = 'abcdef';
