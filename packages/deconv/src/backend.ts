@@ -146,8 +146,8 @@ export interface OpTable {
   };
   /** (x) of shape (outer, axis, inner) → softmax along the axis, or its logarithm */
   softmax: { readonly outer: number; readonly length: number; readonly inner: number; readonly log: boolean };
-  /** (x, m, f, t[, y, n, g]) → (x − m)·f + t [+ (y − n)·g], all but x and y one number per channel */
-  'channel.affine': Channels;
+  /** (x, m, f, t[, y, n, g]) → (x − m)·f + t [+ (y − n)·g], all but x and y one number per channel; at least 0 if so asked */
+  'channel.affine': Channels & { readonly relu?: boolean };
   /** (x, m, y, n) → Σ (x − m)·(y − n) of each channel, m and n one number per channel */
   'channel.dot': Channels;
   /** (x) → x / (bias + alpha/size · Σ x²)^beta, the sum over the `size` channels around its own, `before` of them in front */

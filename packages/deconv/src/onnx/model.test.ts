@@ -288,6 +288,16 @@ describe('fusing', () => {
       ],
       left: ['Conv', 'BatchNormalization'],
     },
+    'Conv → Sigmoid → BatchNormalization → Relu': {
+      weight: [4, 3, 1, 1],
+      nodes: [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] },
+        { op: 'Sigmoid', inputs: ['c'], outputs: ['s'] },
+        { op: 'BatchNormalization', inputs: ['s', ...bn], outputs: ['n'] },
+        { op: 'Relu', inputs: ['n'], outputs: ['y'] },
+      ],
+      left: ['Conv', 'BatchNormalization'],
+    },
   };
 
   it.each(Object.entries(chains))(

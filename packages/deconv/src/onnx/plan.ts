@@ -22,7 +22,7 @@ import {
   type Run,
   type Value,
 } from './node.js';
-import { joinChannels, joinFunctions, joinResiduals, mergeSlices, type Todo } from './steps.js';
+import { joinChannels, joinFunctions, joinNorms, joinResiduals, mergeSlices, type Todo } from './steps.js';
 import type { ElementType } from './types.js';
 import { peek } from './values.js';
 
@@ -181,7 +181,7 @@ export function makePlan(
     );
   const known = { values, wanted, plan };
   const joined = joinFunctions(joinChannels(mergeSlices(todo, values, wanted), known), known);
-  const steps = joinResiduals(joined, known);
+  const steps = joinResiduals(joinNorms(joined, known), known);
   return allot(steps, values, inputs, wanted);
 }
 

@@ -6,6 +6,7 @@
  *   Relu, LeakyRelu → Conv     applied to the padded input, where it lies in the cache
  *   Conv → Add                 the other addend, of the output's shape, added as the convolution stores: a shortcut
  *   Conv → Add → Relu          likewise
+ *   BatchNormalization → Relu  one pass
  *
  * Values in between must be used once and asked for by nobody. Conv stands for ConvTranspose too, except after Concat.
  */
@@ -118,6 +119,15 @@ export function joinFunctions(todo: readonly Todo[], known: Known): Todo[] {
     const inputs = [function_.inputs[0], ...step.inputs.slice(1)];
     return { ...node, inputs, fused: { ...node.fused, before } };
   });
+}
+
+/** A Relu after a normalisation by constants is left to it. */
+export function joinNorms(todo: readonly Todo[], known: Known): Todo[] {
+  return takeIn(todo, known, ({ node: { op, outputs } }, { node }) =>
+    op === 'Relu' && node.op === 'BatchNormalization' && node.outputs.slice(1).every((name) => name === '')
+      ? { ...node, outputs, fused: { activation: { name: 'relu' } } }
+      : undefined,
+  );
 }
 
 /** Channels that a convolution would read from one array joined of two are read from both. */

@@ -61,11 +61,12 @@ export function channelDot(
 /**
  * (x − m)·f + t, and a second product added if there is one, channel by channel.
  *
+ * @param c `relu`: results are at least 0, and have no gradient
  * @param shape of the result, whose elements are those of the values
  * @param term shape (channels); 0 where left out
  */
 export function affine(
-  c: Channels,
+  c: Channels & { readonly relu?: boolean },
   shape: readonly number[],
   first: Product,
   term?: Tensor,

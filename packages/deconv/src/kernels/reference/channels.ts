@@ -13,11 +13,15 @@ function eachOfChannels({ outer, channels, inner }: Channels, visit: (at: number
 }
 
 /** (x, m, f, t[, y, n, g]) → (x − m)·f + t [+ (y − n)·g] */
-export function channelAffine([x, m, f, t, y, n, g]: readonly Values[], c: Channels): Float64Array {
+export function channelAffine(
+  [x, m, f, t, y, n, g]: readonly Values[],
+  c: Channels & { relu?: boolean },
+): Float64Array {
   const out = new Float64Array(c.outer * c.channels * c.inner);
   eachOfChannels(c, (at, k) => {
     out[at] = (x[at] - m[k]) * f[k] + t[k];
     if (y !== undefined) out[at] += (y[at] - n[k]) * g[k];
+    if (c.relu) out[at] = Math.max(out[at], 0);
   });
   return out;
 }

@@ -24,8 +24,8 @@ function checkChannels(node: NodeContext, channels: number, inputs: readonly num
 }
 
 /** (x − mean)·factor + term, each of these one number per channel: one pass. */
-const scaled = (x: Tensor, factor: Tensor, term: Tensor, mean?: Tensor): Tensor =>
-  affine(byChannel(x.shape), x.shape, { values: x, factor, mean }, term);
+const scaled = (x: Tensor, factor: Tensor, term: Tensor, mean?: Tensor, relu = false): Tensor =>
+  affine({ ...byChannel(x.shape), relu }, x.shape, { values: x, factor, mean }, term);
 
 function planBatchNorm(node: NodeContext): Planned {
   const type = node.float(0);
@@ -45,19 +45,20 @@ function planBatchNorm(node: NodeContext): Planned {
       'export the model in evaluation mode',
     );
   const outputs = [{ type, shape }];
+  const relu = node.fused.activation?.name === 'relu';
   const parameters = [1, 2, 3, 4].map((i) => node.constant(i));
   if (parameters.every((x) => x !== undefined)) {
     const [gamma, beta, average, variance] = parameters.map((x) => peek(x as Tensor));
     const scale = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c] + epsilon));
     const shift = Float64Array.from(beta, (b, c) => b - average[c] * scale[c]);
     const [factor, term] = [scale, shift].map((values) => tensorOf(type, [shape[1]], values));
-    return { outputs, run: ([x]) => [scaled(x, factor, term)] };
+    return { outputs, run: ([x]) => [scaled(x, factor, term, undefined, relu)] };
   }
   return {
     outputs,
     run: ([x, ...given]) => {
       const [gamma, beta, average, variance] = given.map((v) => cast(v, held));
-      return [scaled(x, div(gamma, sqrt(add(variance, epsilon))), beta, average)];
+      return [scaled(x, div(gamma, sqrt(add(variance, epsilon))), beta, average, relu)];
     },
   };
 }

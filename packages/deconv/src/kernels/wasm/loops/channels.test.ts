@@ -28,6 +28,7 @@ describe('one number per channel', () => {
       fc.property(shapes, fc.nat(1e6), (c, seed) => {
         expectSame('channel.affine', operands(names, c, values, seed), c, 1e-6, 20);
         expectSame('channel.affine', operands(names, c, wild, seed), c, 1e-6, 20);
+        expectSame('channel.affine', operands(names, c, wild, seed), { ...c, relu: true }, 1e-6, 20);
       }),
     );
     for (const c of USUAL) expectSame('channel.affine', operands(names, c, values, 1), c, 1e-6, 20);

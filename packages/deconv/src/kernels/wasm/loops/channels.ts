@@ -43,9 +43,10 @@ function eachBlock(
 }
 
 /** (x, m, f, t[, y, n, g]) → (x − m)·f + t [+ (y − n)·g] */
-export const channelAffine: Loop<Channels> = (ground, inputs, c) => {
+export const channelAffine: Loop<Channels & { relu?: boolean }> = (ground, inputs, c) => {
   const names = 'xmftyng'.slice(0, inputs.length);
-  const text = inputs.length > 4 ? '(x-m)*f+t+(y-n)*g' : '(x-m)*f+t';
+  const sum = inputs.length > 4 ? '(x-m)*f+t+(y-n)*g' : '(x-m)*f+t';
+  const text = c.relu ? `max(${sum},0)` : sum;
   const addresses = inputs.map((input) => ground.at(input));
   const { storage, at } = ground.result(c.outer * c.channels * c.inner);
   const operands = operandsOf(addresses, names, 'xy');
