@@ -22,7 +22,15 @@ import {
   type Run,
   type Value,
 } from './node.js';
-import { joinChannels, joinFunctions, joinNorms, joinResiduals, mergeSlices, type Todo } from './steps.js';
+import {
+  joinChannels,
+  joinFunctions,
+  joinNorms,
+  joinResiduals,
+  joinShuffles,
+  mergeSlices,
+  type Todo,
+} from './steps.js';
 import type { ElementType } from './types.js';
 import { peek } from './values.js';
 
@@ -180,7 +188,10 @@ export function makePlan(
       node.inputs.map((name) => values.get(name)),
     );
   const known = { values, wanted, plan };
-  const joined = joinFunctions(joinChannels(mergeSlices(todo, values, wanted), known), known);
+  const joined = joinFunctions(
+    joinChannels(joinShuffles(mergeSlices(todo, values, wanted), known), known),
+    known,
+  );
   const steps = joinResiduals(joinNorms(joined, known), known);
   return allot(steps, values, inputs, wanted);
 }

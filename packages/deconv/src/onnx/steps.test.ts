@@ -45,6 +45,43 @@ describe('slices of slices', () => {
   });
 });
 
+describe('channel shuffles', () => {
+  /** Two arrays joined, and their channels dealt out by a permutation of four or five axes. */
+  const load = (widths: number[], split: number[], perm: number[]) =>
+    loadOnnx(
+      onnxModel({
+        nodes: [
+          { op: 'Concat', inputs: widths.map((_, i) => `x${i}`), outputs: ['c'], attributes: { axis: 1 } },
+          { op: 'Reshape', inputs: ['c', 'split'], outputs: ['s'] },
+          { op: 'Transpose', inputs: ['s'], outputs: ['t'], attributes: { perm } },
+          { op: 'Reshape', inputs: ['t', 'whole'], outputs: ['y'] },
+        ],
+        inputs: widths.map((width, i) => float(`x${i}`, [2, width, 3, 5])),
+        outputs: ['y'],
+        initializers: {
+          split: { type: 'int64', dims: [split.length], values: split },
+          whole: { type: 'int64', dims: [4], values: [2, widths.reduce((a, b) => a + b), 3, 5] },
+        },
+      }),
+    );
+  const cases: [string, number[], number[], number[], string[]][] = [
+    ['of two', [6, 6], [2, 2, 6, 3, 5], [0, 2, 1, 3, 4], ['Concat']],
+    ['of three', [2, 2, 2], [2, 3, 2, 3, 5], [0, 2, 1, 3, 4], ['Concat']],
+    ['in other groups', [6, 6], [2, 3, 4, 3, 5], [0, 2, 1, 3, 4], []],
+    ['of unequal ones', [5, 7], [2, 2, 6, 3, 5], [0, 2, 1, 3, 4], []],
+    ['of rows too', [2, 2], [2, 2, 2, 3, 5], [0, 2, 1, 4, 3], []],
+  ];
+  it.each(cases)('%s', async (_, widths, split, perm, left) => {
+    const model = await load(widths, split, perm);
+    const all = ['Concat', 'Reshape', 'Transpose', 'Reshape'];
+    expect(model.summary().nodes.map(({ op }) => op)).toEqual(left.length > 0 ? left : all);
+    const inputs = widths.map((width, i) => [`x${i}`, randn([2, width, 3, 5], { seed: i })] as const);
+    const { y } = await model.run(Object.fromEntries(inputs));
+    const each = await model.run(Object.fromEntries(inputs), { outputs: ['c', 't', 'y'] });
+    expect(values(y)).toEqual(values(each.y));
+  });
+});
+
 describe('sums with a convolution', () => {
   const conv = (from: string, to: string, w = 'w') => ({
     op: 'Conv',

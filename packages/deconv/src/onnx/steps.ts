@@ -2,6 +2,7 @@
  * steps: the steps of a plan, fewer of them: what can only be joined once shapes are known.
  *
  *   Slice → Slice              one slice
+ *   Concat → channel shuffle   joined in that order
  *   Concat of two → Conv       read from where the two are
  *   Relu, LeakyRelu → Conv     applied to the padded input, where it lies in the cache
  *   Conv → Add                 the other addend, of the output's shape, added as the convolution stores: a shortcut
@@ -10,7 +11,9 @@
  *
  * Values in between must be used once and asked for by nobody. Conv stands for ConvTranspose too, except after Concat.
  */
-import { type Shape, sameShape } from '../shape.js';
+import { run as runKernel } from '../autograd.js';
+import * as operation from '../operations.js';
+import { type Shape, sameShape, sizeOf } from '../shape.js';
 import type { AxisSlice, GraphNode, Planned, Run, Value } from './node.js';
 import { sliceRun } from './values.js';
 
@@ -65,6 +68,44 @@ export function mergeSlices(
     return now;
   });
   return all.filter((step) => !merged.has(step));
+}
+
+/**
+ * Channels of arrays joined, then dealt out in turn (Reshape, Transpose, Reshape): the same as joining the arrays channel by channel.
+ */
+export function joinShuffles(todo: readonly Todo[], { values, wanted }: Known): Todo[] {
+  const uses = usesOf(todo, wanted);
+  const makers = new Map<string, Todo>();
+  const left = new Set<Todo>();
+  const before = (step: Todo | undefined, op: string) => {
+    const [name] = step?.inputs ?? [];
+    const maker = name !== undefined && uses.get(name) === 1 ? makers.get(name) : undefined;
+    return maker?.node.op === op ? maker : undefined;
+  };
+  const steps = todo.map((step) => {
+    for (const name of step.node.outputs) makers.set(name, step);
+    const turned = step.node.op === 'Reshape' ? before(step, 'Transpose') : undefined;
+    const split = before(turned, 'Reshape');
+    const concat = before(split, 'Concat');
+    if (turned === undefined || split === undefined || concat === undefined) return step;
+    const { inputs } = concat;
+    const [n, , channels, ...space] = split.outputs[0].shape;
+    const shape = [n, inputs.length * channels, ...space];
+    const perm = turned.node.attributes.get('perm');
+    const order = [0, 2, 1, ...space.map((_, axis) => axis + 3)];
+    const fits =
+      perm?.kind === 'ints' &&
+      sameShape(perm.value, order) &&
+      sameShape(split.outputs[0].shape, [n, inputs.length, channels, ...space]) &&
+      [step, concat].every(({ outputs }) => sameShape(outputs[0].shape, shape)) &&
+      inputs.every((name) => sameShape(values.get(name)?.shape ?? [], [n, channels, ...space]));
+    if (!fits) return step;
+    for (const gone of [turned, split, concat]) left.add(gone);
+    const attributes = { outer: n * channels, lengths: inputs.map(() => sizeOf(space)) };
+    const run: Run = (given) => [runKernel(operation.concat, given, attributes, shape)];
+    return { ...concat, node: { ...concat.node, outputs: step.node.outputs }, run, outputs: step.outputs };
+  });
+  return steps.filter((step) => !left.has(step));
 }
 
 /** What the steps are joined in view of: the values, those that are asked for, and how a node is planned. */
