@@ -1,6 +1,6 @@
 /**
  * more: further networks of the kinds that people run, for the same comparison: classifiers whose layers concatenate
- * (DenseNet-121, GoogLeNet), shuffle (ShuffleNet v2) or are plain and heavy (VGG-19); a segmenter with transposed
+ * (DenseNet-121, GoogLeNet), shuffle or go channel by channel (ShuffleNet v2, MobileNet v2) or are plain and heavy (VGG-19); a segmenter with transposed
  * convolutions for upsampling (FCN) and one of volumes (V-Net); a translator of pictures (CycleGAN) and an upscaler
  * (SRResNet). Weights are random.
  *
@@ -24,6 +24,7 @@ import {
   PixelShuffle,
   PReLU,
   ReLU,
+  ReLU6,
   Sequential,
 } from 'deconv/nn';
 
@@ -238,6 +239,63 @@ function shufflenet() {
   );
 }
 
+/** 1×1 to six times the channels, depthwise 3×3, 1×1 back; around a shortcut if sizes allow. */
+class Inverted extends Module {
+  /** @param {number} from @param {number} to @param {number} stride @param {number} times */
+  constructor(from, to, stride, times) {
+    super();
+    const wide = from * times;
+    const widen = [conv(from, wide, 1, { bias: false }), new BatchNorm2d(wide), new ReLU6()];
+    this.body = new Sequential(
+      ...(times > 1 ? widen : []),
+      conv(wide, wide, 3, { stride, groups: wide, bias: false }),
+      new BatchNorm2d(wide),
+      new ReLU6(),
+      conv(wide, to, 1, { bias: false }),
+      new BatchNorm2d(to),
+    );
+    this.around = stride === 1 && from === to;
+  }
+
+  /** @param {Tensor} x */
+  forward(x) {
+    const y = this.body.forward(x);
+    return this.around ? add(x, y) : y;
+  }
+}
+
+function mobilenet() {
+  const stages = [
+    [16, 1, 1, 1],
+    [24, 2, 2, 6],
+    [32, 3, 2, 6],
+    [64, 4, 2, 6],
+    [96, 3, 1, 6],
+    [160, 3, 2, 6],
+    [320, 1, 1, 6],
+  ];
+  let from = 32;
+  const blocks = stages.flatMap(([to, count, stride, times]) =>
+    Array.from({ length: count }, (_, i) => {
+      const block = new Inverted(from, to, i === 0 ? stride : 1, times);
+      from = to;
+      return block;
+    }),
+  );
+  return new Sequential(
+    conv(3, 32, 3, { stride: 2, bias: false }),
+    new BatchNorm2d(32),
+    new ReLU6(),
+    ...blocks,
+    conv(320, 1280, 1, { bias: false }),
+    new BatchNorm2d(1280),
+    new ReLU6(),
+    new AdaptiveAvgPool2d(1),
+    new Flatten(),
+    new Linear(1280, 1000),
+  );
+}
+
 /** The picture continued by its mirror image. @param {Tensor} x @param {number} by */
 const mirrored = (x, by) =>
   pad(
@@ -382,6 +440,7 @@ export const more = {
   densenet121: { title: 'DenseNet-121, 224×224', input: [1, 3, 224, 224], make: densenet121 },
   googlenet: { title: 'GoogLeNet, 224×224', input: [1, 3, 224, 224], make: googlenet },
   shufflenet: { title: 'ShuffleNet v2 ×1, 224×224', input: [1, 3, 224, 224], make: shufflenet },
+  mobilenet: { title: 'MobileNet v2, 224×224', input: [1, 3, 224, 224], make: mobilenet },
   fcn: { title: 'FCN-16s on VGG-16, 256×256', input: [1, 3, 256, 256], make: () => new Fcn() },
   cyclegan: { title: 'CycleGAN generator, 256×256', input: [1, 3, 256, 256], make: () => new CycleGan() },
   srresnet: { title: 'SRResNet ×4, 96×96', input: [1, 3, 96, 96], make: () => new SrResNet() },
