@@ -45,7 +45,7 @@ export const ITEMS = 8;
 export const A_STAYS_FLOATS = 48 * 1024;
 /** Positions of a plane whose rows are read where they are, however often; and tiles that read longer ones there. */
 export const SHORT_PLANE = 256;
-export const FEW_TILES = 2;
+export const FEW_TILES = 4;
 /** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
 interface Packing {
   /** Table of the rows' byte offsets in the padded input, and their number. */
