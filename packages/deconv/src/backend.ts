@@ -14,9 +14,11 @@ import type { DType, Storage, TypedArray } from './tensor.js';
 
 /** A function applied to each output of a convolution before it is stored. */
 export interface Activation {
-  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh' | 'prelu';
+  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh' | 'prelu' | 'own';
   /** leakyRelu [slope], clamp [min, max]. Those of prelu are one more input, the last: one slope per output channel. */
   readonly parameters: readonly number[];
+  /** own: a function without parameters that brings its kernels along. */
+  readonly own?: UnaryFunction | undefined;
 }
 
 /** Attributes of the convolutions. The bias, if any, is the third input, one value per output channel. */

@@ -6,7 +6,8 @@
  *   Pad by zeros → Conv                  the padding of the convolution
  *   Conv → BatchNormalization            w·s and (b − mean)·s + beta, with s = scale / √(var + epsilon)
  *   Conv → Add of one value per channel  its bias
- *   Conv → Relu, LeakyRelu, Clip, Sigmoid, Tanh   applied as the convolution stores
+ *   Conv → Relu, LeakyRelu, Clip, Sigmoid, Tanh, HardSwish   applied as the convolution stores
+ *   Conv → Sigmoid, and → Mul of the two           likewise, as SiLU; elsewhere the two are one
  *   Conv → PRelu of one slope per channel         likewise, the slopes being its fourth input
  *
  * Conv stands for ConvTranspose too. Each step leaves a graph that is right by itself.
@@ -82,6 +83,7 @@ class Fuser {
     for (const [i, node] of this.#nodes.entries()) {
       if (node === undefined) continue;
       if (isConv(node)) this.#absorbPad(i, node);
+      if (node.op === 'Mul' && this.#absorbGate(i, node)) continue;
       const conv = this.#convBefore(node, 0) ?? this.#convBefore(node, 1);
       if (conv === undefined) continue;
       const merged = this.#merge(conv, node);
@@ -136,6 +138,8 @@ class Fuser {
         return { name: 'sigmoid' };
       case 'Tanh':
         return { name: 'tanh' };
+      case 'HardSwish':
+        return { name: 'hardSwish' };
       case 'LeakyRelu': {
         const slope = context.number('alpha', 0.01);
         return slope >= 0 ? { name: 'leakyRelu', slope } : undefined;
@@ -258,6 +262,34 @@ class Fuser {
       inputs: [x, weight, bias, name],
       fused: { ...conv.fused, slopes: true },
     };
+  }
+
+  /** x·sigmoid(x) as one node: the convolution that makes x, where nobody else sees it, or the sigmoid. */
+  #absorbGate(at: number, { inputs, outputs }: GraphNode): boolean {
+    const sigmoid = this.#soleMaker(inputs[0]) ?? this.#soleMaker(inputs[1]);
+    const [x] = sigmoid?.inputs ?? [];
+    if (sigmoid?.op !== 'Sigmoid' || sigmoid.fused !== undefined || !inputs.includes(x)) return false;
+    const place = this.#maker.get(sigmoid.outputs[0]) as number;
+    const from = this.#maker.get(x);
+    const conv = from === undefined ? undefined : this.#nodes[from];
+    const activation = { name: 'silu' } as const;
+    const alone = this.#uses.get(x) === 2 && !this.#kept.has(x);
+    this.#nodes[at] = undefined;
+    if (
+      from !== undefined &&
+      isConv(conv) &&
+      alone &&
+      conv.fused?.activation === undefined &&
+      !conv.fused?.slopes
+    ) {
+      this.#nodes[place] = undefined;
+      this.#nodes[from] = { ...conv, outputs: [outputs[0]], fused: { ...conv.fused, activation } };
+      this.#maker.set(outputs[0], from);
+      return true;
+    }
+    this.#nodes[place] = { ...sigmoid, outputs: [outputs[0]], fused: { activation } };
+    this.#maker.set(outputs[0], place);
+    return true;
   }
 
   #absorbPad(at: number, conv: GraphNode): void {

@@ -13,7 +13,7 @@ import type { AttributeValue, TensorRecord } from './wire.js';
 export interface Fused {
   /** Applied to every output before it is stored. */
   readonly activation?:
-    | { readonly name: 'relu' | 'sigmoid' | 'tanh' }
+    | { readonly name: 'relu' | 'sigmoid' | 'tanh' | 'silu' | 'hardSwish' }
     | { readonly name: 'leakyRelu'; readonly slope: number }
     | { readonly name: 'clamp'; readonly min: number; readonly max: number };
   /** Applied to the input first. */

@@ -6,7 +6,7 @@
  * forward adds x·w into y, inputGrad adds y·w into x, weightGrad adds x·y into w. So there is one loop nest, written
  * once, and three innermost lines. Sums are float64 whatever the number type, and rounded once at the end.
  */
-import type { ConvAttributes } from '../../backend.js';
+import type { Activation, ConvAttributes } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
@@ -74,6 +74,9 @@ function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Fl
 
 const ACTIVATIONS = { leakyRelu, clamp, sigmoid, tanh, prelu: leakyRelu };
 
+const functionOf = ({ fn, own }: Activation) =>
+  own?.reference[0] ?? ACTIVATIONS[fn as keyof typeof ACTIVATIONS][0];
+
 /** What is done to each output before it is rounded: divide by coverage, add bias and residual, apply the activation. */
 function finish(
   sum: Float64Array,
@@ -84,7 +87,7 @@ function finish(
   attributes: ConvAttributes,
 ): void {
   const { activation } = attributes;
-  const f = activation === undefined ? undefined : ACTIVATIONS[activation.fn][0];
+  const f = activation && functionOf(activation);
   const bias = attributes.bias ? inputs[2] : undefined;
   const last = inputs[inputs.length - 1];
   const [slopes, residual] = attributes.residual ? [[], last] : [last, undefined];
@@ -104,7 +107,7 @@ function finish(
 function through(x: Values, { before }: ConvAttributes): Values {
   return before === undefined
     ? x
-    : Float64Array.from(x, (value) => ACTIVATIONS[before.fn][0](value, before.parameters));
+    : Float64Array.from(x, (value) => functionOf(before)(value, before.parameters));
 }
 
 /** Two inputs of so many pictures as one: of each picture the channels of one, then of the other. */

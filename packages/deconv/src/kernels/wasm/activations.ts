@@ -3,9 +3,18 @@
  * the convolutions. Bias first, then the function. A command per function.
  */
 
+import type { Activation } from '../../backend.js';
 import type { FunctionBuilder, Local } from './assembler.js';
 import { buildFormula } from './formula.js';
 import * as wasm from './opcodes.js';
+
+/** What each function is called as a command, and its formula. */
+export function formulaOf({ fn, own }: Activation): readonly [name: string, formula: string] {
+  if (own === undefined || fn !== 'own') return [fn, ACTIVATIONS[fn as keyof typeof ACTIVATIONS]];
+  // Definitions stay in front.
+  const [text] = (own as { readonly wasm?: readonly string[] }).wasm ?? [''];
+  return [own.name, text.replace(/[^;]+$/, 'own(x)=$&;own(x+b)')];
+}
 
 /** The functions by name, in x, the bias b, the slope w and the parameters p and q. NaN goes through every one. */
 export const ACTIVATIONS = {

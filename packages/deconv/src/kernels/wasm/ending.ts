@@ -1,5 +1,6 @@
 /** ending: functions applied to rows in the work space: to the sums of a band before they are stored, to its input after it was padded. */
 import type { Activation } from '../../backend.js';
+import { formulaOf } from './activations.js';
 import { BASE, type CommandList } from './commands.js';
 
 /** The bits of a float. */
@@ -36,13 +37,15 @@ export interface Rows {
 /** Bias and activation, in the result buffer. */
 export function activateRows(
   list: CommandList,
-  { fn, parameters }: Activation,
+  activation: Activation,
   { c, row, positions, from, count, bias }: Rows,
 ): void {
+  const { fn, parameters } = activation;
+  const [name] = formulaOf(activation);
   const biases = bias ? ([BASE.bias, 4 * from] as const) : 0;
   const slopes = fn === 'prelu' ? ([BASE.scale, 4 * from] as const) : 0;
   list.push(
-    fn,
+    name,
     [BASE.work, c],
     count,
     row,

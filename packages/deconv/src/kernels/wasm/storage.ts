@@ -102,8 +102,8 @@ export class Residency {
   #bytes = 0;
   #budget = BUDGET;
 
-  /** @param spare a buffer of so many bytes, if there is one to be had more quickly than by making it */
-  constructor(heap: Heap, spare: (bytes: number) => ArrayBuffer | undefined) {
+  /** @param spare a buffer of so many bytes, if there is one to be had more quickly than by making it. Default: none */
+  constructor(heap: Heap, spare: (bytes: number) => ArrayBuffer | undefined = () => undefined) {
     this.heap = heap;
     this.#spare = spare;
   }

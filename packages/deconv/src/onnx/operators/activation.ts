@@ -119,6 +119,12 @@ function planPRelu(node: NodeContext): Planned {
   return { outputs, run: ([x, slope]) => [run(x, slope)] };
 }
 
+/** Or x·sigmoid(x), where the product has been taken in. */
+function planSigmoid(node: NodeContext): Planned {
+  const f = node.fused.activation === undefined ? sigmoid : silu;
+  return { outputs: [{ type: node.float(0), shape: node.shape(0) }], run: ([x]) => [f(x)] };
+}
+
 function planGelu(node: NodeContext): Planned {
   const approximate = node.choice('approximate', ['none', 'tanh'], 'none');
   return {
@@ -133,7 +139,7 @@ export const activations: Readonly<Record<string, Operator>> = {
   Elu: simple({ alpha: 1 }, (x, { alpha }) => elu(x, alpha)),
   Selu: simple({ alpha: SELU_ALPHA, gamma: SELU_GAMMA }, seluOf),
   Celu: simple({ alpha: 1 }, celuOf),
-  Sigmoid: simple({}, sigmoid),
+  Sigmoid: { inputs: [1, 1], outputs: 1, attributes: [], plan: planSigmoid },
   Tanh: simple({}, tanh),
   Softplus: simple({}, softplus),
   Softsign: simple({}, softsign),

@@ -3,7 +3,8 @@
  * dialect 'onnx' of geometry; here its options meet the shapes.
  */
 import { run as runKernel } from '../../autograd.js';
-import type { OpTable } from '../../backend.js';
+import type { Activation, OpTable } from '../../backend.js';
+import { hardSwish, silu } from '../../functions.js';
 import {
   type ConvGeometry,
   type ConvGeometryOptions,
@@ -16,7 +17,7 @@ import {
 } from '../../geometry/conv.js';
 import { fromDialect } from '../../geometry/dialects/index.js';
 import * as operation from '../../operations.js';
-import { readActivation } from '../../ops/activation.js';
+import { type ActivationOption, readActivation } from '../../ops/activation.js';
 import {
   type ConvOptions,
   conv1d,
@@ -82,6 +83,12 @@ function checkBias(node: NodeContext, channels: number): void {
     node.refuse('inputs', `the bias must have shape [${channels}], got [${node.shape(2).join(', ')}]`);
 }
 
+/** Functions that no option of a convolution names. */
+const OWN: Readonly<Partial<Record<string, Activation>>> = {
+  silu: { fn: 'own', parameters: [], own: silu },
+  hardSwish: { fn: 'own', parameters: [], own: hardSwish },
+};
+
 type Attributes = OpTable['conv.forward' | 'conv.inputGrad'];
 
 /** @param convolve by the public operation @param kernel by the kernel alone, which takes more inputs */
@@ -95,17 +102,18 @@ function planned(
   const { activation, slopes, residual = false, joined } = node.fused;
   const before = readActivation(node.label, node.fused.before);
   const split = joined ? node.shape(0)[1] : undefined;
+  const own = activation && OWN[activation.name];
   const function_ = slopes
     ? ({ fn: 'prelu', parameters: [] } as const)
-    : readActivation(node.label, activation);
+    : (own ?? readActivation(node.label, activation as ActivationOption | undefined));
   const attributes = { geometry, average: false, activation: function_, residual, split, before } as const;
   if (residual && (node.type(3) !== node.type(0) || !sameShape(node.shape(3), shape))) {
     node.refuse('inputs', 'what is added to the outputs must be like them');
   }
   const run = (inputs: readonly Tensor[]) => {
     const [x, w, bias] = inputs;
-    if (!slopes && !residual && !joined && before === undefined)
-      return [convolve(x, w, { bias, activation })];
+    if (!slopes && !residual && !joined && before === undefined && own === undefined)
+      return [convolve(x, w, { bias, activation: activation as ActivationOption | undefined })];
     const given = inputs.filter((input) => input !== undefined);
     return [kernel(given, { ...attributes, bias: bias !== undefined })];
   };

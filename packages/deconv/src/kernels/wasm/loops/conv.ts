@@ -10,7 +10,7 @@ import { coveragePlane } from '../../../geometry/coverage.js';
 import { filledKernel, type Tiling, tilingOf } from '../../../geometry/winograd.js';
 import { showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
-import { ACTIVATIONS } from '../activations.js';
+import { activate, formulaOf } from '../activations.js';
 import { planDense } from '../dense-plan.js';
 import { depthwise } from '../depthwise-kernel.js';
 import { type Depthwise, depthwiseOf, planDepthwise } from '../depthwise-plan.js';
@@ -46,7 +46,7 @@ const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 const shapesOf = (g: ConvGeometry) => [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
 
 const nameOf = (activation: Activation | undefined): string =>
-  activation === undefined ? '' : `${activation.fn}${activation.parameters}`;
+  activation === undefined ? '' : `${formulaOf(activation)[0]}${activation.parameters}`;
 
 function knownOf(op: ConvName, attributes: ConvAttributes): Known {
   const { geometry, bias, average, activation, residual, split, before } = attributes;
@@ -138,7 +138,7 @@ function computeLone(
   const packed = engine.residency.room(loaded.plan.packedBytes);
   const { storage, at } = ground.result(outputLength('conv.inputGrad', g));
   engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0, second: 0 }, 0);
-  const text = activation === undefined ? 'x+b' : ACTIVATIONS[activation.fn];
+  const text = activation === undefined ? 'x+b' : formulaOf(activation)[1];
   if (bias || activation !== undefined)
     for (let n = 0; n < g.batch; n++) {
       const rows = [at + 4 * n * g.xChannels * taps, 4 * taps] as const;
@@ -164,9 +164,13 @@ function compute(
   inputs: readonly Storage[],
   attributes: ConvAttributes,
   { key, tiling, planes }: Known,
-): Storage {
+): Storage | undefined {
   const { geometry: g, bias, average, activation, residual, split, before } = attributes;
   const { residency, tile, commands } = engine;
+  if (activation?.own !== undefined) {
+    const [name, formula] = formulaOf(activation);
+    if (!engine.has(name, (f, p) => activate(f, p, formula))) return undefined;
+  }
   const [first, second, third] = inputs;
   const others = split === undefined ? inputs : inputs.slice(0, -1);
   const last = others[others.length - 1];
