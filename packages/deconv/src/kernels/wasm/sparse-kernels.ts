@@ -130,6 +130,35 @@ const each =
     });
   };
 
+/** repeat<times>: out, src, n1, n. For n1 rows of n floats, one after the other: each float so many times. */
+export const repeat = (times: number): RowKernel => ({
+  name: `repeat${times}`,
+  parameters: 4,
+  build: (f, [out, src, n1, n]) => {
+    const left = f.local(wasm.i32);
+    const [v] = f.locals(1, wasm.v128);
+    const lane = (at: number) => Math.floor(at / times) as 0 | 1 | 2 | 3;
+    // Rows follow each other on both sides: they are one.
+    f.get(n1).get(n).op(wasm.i32Mul).set(left);
+    f.countdown(left, 4, () => {
+      f.get(src).access(wasm.v128Load).set(v);
+      for (let i = 0; i < 4 * times; i += 4) {
+        f.get(out).get(v).get(v);
+        f.shuffle([lane(i), lane(i + 1), lane(i + 2), lane(i + 3)]).access(wasm.v128Store, 4 * i);
+      }
+      f.add(src, 16).add(out, 16 * times);
+    });
+    f.countdown(left, 1, () => {
+      for (let i = 0; i < times; i++)
+        f.get(out)
+          .get(src)
+          .access(wasm.f32Load)
+          .access(wasm.f32Store, 4 * i);
+      f.add(src, 4).add(out, 4 * times);
+    });
+  },
+});
+
 /** Sums along rows, for an axis that is not the last. */
 export const sparseRows = (terms: number): RowKernel => ({
   name: `sparseRows${terms}`,

@@ -21,7 +21,7 @@
  */
 import type { AxisMap } from '../../backend.js';
 import { mul, where } from '../../ops/elementwise.js';
-import { cast, expand, mapAxis, reshape } from '../../ops/layout.js';
+import { cast, mapAxis } from '../../ops/layout.js';
 import { showShape, sizeOf } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import type { NodeContext, Operator, Planned } from '../node.js';
@@ -171,28 +171,8 @@ function axisMatrix(axis: Axis, m: Manner): { readonly map: AxisMap; readonly ou
   return { map: { inLength: n, outLength: length, taps, index, weight }, outside };
 }
 
-/** The whole factor by which a matrix repeats each input; undefined if it does something else. */
-function repetition({ inLength, outLength, taps, index, weight }: AxisMap): number | undefined {
-  const factor = outLength / inLength;
-  if (!Number.isInteger(factor) || taps !== 1) return undefined;
-  return index.every((at, o) => at === Math.floor(o / factor) && weight[o] === 1) ? factor : undefined;
-}
-
-/** Applies a matrix to each axis; where all only repeat, that is one strided read. */
-function apply(label: string, maps: readonly (AxisMap | undefined)[], shape: readonly number[]) {
-  const factors = maps.map((map) => (map === undefined ? 1 : repetition(map)));
-  if (factors.every((factor) => factor !== undefined)) {
-    const split = shape.flatMap((n) => [n, 1]);
-    const wide = shape.flatMap((n, axis) => [n, factors[axis] as number]);
-    const out = shape.map((n, axis) => n * (factors[axis] as number));
-    return (x: Tensor) =>
-      chain(
-        x,
-        (v) => reshape(v, split),
-        (v) => expand(v, wide),
-        (v) => reshape(v, out),
-      );
-  }
+/** Applies a matrix to each axis. */
+function apply(label: string, maps: readonly (AxisMap | undefined)[]) {
   // Axes that shrink first: what follows has less to do.
   const order = maps
     .map((map, axis) => ({ map, axis }))
@@ -234,7 +214,6 @@ function plan(node: NodeContext, axes: readonly Axis[], m: Manner, extrapolation
   const resize = apply(
     node.label,
     matrices.map((one) => one?.map),
-    shape,
   );
   const apart = matrices.some((one) => one?.outside.includes(true));
   if (!apart) return { outputs, run: ([x]) => [throughFloat(x, resize)] };

@@ -147,6 +147,22 @@ describe('maps along an axis', () => {
     );
   });
 
+  it.each([2, 3, 4, 5, 8, 9])('that repeat each input %d times', (times) => {
+    for (const [outer, n, inner] of [
+      [1, 1, 1],
+      [3, 7, 1],
+      [2, 40_003, 1],
+      [5, 6, 4],
+    ]) {
+      const outLength = times * n;
+      const index = Int32Array.from({ length: outLength }, (_, o) => Math.floor(o / times));
+      const whole = { inLength: n, outLength, taps: 1, index, weight: new Float64Array(outLength).fill(1) };
+      const x = wild(outer * n * inner, times);
+      for (const map of [whole, { ...whole, weight: whole.weight.map((_, o) => (o === 1 ? 2 : 1)) }])
+        expectSame('axis.map', [x], { outer, inner, map, transposed: false });
+    }
+  });
+
   it('do not let an infinity through a weight of 0', () => {
     const map = {
       inLength: 2,

@@ -6,7 +6,7 @@ import type { OpTable } from '../../../backend.js';
 import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
-import { sparseEach, sparseRows } from '../sparse-kernels.js';
+import { repeat, sparseEach, sparseRows } from '../sparse-kernels.js';
 import { CALL } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
@@ -24,6 +24,17 @@ function transpose(entries: Entries, inputs: number): Entries {
 
 /** The most terms of an output. */
 const mostOf = (entries: Entries): number => entries.reduce((n, list) => Math.max(n, list.length), 1);
+
+/** How often each input comes, one after the other and nothing else; 0 if that is not what a map does. */
+function timesOf(entries: Entries, inputs: number): number {
+  const times = entries.length / inputs;
+  const plain = (list: Entries[number], o: number) =>
+    list.length === 1 && list[0][0] === Math.floor(o / times) && list[0][1] === 1;
+  return Number.isInteger(times) && times > 1 && times <= MOST_TIMES && entries.every(plain) ? times : 0;
+}
+
+/** Repetitions for which there are kernels of their own. */
+const MOST_TIMES = 8;
 
 /** The most terms per output for which there are kernels of their own. */
 const FEW = 4;
@@ -43,6 +54,17 @@ function apply(
   inner: number,
 ): void {
   const { kernels } = ground;
+  const times = inner === 1 ? timesOf(entries, inputs) : 0;
+  if (times > 0) {
+    const rows = Math.max(1, Math.floor(CALL / entries.length));
+    kernels.shared(outer * entries.length, true, () => {
+      for (let r = 0; r < outer; r += rows) {
+        const place = [out + 4 * r * entries.length, from + 4 * r * inputs] as const;
+        kernels.call(repeat(times), ...place, Math.min(rows, outer - r), inputs);
+      }
+    });
+    return;
+  }
   const few = most !== undefined && most <= FEW && entries.every((list) => list.length > 0) ? most : 0;
   const starts: number[] = [];
   const terms = entries.reduce((n, list) => n + (few || list.length), 0);
