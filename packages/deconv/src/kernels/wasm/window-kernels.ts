@@ -19,28 +19,27 @@ export interface WindowKind {
 
 const nameOf = ({ rows, columns, apart }: WindowKind) => `${rows},${columns},${apart}`;
 
+/** What is done to the values of windows, four windows or one at a time. */
+interface Taker {
+  /** Before the first tap. */
+  begin(lanes: 4 | 1): void;
+  /** The values of a tap are on the stack. */
+  take(row: number, column: number): void;
+  /** Pushes the results. */
+  end(): void;
+}
+
 /**
- * The largest values of rows of windows: what this gives writes those of one row of n windows, `step` bytes apart, at `out`; their first
- * taps are at `src`, rows of taps `tapRow` bytes apart.
+ * Goes over a row of n windows, `step` bytes apart: what this gives writes their results at `to`, which begins at `out`; their first taps
+ * are at `src`, rows of taps `tapRow` bytes apart.
  */
-function largestOfRow(f: FunctionBuilder, { rows, columns, apart }: WindowKind) {
-  const [to, left] = f.locals(2, wasm.i32);
+function windowsOfRow(f: FunctionBuilder, { rows, columns, apart }: WindowKind, to: Local, taker: Taker) {
+  const left = f.local(wasm.i32);
   const from = f.locals(rows, wasm.i32);
-  const [v, best, nan, low, high] = f.locals(5, wasm.v128);
-  /** Takes four values on the stack. */
-  const take = (first: boolean) => {
-    if (first) {
-      f.set(best);
-      return;
-    }
-    f.set(v);
-    // Not less is also what NaN is; so those that come later are noted apart.
-    f.get(best).get(v).op(wasm.f32x4Pmax).set(best);
-    f.get(v).get(v).op(wasm.f32x4Ne).get(nan).op(wasm.v128Or).set(nan);
-  };
+  const [low, high] = f.locals(2, wasm.v128);
   const vectors = (stride: 1 | 2) =>
     f.countdown(left, 4, () => {
-      f.splat(0).set(nan);
+      taker.begin(4);
       for (const [i, at] of from.entries())
         for (let j = 0; j < columns; j++) {
           const offset = 4 * apart * j;
@@ -53,9 +52,11 @@ function largestOfRow(f: FunctionBuilder, { rows, columns, apart }: WindowKind) 
               .set(high);
             f.get(low).get(high).shuffle([0, 2, 4, 6]);
           }
-          take(i + j === 0);
+          taker.take(i, j);
         }
-      f.get(to).get(best).get(nan).op(wasm.v128Or).access(wasm.v128Store);
+      f.get(to);
+      taker.end();
+      f.access(wasm.v128Store);
       for (const at of from) f.add(at, 16 * stride);
       f.add(to, 16);
     });
@@ -81,16 +82,38 @@ function largestOfRow(f: FunctionBuilder, { rows, columns, apart }: WindowKind) 
       });
     });
     f.countdown(left, 1, () => {
-      f.splat(0).set(nan);
+      taker.begin(1);
       for (const [i, at] of from.entries())
         for (let j = 0; j < columns; j++) {
           f.get(at).access(wasm.v128Load32Splat, 4 * apart * j);
-          take(i + j === 0);
+          taker.take(i, j);
         }
-      f.get(to).get(best).get(nan).op(wasm.v128Or).storeLane(0).add(to, 4);
+      f.get(to);
+      taker.end();
+      f.storeLane(0).add(to, 4);
       for (const at of from) f.add(at, step);
     });
   };
+}
+
+/** The largest value of each window; NaN wins. */
+function largestOfRow(f: FunctionBuilder, kind: WindowKind) {
+  const to = f.local(wasm.i32);
+  const [v, best, nan] = f.locals(3, wasm.v128);
+  return windowsOfRow(f, kind, to, {
+    begin: () => f.splat(0).set(nan),
+    take: (i, j) => {
+      if (i + j === 0) {
+        f.set(best);
+        return;
+      }
+      f.set(v);
+      // Not less is also what NaN is; so those that come later are noted apart.
+      f.get(best).get(v).op(wasm.f32x4Pmax).set(best);
+      f.get(v).get(v).op(wasm.f32x4Ne).get(nan).op(wasm.v128Or).set(nan);
+    },
+    end: () => f.get(best).get(nan).op(wasm.v128Or),
+  });
 }
 
 /**
@@ -109,6 +132,25 @@ export const windowMax = (kind: WindowKind): RowKernel => ({
   },
 });
 
+/** Copies a plane: `height` rows of `width` floats, `line` and `pitch` bytes apart. */
+function copyPlane(
+  f: FunctionBuilder,
+  [src, line, inner, pitch, height, width]: readonly Local[],
+  [from, to, left]: readonly Local[],
+): void {
+  const rows = [
+    [src, line],
+    [inner, pitch],
+  ] as const;
+  f.each(height, rows, (sRow, dRow) => {
+    f.get(sRow).set(from).get(dRow).set(to).get(width).set(left);
+    f.vectors(left, 1, [from, to], () => f.get(to).get(from).access(wasm.v128Load).access(wasm.v128Store));
+    f.countdown(left, 1, () =>
+      f.get(to).get(from).access(wasm.f32Load).access(wasm.f32Store).add(from, 4).add(to, 4),
+    );
+  });
+}
+
 /**
  * paddedMax: out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch, height, width, srcRow, tapRow, step, n0, n1, n.
  * As windowMax, but each plane, `height` rows of `width` floats `line` bytes apart, is first copied to `inner`, within a plane of rows
@@ -120,31 +162,75 @@ export const paddedMax = (kind: WindowKind): RowKernel => ({
   build: (f, parameters) => {
     const [out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch] = parameters;
     const [height, width, srcRow, tapRow, step, n0, n1, n] = parameters.slice(9);
-    const [from, to, left] = f.locals(3, wasm.i32);
+    const scratch = f.locals(3, wasm.i32);
     const row = largestOfRow(f, kind);
     const planes = [
       [src, srcPlane],
       [out, outPlane],
     ] as const;
     f.each(n0, planes, (sPlane, oPlane) => {
-      const copied = [
-        [sPlane, line],
-        [inner, pitch],
-      ] as const;
-      f.each(height, copied, (sRow, dRow) => {
-        f.get(sRow).set(from).get(dRow).set(to).get(width).set(left);
-        f.vectors(left, 1, [from, to], () =>
-          f.get(to).get(from).access(wasm.v128Load).access(wasm.v128Store),
-        );
-        f.countdown(left, 1, () =>
-          f.get(to).get(from).access(wasm.f32Load).access(wasm.f32Store).add(from, 4).add(to, 4),
-        );
-      });
+      copyPlane(f, [sPlane, line, inner, pitch, height, width], scratch);
       const rows = [
         [padded, srcRow],
         [oPlane, outRow],
       ] as const;
       f.each(n1, rows, (sRow, oRow) => row(oRow, sRow, n, tapRow, step));
+    });
+  },
+});
+
+/**
+ * paddedArgMax: out, src, srcPlane, line, padded, inner, pitch, height, width, srcRow, tapRow, step, places, first, place, placeRow,
+ * placeTap, n0, n1, n. As paddedMax, but out = the place of the first of the largest values, a NaN being larger than all: places[column]
+ * + `place`, `placeRow` more from row to row of windows, `placeTap` from row to row of taps, one per float within these; and first[window]
+ * where none is larger than −∞. Planes of n1 × n results lie one after the other.
+ */
+export const paddedArgMax = (kind: WindowKind): RowKernel => ({
+  name: `paddedArgMax${nameOf(kind)}`,
+  parameters: 20,
+  build: (f, parameters) => {
+    const [out, src, srcPlane, line, padded, inner, pitch, height, width] = parameters;
+    const [srcRow, tapRow, step, places, first, place, placeRow, placeTap, n0, n1, n] = parameters.slice(9);
+    const scratch = f.locals(3, wasm.i32);
+    const [to, toPlaces, toFirst, bytes, placeOfRow] = f.locals(5, wasm.i32);
+    const [v, best, wins, chosen, window, tap] = f.locals(6, wasm.v128);
+    const row = windowsOfRow(f, kind, to, {
+      begin: (lanes) => {
+        const load = lanes === 4 ? wasm.v128Load : wasm.v128Load32Splat;
+        f.splat(Number.NEGATIVE_INFINITY).set(best);
+        f.get(to).get(toFirst).op(wasm.i32Add).access(load).set(chosen);
+        f.get(to).get(toPlaces).op(wasm.i32Add).access(load);
+        f.get(placeOfRow).op(wasm.i32x4Splat).op(wasm.i32x4Add).set(window);
+      },
+      take: (i, j) => {
+        f.set(v);
+        if (j === 0) {
+          if (i > 0) f.get(window).get(placeTap).op(wasm.i32x4Splat).op(wasm.i32x4Add).set(window);
+          f.get(window).set(tap);
+        } else f.get(tap).integers(kind.apart).op(wasm.i32x4Add).set(tap);
+        // Not v ≤ best is: larger, or one of them is NaN; it must not be best.
+        f.get(best)
+          .get(best)
+          .op(wasm.f32x4Eq)
+          .get(v)
+          .get(best)
+          .op(wasm.f32x4Le)
+          .op(wasm.v128Andnot)
+          .set(wins);
+        f.get(v).get(best).get(wins).op(wasm.v128Bitselect).set(best);
+        f.get(tap).get(chosen).get(wins).op(wasm.v128Bitselect).set(chosen);
+      },
+      end: () => f.get(chosen),
+    });
+    f.get(n).i32(2).op(wasm.i32Shl).set(bytes);
+    f.each(n0, [[src, srcPlane]], (sPlane) => {
+      copyPlane(f, [sPlane, line, inner, pitch, height, width], scratch);
+      f.get(place).set(placeOfRow).get(first).get(out).op(wasm.i32Sub).set(toFirst);
+      f.each(n1, [[padded, srcRow]], (sRow) => {
+        f.get(places).get(out).op(wasm.i32Sub).set(toPlaces);
+        row(out, sRow, n, tapRow, step);
+        f.add(out, bytes).add(placeOfRow, placeRow);
+      });
     });
   },
 });

@@ -9,7 +9,7 @@ import type { WindowGeometry } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
 import { SLACK } from '../commands.js';
 import { accumulate, copy } from '../row-kernels.js';
-import { larger, largest, MOST_TAPS, paddedMax, windowMax } from '../window-kernels.js';
+import { larger, largest, MOST_TAPS, paddedArgMax, paddedMax, windowMax } from '../window-kernels.js';
 import type { Ground, Loop } from './ground.js';
 
 /** Floats of largest values that are kept at a time. */
@@ -67,10 +67,47 @@ function eachTap(
   }
 }
 
-/** Parts that windows are shared in, by planes. */
+/** Parts that windows are shared in, by planes, at most. */
 const PARTS = 16;
-/** Bytes of a plane up to which it is copied to where there is padding around it. */
-const PADDED_PLANE = 64 * 1024;
+/** Bytes for planes with padding around them, one for each part. */
+const PADDED_ROOM = 4 * 1024 * 1024;
+
+/**
+ * Planes of windows that are copied, one at a time, to where there is padding around them: how many planes are done in one part, and for
+ * the first of them what kernels want to know. Undefined for windows that they do not take.
+ */
+function paddedPlanes(ground: Ground, w: WindowGeometry, source: number) {
+  const { n, out, k, stride } = reachOf(w);
+  const [down, across] = [w.dilation.at(-2) ?? 1, w.dilation.at(-1) ?? 1];
+  const [above, before] = [w.padding.at(-2) ?? 0, w.padding.at(-1) ?? 0];
+  // What windows see of a plane, padding included.
+  const height = (out[1] - 1) * stride[1] + (k[1] - 1) * down + 1;
+  const width = (out[2] - 1) * stride[2] + (k[2] - 1) * across + 1;
+  const floats = height * width + SLACK;
+  const parts = Math.min(PARTS, Math.floor(PADDED_ROOM / (4 * floats)));
+  if (w.rank > 2 || k[1] * k[2] > MOST_TAPS || parts < 2) return undefined;
+  const room = ground.residency.room(4 * floats * parts);
+  const planes = w.batch * w.channels;
+  const each = Math.ceil(planes / parts);
+  const from = sizeOf(w.inputSize);
+  const [rows, columns] = [Math.min(n[1], height - above), Math.min(n[2], width - before)];
+  return {
+    each,
+    kind: { rows: k[1], columns: k[2], apart: across },
+    fill: () => ground.floats(room, floats * parts).fill(Number.NEGATIVE_INFINITY),
+    /** src, srcPlane, line, padded, inner, pitch, height, width, srcRow, tapRow, step */
+    arguments: (plane: number) => {
+      const padded = room + (4 * floats * plane) / each;
+      return [
+        ...[source + 4 * plane * from, 4 * from, 4 * n[2]],
+        ...[padded, padded + 4 * (above * width + before), 4 * width, rows, columns],
+        ...[4 * stride[1] * width, 4 * down * width, 4 * stride[2]],
+      ] as const;
+    },
+    /** Places within a plane: of the first window, and from row to row of windows and of taps. */
+    places: [-above * n[2] - before, stride[1] * n[2], down * n[2]] as const,
+  };
+}
 
 /** (x) → each window's largest value; a NaN is larger than all, −∞ if it sees nothing. Padding is never chosen. */
 export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
@@ -93,10 +130,7 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
     ),
   );
   const outer = whole ? edges.filter((box) => box.every(([from, end]) => from < end)) : [undefined];
-  const [down, across] = [w.dilation.at(-2) ?? 1, w.dilation.at(-1) ?? 1];
-  const kind = { rows: k[1], columns: k[2], apart: across };
-  const each = Math.ceil(planes / PARTS);
-  const shared = (pool: (plane: number, count: number) => void) => {
+  const shared = (each: number, pool: (plane: number, count: number) => void) => {
     kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
       for (let plane = 0; plane < planes; plane += each)
         part(() => pool(plane, Math.min(each, planes - plane)));
@@ -104,37 +138,20 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
     return storage;
   };
 
-  // What windows see of a plane, padding included, and where in it the plane begins.
-  const [height, width] = [
-    (out[1] - 1) * stride[1] + (k[1] - 1) * down + 1,
-    (out[2] - 1) * stride[2] + (k[2] - 1) * across + 1,
-  ];
-  const [above, before] = [w.padding.at(-2) ?? 0, w.padding.at(-1) ?? 0];
-  if (outer.length > 0 && w.rank < 3 && k[1] * k[2] <= MOST_TAPS && 4 * height * width <= PADDED_PLANE) {
-    const floats = height * width + SLACK;
-    const room = ground.residency.room(4 * floats * PARTS);
-    ground.floats(room, floats * PARTS).fill(Number.NEGATIVE_INFINITY);
-    const kernel = paddedMax(kind);
-    const [rows, columns] = [Math.min(n[1], height - above), Math.min(n[2], width - before)];
-    return shared((plane, count) => {
-      const padded = room + (4 * floats * plane) / each;
-      const target = [
-        at + 4 * plane * to,
-        4 * to,
-        4 * out[2],
-        source + 4 * plane * from,
-        4 * from,
-        4 * n[2],
-      ] as const;
-      const copy = [padded, padded + 4 * (above * width + before), 4 * width, rows, columns] as const;
-      const steps = [4 * stride[1] * width, 4 * down * width, 4 * stride[2]] as const;
-      kernels.call(kernel, ...target, ...copy, ...steps, count, out[1], out[2]);
+  const padded = outer.length > 0 ? paddedPlanes(ground, w, source) : undefined;
+  if (padded !== undefined) {
+    padded.fill();
+    const kernel = paddedMax(padded.kind);
+    return shared(padded.each, (plane, count) => {
+      const target = [at + 4 * plane * to, 4 * to, 4 * out[2]] as const;
+      kernels.call(kernel, ...target, ...padded.arguments(plane), count, out[1], out[2]);
     });
   }
 
   if (outer.length > 0) ground.floats(at, storage.length).fill(Number.NEGATIVE_INFINITY);
+  const [down, across] = [w.dilation.at(-2) ?? 1, w.dilation.at(-1) ?? 1];
   const tapDown = 4 * down * n[2];
-  const inside = windowMax(kind);
+  const inside = windowMax({ rows: k[1], columns: k[2], apart: across });
   const pool = (plane: number, count: number) => {
     /** Where windows and their inputs lie, and how far those of the next plane and row. */
     const rowsAt = (window: number, place: number) =>
@@ -159,7 +176,7 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
         box,
       );
   };
-  return shared(pool);
+  return shared(Math.ceil(planes / PARTS), pool);
 };
 
 /** (x) → flat position of each window's largest value: the first of equals, a NaN before all. Padding is never chosen. */
@@ -169,9 +186,11 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   const { n, out, stride } = reachOf(w);
   const { kernels, residency } = ground;
   const source = ground.at(x);
+  const padded = paddedPlanes(ground, w, source);
   // Planes that are gone through at a time, each with room for its largest values.
   const each = Math.max(1, Math.min(planes, Math.floor(BEST_FLOATS / Math.max(1, to))));
-  const [best, places] = [residency.room(4 * each * to), residency.room(4 * out[2])];
+  const best = padded === undefined ? residency.room(4 * each * to) : 0;
+  const [places, firsts] = [residency.room(4 * out[2]), residency.room(4 * to)];
   const { storage, at } = ground.result(planes * to, 'int32');
   for (let o = 0, p = ground.integers(places, out[2]); o < out[2]; o++) p[o] = o * stride[2];
   // To begin with, the first input that each window sees; −1 if it sees none.
@@ -184,6 +203,20 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
       }
     }
   });
+  if (padded !== undefined) {
+    padded.fill();
+    ground.integers(firsts, to).set(first);
+    const kernel = paddedArgMax(padded.kind);
+    kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
+      for (let plane = 0; plane < planes; plane += padded.each) {
+        const count = Math.min(padded.each, planes - plane);
+        const size = [count, out[1], out[2]] as const;
+        const tables = [places, firsts, ...padded.places] as const;
+        part(() => kernels.call(kernel, at + 4 * plane * to, ...padded.arguments(plane), ...tables, ...size));
+      }
+    });
+    return storage;
+  }
   const [srcRow, placeRow] = [4 * stride[1] * n[2], stride[1] * n[2]];
   const pool = (plane: number) =>
     eachTap(w, (_, window, place, rows, columns) => {
