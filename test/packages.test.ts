@@ -22,7 +22,7 @@ import {
 } from './support/consumer.js';
 
 /** The largest the pieces may be, in bytes. */
-const LIMITS = { sideEffects: 64, geometry: 6_000, convolutionGzip: 44_600 };
+const LIMITS = { sideEffects: 64, geometry: 6_000, convolutionGzip: 46_500 };
 
 /** The packages that an entry may bring along; an entry that is not here brings none. */
 const DEPENDENCIES: Readonly<Record<string, string[]>> = {

@@ -129,7 +129,12 @@ describe('tiles put together are the whole', () => {
       convTranspose2d(x, wide(20, 20, 3, 13), { padding: 1, overlap: 'average' });
     const stem: Network = (x) => conv2d(x, wide(32, 3, 7, 14), { stride: 2, padding: 3 });
     const long: Network = (x) => conv2d(x, wide(12, 20, 9, 15), { padding: 4 });
+    const planes = (k: number, stride: number): Network => {
+      const own = randn([32, 1, k, k], { seed: k });
+      return (x) => conv2d(x, own, { stride, padding: (k - 1) / 2, groups: 32, activation: 'relu' });
+    };
     const networks = [
+      [first, plain, planes(3, 1), planes(3, 2), planes(5, 1)],
       [few, averaged],
       [few, long],
       [stem, plain],

@@ -3,7 +3,8 @@
  * strip is one contiguous row. Where nothing is to be padded or split, the input itself.
  */
 import { combinations } from '../../geometry/three-axes.js';
-import { BASE, type CommandList, product, roundUp, SLACK } from './commands.js';
+import * as BASE from './bases.js';
+import { type CommandList, product, roundUp, SLACK } from './commands.js';
 import { activateRows } from './ending.js';
 import { SPLITS } from './movers.js';
 import type { AxisClass, Problem } from './problem.js';

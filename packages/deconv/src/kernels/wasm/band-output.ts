@@ -3,7 +3,8 @@
  * phases together where they lie side by side, bias added and averages taken as they are stored.
  */
 import type { Box } from './band-input.js';
-import { BASE, type CommandList, product } from './commands.js';
+import * as BASE from './bases.js';
+import { type CommandList, product } from './commands.js';
 import { bitsOf } from './ending.js';
 import type { Phase, Problem } from './problem.js';
 import { TOGETHER } from './stores.js';

@@ -15,9 +15,6 @@ export const COMMAND_ARGUMENTS = 20;
 /** Words of one command in a list: the function's number, then a base and an offset for each argument. */
 export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
 
-/** What the addresses in a command are relative to. */
-export * as BASE from './bases.js';
-
 /** The bases by name, in the order of their numbers. */
 export const BASE_NAMES = [
   'zero',
@@ -45,9 +42,6 @@ export const CONTROL_AT = 1024;
 
 /** Words of the control block. */
 export const CONTROL_WORDS = 256;
-
-/** Places in the control block. */
-export * as CONTROL from './control.js';
 
 /** Address of the flag of a call. */
 export const FLAG_AT = CONTROL_AT + 4 * CONTROL.flag;

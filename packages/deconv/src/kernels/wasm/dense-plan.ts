@@ -19,8 +19,8 @@ import { BandInput, type Box } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
 import { combinations, eachTile, flopsOf, gridOf, layBands } from './bands.js';
+import * as BASE from './bases.js';
 import {
-  BASE,
   CommandList,
   type Commands,
   K_BLOCK,

@@ -6,8 +6,8 @@ import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
 import { range } from '../../shape.js';
+import * as BASE from './bases.js';
 import {
-  BASE,
   CommandList,
   type Commands,
   type Item,

@@ -1,7 +1,8 @@
 /** ending: functions applied to rows in the work space: to the sums of a band before they are stored, to its input after it was padded. */
 import type { Activation } from '../../backend.js';
 import { formulaOf } from './activations.js';
-import { BASE, type CommandList } from './commands.js';
+import * as BASE from './bases.js';
+import type { CommandList } from './commands.js';
 
 /** The bits of a float. */
 export const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0];

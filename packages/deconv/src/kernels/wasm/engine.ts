@@ -3,17 +3,17 @@
  * geometry → plan → run: a plan is made once per shape, kept in linear memory, and bounded in number.
  */
 
+import * as BASE from './bases.js';
 import {
-  BASE,
   BASE_NAMES,
   COMMAND_WORDS,
-  CONTROL,
   CONTROL_AT,
   ITEM_WORDS,
   type Item,
   type Plan,
   SHARE_FROM_FLOPS,
 } from './commands.js';
+import * as CONTROL from './control.js';
 import { type Block, Heap } from './heap.js';
 import { coreModule, type KernelBuild, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
 import { type Command, host, instantiate, tableOf, webAssembly } from './platform.js';

@@ -21,7 +21,9 @@ import {
   ModuleBuilder,
   type ValueType,
 } from './assembler.js';
-import { BASE, BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, CONTROL, ITEM_WORDS } from './commands.js';
+import * as BASE from './bases.js';
+import { BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, ITEM_WORDS } from './commands.js';
+import * as CONTROL from './control.js';
 import { clear, packA, packB, pad, SPLITS, split, turn } from './movers.js';
 import * as wasm from './opcodes.js';
 import { store, storeTogether, TOGETHER } from './stores.js';

@@ -4,7 +4,8 @@
  */
 import { range } from '../../shape.js';
 import { RESULT_TARGET } from './band-size.js';
-import { BASE, type CommandList, roundUp, type Stretch, type TableBuilder } from './commands.js';
+import * as BASE from './bases.js';
+import { type CommandList, roundUp, type Stretch, type TableBuilder } from './commands.js';
 import type { Tile } from './microkernels.js';
 import type { Phase, Problem } from './problem.js';
 

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
-import { CONTROL } from './commands.js';
+import * as CONTROL from './control.js';
+
 import { Heap } from './heap.js';
 import * as wasm from './opcodes.js';
 import { instantiate, tableOf } from './platform.js';

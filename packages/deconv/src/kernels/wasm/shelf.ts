@@ -7,7 +7,8 @@
  * have taken in what it needs (see {@link Threads.know}); and one that comes up first says so, then takes in all that there
  * is by then, and only after that looks for work.
  */
-import { CONTROL } from './commands.js';
+import * as CONTROL from './control.js';
+
 import type { Heap } from './heap.js';
 import type { Command, Table } from './platform.js';
 

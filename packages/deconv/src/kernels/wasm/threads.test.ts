@@ -6,7 +6,8 @@
 import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ModuleBuilder } from './assembler.js';
-import { CONTROL, ITEM_WORDS } from './commands.js';
+import { ITEM_WORDS } from './commands.js';
+import * as CONTROL from './control.js';
 import { drain, runItem } from './microkernels.js';
 import * as wasm from './opcodes.js';
 import { webAssembly } from './platform.js';

@@ -7,7 +7,8 @@
  * does not keep the process alive.
  */
 
-import { CONTROL, CONTROL_WORDS } from './commands.js';
+import { CONTROL_WORDS } from './commands.js';
+import * as CONTROL from './control.js';
 import { host, type LinearMemory, now } from './platform.js';
 import { TAKE } from './shelf.js';
 import { SPARE, Spares } from './spares.js';
@@ -43,6 +44,15 @@ const serve = ({ memory, module, control, bases, thread, shelf, places, spins, p
   }
 };
 `;
+
+/** What a helper must know of the control block, by name. */
+const PLACES = {
+  go: CONTROL.go,
+  ready: CONTROL.ready,
+  kernels: CONTROL.kernels,
+  taken: CONTROL.taken,
+  spare: CONTROL.spare,
+};
 
 interface Helper {
   terminate(): unknown;
@@ -140,7 +150,6 @@ export class Threads {
     while (this.#helpers.length + 1 < count) {
       const thread = this.#helpers.length + 1;
       const { memory, module, control, bases, shelf } = this.#team;
-      const { go, ready, kernels, taken, spare } = CONTROL;
       Atomics.store(this.#current(), CONTROL.taken + thread, -1);
       const port = thread === 1 ? this.#spares.connect() : undefined;
       const setup = {
@@ -151,7 +160,7 @@ export class Threads {
         bases: bases + 64 * thread,
         thread,
         shelf,
-        places: { go, ready, kernels, taken, spare },
+        places: PLACES,
         spins: SPINS,
       };
       let helper: Helper | undefined;

@@ -5,7 +5,8 @@
  */
 
 import { ModuleBuilder, type ValueType } from './assembler.js';
-import { BASE, COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
+import * as BASE from './bases.js';
+import { COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
 import { buildFormula, formulaParameters } from './formula.js';
 import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';

@@ -15,8 +15,8 @@ import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
 import { range } from '../../shape.js';
 import { eachPlace, eachTile } from './bands.js';
+import * as BASE from './bases.js';
 import {
-  BASE,
   CommandList,
   type Commands,
   type Item,

@@ -18,8 +18,8 @@ import { range } from '../../shape.js';
 import { BandInput, type Box, type Layout } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
 import { combinations, eachTile, flopsOf, gridOf, layBands } from './bands.js';
+import * as BASE from './bases.js';
 import {
-  BASE,
   CommandList,
   FLAG_AT,
   K_BLOCK,
