@@ -59,6 +59,7 @@ export function cutChannels(
   const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
   const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((least * mr) / phases)), mr);
   const limit = Math.min(channels, fit, runs > 1 ? run : fit);
+  if (limit === channels) return [{ from: 0, count: channels }];
   const unit = limit < mr ? 1 : mr;
   const units = Math.ceil(channels / unit);
   const fewest = Math.ceil(units / Math.floor(limit / unit));

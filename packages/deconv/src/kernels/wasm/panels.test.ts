@@ -1,0 +1,36 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { RESULT_TARGET } from './band-size.js';
+import { cutChannels } from './panels.js';
+
+it('output channels are cut into even blocks of whole tiles, as many as wanted, and no more than needed', () => {
+  const sizes = fc.tuple(
+    fc.integer({ min: 1, max: 700 }),
+    fc.integer({ min: 1, max: 16 }),
+    fc.constantFrom(1, 49, 196, 3136, 1e6),
+    fc.constantFrom(4, 6),
+    fc.integer({ min: 1, max: 8 }),
+    fc.constantFrom(4, 10),
+    fc.constantFrom(1, 2, 3),
+  );
+  fc.assert(
+    fc.property(sizes, ([channels, phases, positions, mr, runs, least, threads]) => {
+      const blocks = cutChannels(channels, phases, positions, mr, runs, least, threads);
+      let next = 0;
+      for (const { from, count } of blocks) {
+        expect([from, count > 0]).toEqual([next, true]);
+        next += count;
+      }
+      expect(next).toBe(channels);
+      const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
+      if (runs === 1 && fit >= channels) expect(blocks.length).toBe(1);
+      const unit = fit < mr ? 1 : mr;
+      const whole = blocks.slice(0, -1).map(({ count }) => count);
+      for (const count of whole) expect([count % unit, count <= Math.max(fit, unit)]).toEqual([0, true]);
+      if (blocks.length > 1) expect(Math.max(...whole) - Math.min(...whole)).toBeLessThanOrEqual(mr);
+    }),
+    { numRuns: 2000 },
+  );
+  expect(cutChannels(64, 1, 196, 6, 8, 4, 2).map(({ count }) => count)).toEqual([12, 18, 18, 16]);
+  expect(cutChannels(64, 1, 196, 6, 1, 4, 2)).toEqual([{ from: 0, count: 64 }]);
+});
