@@ -3,6 +3,7 @@
  * their time would go into preparing and storing. A transposed convolution with stride 1 is one, too, of the turned kernel.
  */
 import type { Activation } from '../../backend.js';
+import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
 import { range } from '../../shape.js';
@@ -51,6 +52,9 @@ export function depthwiseOf(
   if (activation !== undefined && activation.fn !== 'clamp') return undefined;
   if (taps[0] > 1 || stride[0] > 1 || padBefore[0] !== 0 || xSize[0] !== ySize[0] || xSize[0] > 1)
     return undefined;
+  // What one output sees must leave room for others.
+  const reach = taps.map((k, axis) => kernelExtent(k, dilation[axis]));
+  if (product(reach) > BAND_FLOATS / 4) return undefined;
   if (stride[2] > 2 || (transposed && stride[1] * stride[2] > 1) || product(taps) > MOST_TAPS)
     return undefined;
   const turned = (axis: number) => (taps[axis] - 1) * dilation[axis] - padBefore[axis];
