@@ -3,6 +3,7 @@
  * to stay in the cache; then its outputs are summed tap by tap in registers, sixteen at a time, and stored at once.
  */
 import type { FunctionBuilder, Local } from './assembler.js';
+import { copyPlane } from './movers.js';
 import * as wasm from './opcodes.js';
 
 /** What a kernel is made for. */
@@ -37,7 +38,7 @@ export function depthwise(
 ): void {
   const [out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch] = parameters;
   const [height, width, weight, bias, floor, ceiling, n0, n1, n] = parameters.slice(9);
-  const [from, to, left, extent, target, rowStep, biasStep] = f.locals(7, wasm.i32);
+  const [to, left, extent, target, rowStep, biasStep] = f.locals(6, wasm.i32);
   const at = f.locals(rows, wasm.i32);
   const count = rows * columns;
   const kept = count <= KEPT_WEIGHTS ? f.locals(count, wasm.v128) : undefined;
@@ -106,20 +107,7 @@ export function depthwise(
   ] as const;
   f.each(n0, planes, (sPlane, oPlane) => {
     f.get(padded).i32(0).get(extent).memoryFill();
-    const lines = [
-      [sPlane, line],
-      [target, pitch],
-    ] as const;
-    f.each(height, lines, (sRow, dRow) => {
-      f.get(sRow).set(from).get(dRow).set(to).get(width).set(left);
-      for (const unit of [4, 1])
-        f.vectors(left, unit, [from, to], (offset) =>
-          f.get(to).get(from).access(wasm.v128Load, offset).access(wasm.v128Store, offset),
-        );
-      f.countdown(left, 1, () =>
-        f.get(to).get(from).access(wasm.f32Load).access(wasm.f32Store).add(from, 4).add(to, 4),
-      );
-    });
+    copyPlane(f, [sPlane, line, target, pitch, height, width]);
     for (const [number, local] of kept?.entries() ?? []) loadWeight(number, local);
     f.get(bias).access(wasm.v128Load32Splat).set(start);
     const outputs = [

@@ -26,6 +26,28 @@ export function eachRow(
   });
 }
 
+/** Of src, line; dst, pitch; height, width: copies `height` rows of `width` floats, so many bytes apart on either side. */
+export function copyPlane(
+  f: FunctionBuilder,
+  [src, line, dst, pitch, height, width]: readonly Local[],
+): void {
+  const [from, to, left] = f.locals(3, wasm.i32);
+  const rows = [
+    [src, line],
+    [dst, pitch],
+  ] as const;
+  f.each(height, rows, (sRow, dRow) => {
+    f.get(sRow).set(from).get(dRow).set(to).get(width).set(left);
+    for (const together of [4, 1])
+      f.vectors(left, together, [from, to], (offset) =>
+        f.get(to).get(from).access(wasm.v128Load, offset).access(wasm.v128Store, offset),
+      );
+    f.countdown(left, 1, () =>
+      f.get(to).get(from).access(wasm.f32Load).access(wasm.f32Store).add(from, 4).add(to, 4),
+    );
+  });
+}
+
 /** Writes so many zeros at `d`, which moves on; `left` counts them. */
 function zeros(f: FunctionBuilder, d: Local, left: Local, amount: Local): void {
   f.get(amount).set(left);

@@ -3,7 +3,7 @@
  * may read up to seven floats beyond a row; nothing is written there.
  */
 import type { FunctionBuilder, Local } from './assembler.js';
-import { eachRow } from './movers.js';
+import { copyPlane, eachRow } from './movers.js';
 import * as wasm from './opcodes.js';
 import type { RowKernel } from './row-kernels.js';
 
@@ -132,25 +132,6 @@ export const windowMax = (kind: WindowKind): RowKernel => ({
   },
 });
 
-/** Copies a plane: `height` rows of `width` floats, `line` and `pitch` bytes apart. */
-function copyPlane(
-  f: FunctionBuilder,
-  [src, line, inner, pitch, height, width]: readonly Local[],
-  [from, to, left]: readonly Local[],
-): void {
-  const rows = [
-    [src, line],
-    [inner, pitch],
-  ] as const;
-  f.each(height, rows, (sRow, dRow) => {
-    f.get(sRow).set(from).get(dRow).set(to).get(width).set(left);
-    f.vectors(left, 1, [from, to], () => f.get(to).get(from).access(wasm.v128Load).access(wasm.v128Store));
-    f.countdown(left, 1, () =>
-      f.get(to).get(from).access(wasm.f32Load).access(wasm.f32Store).add(from, 4).add(to, 4),
-    );
-  });
-}
-
 /**
  * paddedMax: out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch, height, width, srcRow, tapRow, step, n0, n1, n.
  * As windowMax, but each plane, `height` rows of `width` floats `line` bytes apart, is first copied to `inner`, within a plane of rows
@@ -162,14 +143,13 @@ export const paddedMax = (kind: WindowKind): RowKernel => ({
   build: (f, parameters) => {
     const [out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch] = parameters;
     const [height, width, srcRow, tapRow, step, n0, n1, n] = parameters.slice(9);
-    const scratch = f.locals(3, wasm.i32);
     const row = largestOfRow(f, kind);
     const planes = [
       [src, srcPlane],
       [out, outPlane],
     ] as const;
     f.each(n0, planes, (sPlane, oPlane) => {
-      copyPlane(f, [sPlane, line, inner, pitch, height, width], scratch);
+      copyPlane(f, [sPlane, line, inner, pitch, height, width]);
       const rows = [
         [padded, srcRow],
         [oPlane, outRow],
@@ -191,7 +171,6 @@ export const paddedArgMax = (kind: WindowKind): RowKernel => ({
   build: (f, parameters) => {
     const [out, src, srcPlane, line, padded, inner, pitch, height, width] = parameters;
     const [srcRow, tapRow, step, places, first, place, placeRow, placeTap, n0, n1, n] = parameters.slice(9);
-    const scratch = f.locals(3, wasm.i32);
     const [to, toPlaces, toFirst, bytes, placeOfRow] = f.locals(5, wasm.i32);
     const [v, best, wins, chosen, window, tap] = f.locals(6, wasm.v128);
     const row = windowsOfRow(f, kind, to, {
@@ -224,7 +203,7 @@ export const paddedArgMax = (kind: WindowKind): RowKernel => ({
     });
     f.get(n).i32(2).op(wasm.i32Shl).set(bytes);
     f.each(n0, [[src, srcPlane]], (sPlane) => {
-      copyPlane(f, [sPlane, line, inner, pitch, height, width], scratch);
+      copyPlane(f, [sPlane, line, inner, pitch, height, width]);
       f.get(place).set(placeOfRow).get(first).get(out).op(wasm.i32Sub).set(toFirst);
       f.each(n1, [[padded, srcRow]], (sRow) => {
         f.get(places).get(out).op(wasm.i32Sub).set(toPlaces);
