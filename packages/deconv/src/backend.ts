@@ -12,13 +12,21 @@ import type { WindowGeometry } from './geometry/window.js';
 import type { Shape } from './shape.js';
 import type { DType, Storage, TypedArray } from './tensor.js';
 
-/** A function applied to each output of a convolution before it is stored. */
-export interface Activation {
-  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh' | 'prelu' | 'own';
+/** A function applied to each output of a convolution before it is stored: one that engines know, or one that brings its kernels. */
+export type Activation = NamedActivation | OwnActivation;
+
+/** A function that engines know. */
+export interface NamedActivation {
+  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh' | 'prelu';
   /** leakyRelu [slope], clamp [min, max]. Those of prelu are one more input, the last: one slope per output channel. */
   readonly parameters: readonly number[];
-  /** own: a function without parameters that brings its kernels along. */
-  readonly own?: UnaryFunction | undefined;
+}
+
+/** A function without parameters that brings its kernels along. */
+export interface OwnActivation {
+  readonly fn: 'own';
+  readonly parameters: readonly [];
+  readonly own: UnaryFunction;
 }
 
 /** Attributes of the convolutions. The bias, if any, is the third input, one value per output channel. */

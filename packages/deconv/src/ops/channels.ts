@@ -78,6 +78,7 @@ export function affine(
   const t = term ?? zero;
   const inputs = [...operands.slice(0, 3), t, ...operands.slice(3)];
   const output = run(operation.channelAffine, inputs, c, shape);
+  if (c.relu) return output;
   const vjp = (g: Tensor) => {
     const total = [t, ...products.map(({ mean }) => mean)].some((x) => x?.requiresGrad)
       ? channelSum(g, c)

@@ -74,8 +74,9 @@ function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Fl
 
 const ACTIVATIONS = { leakyRelu, clamp, sigmoid, tanh, prelu: leakyRelu };
 
-const functionOf = ({ fn, own }: Activation) =>
-  own?.reference[0] ?? ACTIVATIONS[fn as keyof typeof ACTIVATIONS][0];
+/** What it does to a number. */
+const functionOf = (activation: Activation) =>
+  activation.fn === 'own' ? activation.own.reference[0] : ACTIVATIONS[activation.fn][0];
 
 /** What is done to each output before it is rounded: divide by coverage, add bias and residual, apply the activation. */
 function finish(

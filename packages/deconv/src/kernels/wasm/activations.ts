@@ -3,16 +3,17 @@
  * the convolutions. Bias first, then the function. A command per function.
  */
 
-import type { Activation } from '../../backend.js';
+import type { Activation, UnaryFunction } from '../../backend.js';
 import type { FunctionBuilder, Local } from './assembler.js';
 import { buildFormula } from './formula.js';
 import * as wasm from './opcodes.js';
 
 /** What each function is called as a command, and its formula. */
-export function formulaOf({ fn, own }: Activation): readonly [name: string, formula: string] {
-  if (own === undefined || fn !== 'own') return [fn, ACTIVATIONS[fn as keyof typeof ACTIVATIONS]];
+export function formulaOf(activation: Activation): readonly [name: string, formula: string] {
+  if (activation.fn !== 'own') return [activation.fn, ACTIVATIONS[activation.fn]];
+  const own: UnaryFunction & { readonly wasm?: unknown } = activation.own;
   // Definitions stay in front.
-  const [text] = (own as { readonly wasm?: readonly string[] }).wasm ?? [''];
+  const [text] = own.wasm as readonly string[];
   return [own.name, text.replace(/[^;]+$/, 'own(x)=$&;own(x+b)')];
 }
 

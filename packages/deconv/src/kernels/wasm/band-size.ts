@@ -5,7 +5,7 @@
  * threads share runs of output channels instead.
  */
 import type { BandInput } from './band-input.js';
-import { roundUp } from './commands.js';
+import { product, roundUp } from './commands.js';
 import type { Tile } from './microkernels.js';
 import { stripsOf } from './strips.js';
 
@@ -27,9 +27,25 @@ export const THIN = 0.85;
 /** Tiles of rows below which there are no runs of channels to share. */
 export const FEW_TILES = 2;
 
-/** Tiles from which B is packed, for a problem whose rows are read by so many taps each. */
-export const packFromTiles = (tapsPerRow: number): number =>
-  tapsPerRow >= SHARED_TAPS ? PACK_SHARED_FROM_TILES : PACK_FROM_TILES;
+/** Positions of a plane whose rows are read where they are, however often; and tiles that read longer ones there. */
+export const SHORT_PLANE = 256;
+export const PLAIN_TILES = 4;
+
+/**
+ * Rows of a product from which B is packed. Rows read where they are may lie a power of two apart: packed, they do not fight for the same
+ * cache sets. Short ones lie together as it is, and a few tiles do not read them often enough.
+ *
+ * @param tapsPerRow by how many taps each row of the padded input is read
+ */
+export function packFromRows(
+  { plain }: BandInput,
+  grid: readonly number[],
+  tapsPerRow: number,
+  mr: number,
+): number {
+  if (!plain) return (tapsPerRow >= SHARED_TAPS ? PACK_SHARED_FROM_TILES : PACK_FROM_TILES) * mr;
+  return product(grid) <= SHORT_PLANE ? Number.POSITIVE_INFINITY : PLAIN_TILES * mr + 1;
+}
 
 /** What the product of a band will be. */
 export interface Demand {

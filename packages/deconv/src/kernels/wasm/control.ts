@@ -21,7 +21,7 @@ export const ready = 6;
 export const stride = 7;
 /** Where the bases of the call begin. */
 export const bases = 8;
-/** The epoch once more, written when everything else about the stage is in place: what helpers look at. */
+/** The epoch once more, written when everything else about the stage is in place: what helpers look at. It changes for an order too (see `spare`). */
 export const go = 20;
 /** Kernels on the shelf (see shelf.ts). */
 export const kernels = 21;

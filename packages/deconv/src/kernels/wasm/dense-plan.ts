@@ -17,7 +17,7 @@ import type { Activation } from '../../backend.js';
 import { range } from '../../shape.js';
 import { BandInput, type Box } from './band-input.js';
 import { type Line, rangeOf, storeBand } from './band-output.js';
-import { cutGrid, PACKED_B_TARGET, packFromTiles } from './band-size.js';
+import { cutGrid, PACKED_B_TARGET, packFromRows } from './band-size.js';
 import { combinations, eachTile, flopsOf, gridOf, layBands } from './bands.js';
 import * as BASE from './bases.js';
 import {
@@ -43,9 +43,7 @@ import { type Strips, stripsOf } from './strips.js';
 export const ITEMS = 8;
 /** A block of A of more floats than this is streamed past the strips, rather than the strips past it. */
 export const A_STAYS_FLOATS = 48 * 1024;
-/** Positions of a plane whose rows are read where they are, however often; and tiles that read longer ones there. */
-export const SHORT_PLANE = 256;
-export const FEW_TILES = 4;
+
 /** Rows of the padded input that are packed together, strip by strip, and where a group finds its own among them. */
 interface Packing {
   /** Table of the rows' byte offsets in the padded input, and their number. */
@@ -123,13 +121,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
   const input = new BandInput(p, grid);
   const [, , x] = p.classes;
   const taps = x.reduce((n, c) => n + c.offsets.length, 0) / Math.max(1, x.length);
-  // Rows of a product from which B is packed. Rows read where they are may lie a power of two apart: packed, they do not fight
-  // for the same cache sets. Short ones lie together as it is, and a few tiles do not read them often enough.
-  const packFrom = input.plain
-    ? product(grid) <= SHORT_PLANE
-      ? Number.POSITIVE_INFINITY
-      : FEW_TILES * mr + 1
-    : packFromTiles(taps / input.reach[2].residues.length) * mr;
+  const packFrom = packFromRows(input, grid, taps / input.reach[2].residues.length, mr);
   const flops = flopsOf(p, batch * groups);
   const merged = mergeFew(p, tile);
   const combos = combinations(merged?.common ?? p.classes);
@@ -140,7 +132,8 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
   // Enough items for a few threads to share evenly, unless the work is too small to share at all.
   const shared = flops >= SHARE_FROM_FLOPS;
   const items = shared ? Math.ceil(ITEMS / Math.max(1, batch * groups)) : 1;
-  const demand = { rows: Math.max(1, ...rows), allRows, depth, packFrom, least: items };
+  const mostRows = Math.max(1, ...rows);
+  const demand = { rows: mostRows, allRows, depth, packFrom, least: items };
   const { size, count: bandCount, runs } = cutGrid(input, grid, tile, demand);
   const layout = input.layout(size);
   const rowsOf = new Map<Group, readonly number[]>();
@@ -159,7 +152,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
 
   const positions = size[0] * size[1] * roundUp(size[2] + input.reach[2].span, nr);
   const phases = classGroups.reduce((n, group) => n + group.phases.length, 0);
-  const prepared = !input.plain || Math.max(...rows) >= packFrom;
+  const prepared = !input.plain || mostRows >= packFrom;
   const least = prepared ? RUN_TILES : PLAIN_RUN_TILES;
   const cuts = cutChannels(p.outChannels, phases, positions, mr, runs, least, threads);
   const products = [...classGroups, ...addends];

@@ -3,7 +3,7 @@
  * to stay in the cache; then its outputs are summed tap by tap in registers, sixteen at a time, and stored at once.
  */
 import type { FunctionBuilder, Local } from './assembler.js';
-import { copyPlane } from './movers.js';
+import { copyPlane, inFours } from './movers.js';
 import * as wasm from './opcodes.js';
 
 /** What a kernel is made for. */
@@ -131,24 +131,15 @@ export function depthwise(
         }
         forward(4 * vectors);
       });
-      f.loop((again) => {
+      const pointers = [[to, 4] as const, ...at.map((local) => [local, 4 * step] as const)];
+      inFours(f, left, n, pointers, () =>
         f.countdown(left, 4, () => {
           sumUp(1);
           f.get(to);
           ended(0).access(wasm.v128Store);
           forward(4);
-        });
-        // One to three are left of four or more: they are the last of a vector that begins among those that are done.
-        f.get(left).i32(0).op(wasm.i32GtS).get(n).i32(4).op(wasm.i32GeS).op(wasm.i32And);
-        f.if(() => {
-          f.get(left).i32(4).op(wasm.i32Sub).i32(2).op(wasm.i32Shl).set(left);
-          f.add(to, left);
-          f.get(left).i32(step).op(wasm.i32Mul).set(left);
-          for (const local of at) f.add(local, left);
-          f.i32(4).set(left).i32(1);
-          again();
-        });
-      });
+        }),
+      );
       f.countdown(left, 1, () => {
         sumUp(1);
         f.get(to);

@@ -48,6 +48,34 @@ export function copyPlane(
   });
 }
 
+/**
+ * Runs `fours`, which does four of `left` elements as long as there are four. If one to three of n ≥ 4 are left then, they are the last of
+ * four that begin among those that are done: the pointers go back by so many of their steps, in bytes, and it runs once more.
+ */
+export function inFours(
+  f: FunctionBuilder,
+  left: Local,
+  n: Local,
+  pointers: readonly (readonly [pointer: Local, step: Local | number])[],
+  fours: () => void,
+): void {
+  const back = f.local(wasm.i32);
+  f.loop((again) => {
+    fours();
+    f.get(left).i32(1).op(wasm.i32Sub).i32(3).op(wasm.i32LtU).get(n).i32(4).op(wasm.i32GeS).op(wasm.i32And);
+    f.if(() => {
+      for (const [pointer, step] of pointers) {
+        f.get(left).i32(4).op(wasm.i32Sub);
+        if (typeof step === 'number') f.i32(step);
+        else f.get(step);
+        f.op(wasm.i32Mul).set(back).add(pointer, back);
+      }
+      f.i32(4).set(left).i32(1);
+      again();
+    });
+  });
+}
+
 /** Writes so many zeros at `d`, which moves on; `left` counts them. */
 function zeros(f: FunctionBuilder, d: Local, left: Local, amount: Local): void {
   f.get(amount).set(left);

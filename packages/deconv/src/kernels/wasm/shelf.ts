@@ -8,7 +8,6 @@
  * is by then, and only after that looks for work.
  */
 import * as CONTROL from './control.js';
-
 import type { Heap } from './heap.js';
 import type { Command, Table } from './platform.js';
 

@@ -68,6 +68,7 @@ function arrayFor(dtype: DType, length: number): TypedArray {
   return bytes < UNFILLED ? allocate(dtype, length) : new (arraysOf(dtype))(unfilled(bytes));
 }
 
+/** A cell of values in an array, or of none yet. */
 function cellOf(dtype: DType, length: number, array: TypedArray | undefined, small = false): Cell {
   return {
     dtype,

@@ -3,7 +3,7 @@
  * may read up to seven floats beyond a row; nothing is written there.
  */
 import type { FunctionBuilder, Local } from './assembler.js';
-import { copyPlane, eachRow } from './movers.js';
+import { copyPlane, eachRow, inFours } from './movers.js';
 import * as wasm from './opcodes.js';
 import type { RowKernel } from './row-kernels.js';
 
@@ -67,20 +67,8 @@ function windowsOfRow(f: FunctionBuilder, { rows, columns, apart }: WindowKind, 
         .get(tapRow)
         .op(wasm.i32Add)
         .set(from[i]);
-    f.loop((again) => {
-      byStep(f, step, vectors);
-      // One to three are left of four or more: they are the last of a vector that begins among those that are done.
-      f.get(left).i32(1).op(wasm.i32Sub).i32(3).op(wasm.i32LtU).get(n).i32(4).op(wasm.i32GeS).op(wasm.i32And);
-      f.if(() => {
-        f.get(left).i32(4).op(wasm.i32Sub).set(left);
-        f.get(to).get(left).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(to);
-        f.get(left).get(step).op(wasm.i32Mul).set(left);
-        for (const at of from) f.add(at, left);
-        f.i32(4).set(left);
-        f.i32(1);
-        again();
-      });
-    });
+    const pointers = [[to, 4] as const, ...from.map((at) => [at, step] as const)];
+    inFours(f, left, n, pointers, () => byStep(f, step, vectors));
     f.countdown(left, 1, () => {
       taker.begin(1);
       for (const [i, at] of from.entries())

@@ -167,7 +167,7 @@ function compute(
 ): Storage | undefined {
   const { geometry: g, bias, average, activation, residual, split, before } = attributes;
   const { residency, tile, commands } = engine;
-  if (activation?.own !== undefined) {
+  if (activation?.fn === 'own') {
     const [name, formula] = formulaOf(activation);
     if (!engine.has(name, (f, p) => activate(f, p, formula))) return undefined;
   }

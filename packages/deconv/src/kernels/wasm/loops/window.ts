@@ -109,6 +109,20 @@ function paddedPlanes(ground: Ground, w: WindowGeometry, source: number) {
   };
 }
 
+/** Calls `pool` for so many planes at a time; threads share these parts. */
+function inParts(
+  { kernels }: Ground,
+  w: WindowGeometry,
+  each: number,
+  pool: (plane: number, count: number) => void,
+): void {
+  const planes = w.batch * w.channels;
+  kernels.shared(planes * sizeOf(w.outputSize) * sizeOf(w.kernelSize), false, (part) => {
+    for (let plane = 0; plane < planes; plane += each)
+      part(() => pool(plane, Math.min(each, planes - plane)));
+  });
+}
+
 /** (x) → each window's largest value; a NaN is larger than all, −∞ if it sees nothing. Padding is never chosen. */
 export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
   const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
@@ -130,22 +144,15 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
     ),
   );
   const outer = whole ? edges.filter((box) => box.every(([from, end]) => from < end)) : [undefined];
-  const shared = (each: number, pool: (plane: number, count: number) => void) => {
-    kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
-      for (let plane = 0; plane < planes; plane += each)
-        part(() => pool(plane, Math.min(each, planes - plane)));
-    });
-    return storage;
-  };
-
   const padded = outer.length > 0 ? paddedPlanes(ground, w, source) : undefined;
   if (padded !== undefined) {
     padded.fill();
     const kernel = paddedMax(padded.kind);
-    return shared(padded.each, (plane, count) => {
+    inParts(ground, w, padded.each, (plane, count) => {
       const target = [at + 4 * plane * to, 4 * to, 4 * out[2]] as const;
       kernels.call(kernel, ...target, ...padded.arguments(plane), count, out[1], out[2]);
     });
+    return storage;
   }
 
   if (outer.length > 0) ground.floats(at, storage.length).fill(Number.NEGATIVE_INFINITY);
@@ -176,7 +183,8 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
         box,
       );
   };
-  return shared(Math.ceil(planes / PARTS), pool);
+  inParts(ground, w, Math.ceil(planes / PARTS), pool);
+  return storage;
 };
 
 /** (x) → flat position of each window's largest value: the first of equals, a NaN before all. Padding is never chosen. */
@@ -190,7 +198,7 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   // Planes that are gone through at a time, each with room for its largest values.
   const each = Math.max(1, Math.min(planes, Math.floor(BEST_FLOATS / Math.max(1, to))));
   const best = padded === undefined ? residency.room(4 * each * to) : 0;
-  const [places, firsts] = [residency.room(4 * out[2]), residency.room(4 * to)];
+  const places = residency.room(4 * out[2]);
   const { storage, at } = ground.result(planes * to, 'int32');
   for (let o = 0, p = ground.integers(places, out[2]); o < out[2]; o++) p[o] = o * stride[2];
   // To begin with, the first input that each window sees; −1 if it sees none.
@@ -204,16 +212,14 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
     }
   });
   if (padded !== undefined) {
+    const firsts = residency.room(4 * to);
     padded.fill();
     ground.integers(firsts, to).set(first);
     const kernel = paddedArgMax(padded.kind);
-    kernels.shared(storage.length * sizeOf(w.kernelSize), false, (part) => {
-      for (let plane = 0; plane < planes; plane += padded.each) {
-        const count = Math.min(padded.each, planes - plane);
-        const size = [count, out[1], out[2]] as const;
-        const tables = [places, firsts, ...padded.places] as const;
-        part(() => kernels.call(kernel, at + 4 * plane * to, ...padded.arguments(plane), ...tables, ...size));
-      }
+    inParts(ground, w, padded.each, (plane, count) => {
+      const tables = [places, firsts, ...padded.places] as const;
+      const target = at + 4 * plane * to;
+      kernels.call(kernel, target, ...padded.arguments(plane), ...tables, count, out[1], out[2]);
     });
     return storage;
   }
