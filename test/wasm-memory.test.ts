@@ -119,6 +119,37 @@ describe('packed weights', () => {
     expect(cellOf(w).packed).toBeUndefined();
   });
 
+  it('take the place of the weight in linear memory', () => {
+    const g = convGeometry([1, 256, 40], [256, 256, 3], {});
+    const [x, w] = [filled(256 * 40, 1), filled(256 * 256 * 3, 1)];
+    expect(conv(x, w, g).host()[0]).toBe(768);
+    expect(cellOf(w).block).toBeUndefined();
+    const [packed] = cellOf(w).packed?.values() ?? [];
+    // A result of an operation, which lives in linear memory, is packed from there.
+    const sum = add(w, w);
+    expect(conv(x, sum, g).host()[0]).toBe(1536);
+    expect(cellOf(sum).block?.free).toBe(false);
+    // And whoever needs the weight itself finds it, beside its packed form.
+    expect(add(w, w).host()[0]).toBe(2);
+    expect([cellOf(w).block?.free, packed.free]).toEqual([false, false]);
+    w.release?.();
+    expect(packed.free).toBe(true);
+  });
+
+  it('go when the budget is short, and are made again', () => {
+    const g = convGeometry([1, 8, 20], [8, 8, 3], {});
+    const w = filled(8 * 8 * 3, 1);
+    const run = () => conv(backend.upload(inputs[0]), w, g).host()[0];
+    expect(run()).toBe(24);
+    const [packed] = cellOf(w).packed?.values() ?? [];
+    const large = filled(2 ** 22, 1);
+    const results = Array.from({ length: 16 }, () => add(large, large));
+    expect(results.at(-1)?.length).toBe(2 ** 22);
+    expect([packed.free, cellOf(w).packed]).toEqual([true, undefined]);
+    expect(run()).toBe(24);
+    expect(cellOf(w).packed?.size).toBe(1);
+  });
+
   it('are few, whatever the number of shapes that the weight meets', () => {
     const w = filled(8 * 8 * 3, 1);
     for (let round = 0; round < 3; round++) {
@@ -279,7 +310,7 @@ describe('shapes too large for linear memory', () => {
     const after = convGeometry([1, 1, 8], [1, 1, 1], {});
     conv(filled(8, 1), w, after);
     // All but 64 MiB is taken.
-    const held = backend.heap.take(backend.heap.capacity - backend.heap.memory.buffer.byteLength - 2 ** 26);
+    const held = backend.heap.take(backend.heap.capacity - backend.heap.used - 2 ** 26);
     const used = backend.heap.used;
     const g = convGeometry([1, 1, 2 ** 23], [3, 1, 1], {});
     const x = filled(2 ** 23, 1);
@@ -294,7 +325,7 @@ describe('shapes too large for linear memory', () => {
 
   it('are left to the reference where there is no kernel that needs them in linear memory', () => {
     const x = filled(2 ** 20, 3);
-    const held = backend.heap.take(backend.heap.capacity - backend.heap.memory.buffer.byteLength - 2 ** 21);
+    const held = backend.heap.take(backend.heap.capacity - backend.heap.used - 2 ** 21);
     expect(add(x, x).host()[2 ** 20 - 1]).toBe(6);
     backend.heap.release(held);
   });

@@ -191,7 +191,7 @@ export class Engine {
 
   #load(plan: Plan): Loaded {
     const put = (values: Int32Array): Block => {
-      const block = this.residency.take(values.byteLength);
+      const block = this.residency.take(values.byteLength, true);
       this.heap.integers.set(values, block.at / 4);
       return block;
     };
@@ -279,7 +279,7 @@ export class Engine {
   #room(block: Block | undefined, bytes: number): Block {
     if (block !== undefined && !block.free && block.bytes >= bytes) return block;
     if (block !== undefined) this.residency.give(block);
-    return this.residency.take(bytes);
+    return this.residency.take(bytes, true);
   }
 
   /** Waits for helpers that may still touch memory; before anything else does. */

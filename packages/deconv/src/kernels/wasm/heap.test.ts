@@ -68,12 +68,49 @@ describe('Heap', () => {
     },
   );
 
-  it('takes the smallest stretch that is large enough', () => {
+  it('takes what comes and goes from the lowest stretch that is large enough', () => {
     const heap = new Heap(RESERVED, false, 256);
-    const blocks = [1000, 64, 300, 64, 5000, 64].map((bytes) => heap.take(bytes));
+    const blocks = [300, 64, 1000, 64, 5000, 64].map((bytes) => heap.take(bytes));
     for (const i of [0, 2, 4]) heap.release(blocks[i]);
-    expect(heap.take(290).at).toBe(blocks[2].at);
-    expect(heap.take(900).at).toBe(blocks[0].at);
+    expect(heap.take(900).at).toBe(blocks[2].at);
+    expect(heap.take(290).at).toBe(blocks[0].at);
+    expect(heap.take(900).at).toBe(blocks[4].at);
+  });
+
+  it('takes what lasts from the end of the highest', () => {
+    const heap = new Heap(RESERVED, false, 256);
+    const end = heap.memory.buffer.byteLength;
+    const low = heap.take(1000);
+    const high = heap.take(1000, true);
+    expect(high.at + high.bytes).toBe(end);
+    const next = heap.take(500, true);
+    expect(next.at + next.bytes).toBe(high.at);
+    heap.release(high);
+    heap.release(low);
+    expect(heap.take(900, true).at).toBeGreaterThanOrEqual(high.at);
+    expect(heap.take(900).at).toBe(low.at);
+  });
+
+  it('leaves no holes between what lasts', () => {
+    const heap = new Heap(RESERVED, false, 8192);
+    // A network from its narrow middle to its large output, with the weights of each layer packed on the way.
+    let before = heap.take(2 ** 20);
+    let most = 0;
+    let lasting = 0;
+    for (let size = 2 ** 21; size <= 2 ** 25; size *= 2) {
+      const after = heap.take(size);
+      heap.take(2 ** 22, true);
+      lasting += 2 ** 22 + 64;
+      heap.release(before);
+      before = after;
+      most = Math.max(most, after.at + after.bytes);
+    }
+    expect(most).toBeLessThan(RESERVED + 2 ** 26);
+    heap.release(before);
+    expect(heap.used).toBe(lasting);
+    const size = heap.memory.buffer.byteLength;
+    heap.take(size - RESERVED - lasting - 64);
+    expect(heap.memory.buffer.byteLength).toBe(size);
   });
 
   it('releases a block once, however often it is told to', () => {
@@ -118,13 +155,17 @@ describe('Heap', () => {
 
   it('says so when the host has no more', () => {
     const heap = new Heap(RESERVED, false, 64);
-    heap.memory.grow = () => {
+    const asked: number[] = [];
+    heap.memory.grow = (pages) => {
+      asked.push(pages);
       throw new RangeError('no');
     };
     const held = heap.take(1000);
     expect(() => heap.take(2 ** 20 + 1)).toThrow(
       /^the engine refused \d+ more bytes of linear memory, 1048576 are in use$/,
     );
+    // First for plenty, then for what is needed.
+    expect(asked).toEqual([48, 1]);
     heap.release(held);
     whole(heap);
   });

@@ -1,13 +1,17 @@
 /**
- * heap: the linear memory and who has which part of it. Best fit over a list of free stretches that is kept in order of
- * address and merged at every release; memory grows by need and never shrinks. Refuses what cannot fit, and stays whole
- * when it does.
+ * heap: the linear memory and who has which part of it: a list of free stretches, kept in order of address and merged at
+ * every release. What comes and goes is taken from the lowest stretch where it fits; what lasts (packed weights, plans) from
+ * the end of the highest, so that it does not lie between the others and leave holes of which none holds the next large
+ * result. For that, memory grows in large steps: pages that nobody has written to cost the host nothing. It never shrinks.
+ * Refuses what cannot fit, and stays whole when it does.
  */
 import { type LinearMemory, webAssembly } from './platform.js';
 
 export const PAGE = 65536;
 /** Blocks begin at whole cache lines. */
 export const LINE = 64;
+/** Pages that memory grows by at least, where there is room for them: 256 MiB. */
+const GROWTH = 4096;
 
 interface Stretch {
   at: number;
@@ -71,24 +75,21 @@ export class Heap {
     return this.#integers;
   }
 
-  /** A block of at least `bytes`, its content arbitrary. */
-  take(bytes: number): Block {
+  /** A block of at least `bytes`, its content arbitrary; `lasting` if it will outlive most that is taken after it. */
+  take(bytes: number, lasting = false): Block {
     // A line more than asked for: vector loads may read a little beyond the end.
     const size = Math.ceil(bytes / LINE) * LINE + LINE;
-    let best = -1;
-    for (let i = 0; i < this.#free.length; i++) {
-      const room = this.#free[i].bytes;
-      if (room >= size && (best < 0 || room < this.#free[best].bytes)) best = i;
-    }
-    if (best < 0) {
+    const fits = (stretch: Stretch) => stretch.bytes >= size;
+    let which = lasting ? this.#free.findLastIndex(fits) : this.#free.findIndex(fits);
+    if (which < 0) {
       this.#grow(size);
-      best = this.#free.length - 1;
+      which = this.#free.length - 1;
     }
-    const stretch = this.#free[best];
-    const at = stretch.at;
-    stretch.at += size;
+    const stretch = this.#free[which];
     stretch.bytes -= size;
-    if (stretch.bytes === 0) this.#free.splice(best, 1);
+    const at = lasting ? stretch.at + stretch.bytes : stretch.at;
+    if (!lasting) stretch.at += size;
+    if (stretch.bytes === 0) this.#free.splice(which, 1);
     this.#used += size;
     return { at, bytes: size, free: false };
   }
@@ -126,21 +127,26 @@ export class Heap {
     const tail = last !== undefined && last.at + last.bytes === this.#end ? last.bytes : 0;
     const needed = Math.ceil((bytes - tail) / PAGE);
     const pages = this.#end / PAGE;
-    // Some more than needed, so that growing stays rare; just what is needed near the limit.
-    const generous = Math.min(Math.max(needed, pages >> 3), this.limits.maximum - pages);
-    if (needed > this.limits.maximum - pages) {
+    const most = this.limits.maximum - pages;
+    if (needed > most) {
       throw new OutOfMemory(
         `${bytes} bytes do not fit: ${this.#used} of at most ${this.limits.maximum * PAGE} bytes of linear memory are in use`,
       );
     }
+    let grown = Math.min(Math.max(needed, pages, GROWTH), most);
     try {
-      this.memory.grow(generous);
+      this.memory.grow(grown);
     } catch {
-      throw new OutOfMemory(
-        `the engine refused ${generous * PAGE} more bytes of linear memory, ${this.#end} are in use`,
-      );
+      grown = needed;
+      try {
+        this.memory.grow(grown);
+      } catch {
+        throw new OutOfMemory(
+          `the engine refused ${grown * PAGE} more bytes of linear memory, ${this.#end} are in use`,
+        );
+      }
     }
-    const added = generous * PAGE;
+    const added = grown * PAGE;
     if (tail > 0 && last !== undefined) last.bytes += added;
     else this.#free.push({ at: this.#end, bytes: added });
     this.#end += added;

@@ -138,26 +138,30 @@ export class Residency {
     if (!(storage instanceof WasmStorage) || storage.owner !== this) return this.#visit(storage.host());
     const { cell } = storage;
     if (cell.block !== undefined) {
-      this.#pinned.add(cell);
-      if (this.#resident.delete(cell)) this.#resident.add(cell);
+      // A small result whose operation is under way has a block and no account.
+      if (this.#resident.has(cell)) this.#use(storage, cell);
       return cell.block.at;
     }
     const array = arrayOf(cell);
     if (cell.exposed || cell.small) return this.#visit(array);
-    if (cell.spilled) {
-      cell.spilled = false;
-      const most = Math.floor(MOST_BUDGET * this.heap.capacity);
-      this.#budget = Math.min(most, this.#budget + array.byteLength);
-    }
-    const block = this.#place(storage, cell);
+    this.#welcome(cell, array.byteLength);
+    const block = this.#place(storage, cell, true);
     this.#copyIn(block, array);
     cell.array = undefined;
     return block.at;
   }
 
+  /** The address of values that are read this once, good until {@link settle}: values in an array stay there. */
+  glimpse(storage: Storage): number {
+    const cell = this.#own(storage);
+    return cell?.block === undefined ? this.#visit(cell?.array ?? storage.host()) : this.address(storage);
+  }
+
   /** The address of the packed form of a weight for a plan, good until {@link settle}; undefined if it is to be made. */
   packed(storage: Storage, plan: object): number | undefined {
-    const known = this.#own(storage)?.packed?.get(plan);
+    const cell = this.#own(storage);
+    const known = cell?.packed?.get(plan);
+    if (cell !== undefined && known !== undefined) this.#use(storage, cell);
     return known?.at;
   }
 
@@ -165,7 +169,9 @@ export class Residency {
   keepPacked(storage: Storage, plan: object, at: number): void {
     const cell = this.#own(storage);
     const which = this.#passing.findIndex((block) => block.at === at);
-    if (cell?.block === undefined || which < 0) return;
+    if (cell === undefined || cell.exposed || cell.small || which < 0) return;
+    this.#welcome(cell, this.#passing[which].bytes);
+    this.#use(storage, cell);
     cell.packed ??= new Map();
     for (const [old, block] of cell.packed) {
       if (cell.packed.size < MOST_PACKED) break;
@@ -180,9 +186,9 @@ export class Residency {
     return storage instanceof WasmStorage && storage.owner === this ? storage.cell : undefined;
   }
 
-  /** Room for the operation under way. */
-  room(bytes: number): number {
-    const block = this.take(bytes);
+  /** Room for the operation under way; `lasting`: for what is likely to be kept after it. */
+  room(bytes: number, lasting = false): number {
+    const block = this.take(bytes, lasting);
     this.#passing.push(block);
     return block.at;
   }
@@ -201,11 +207,8 @@ export class Residency {
 
   /** Moves a cell's values to an array, for the user's hands if so said, and leaves nothing behind. */
   bringHome(cell: Cell): TypedArray {
-    if (cell.block !== undefined) {
-      const array = this.#copyOut(cell, cell.block);
-      this.#evict(cell);
-      cell.array = array;
-    }
+    if (cell.block !== undefined) cell.array = this.#copyOut(cell, cell.block);
+    if (cell.block !== undefined || cell.packed !== undefined) this.#evict(cell);
     return arrayOf(cell);
   }
 
@@ -215,14 +218,27 @@ export class Residency {
     cell.array = undefined;
   }
 
-  #place(storage: WasmStorage, cell: Cell): Block {
+  #place(storage: WasmStorage, cell: Cell, lasting = false): Block {
     if (this.#resident.size >= MOST_RESIDENT) this.#spill(this.#budget, MOST_RESIDENT * KEPT);
-    const block = this.take(bytesOf(cell.dtype, cell.length));
+    const block = this.take(bytesOf(cell.dtype, cell.length), lasting);
     cell.block = block;
+    this.#use(storage, cell);
+    return block;
+  }
+
+  /** Makes a cell the one that was used last, which stays until {@link settle}. */
+  #use(storage: Storage, cell: Cell): void {
+    if (!this.#resident.delete(cell)) this.#finalizer.register(storage, cell, cell);
     this.#resident.add(cell);
     this.#pinned.add(cell);
-    this.#finalizer.register(storage, cell, cell);
-    return block;
+  }
+
+  /** What comes back was no garbage when it had to go: there is room for as much more from now on. */
+  #welcome(cell: Cell, bytes: number): void {
+    if (!cell.spilled) return;
+    cell.spilled = false;
+    const most = Math.floor(MOST_BUDGET * this.heap.capacity);
+    this.#budget = Math.min(most, this.#budget + bytes);
   }
 
   #visit(array: TypedArray): number {
@@ -252,14 +268,14 @@ export class Residency {
   }
 
   /** A block, with the oldest cells moved out until the budget, or the memory, holds it. */
-  take(bytes: number): Block {
+  take(bytes: number, lasting = false): Block {
     if (this.#bytes + bytes > this.#budget) this.#spill(this.#budget * KEPT - bytes, MOST_RESIDENT);
     let block: Block;
     try {
-      block = this.heap.take(bytes);
+      block = this.heap.take(bytes, lasting);
     } catch {
       this.#spill(0, 0);
-      block = this.heap.take(bytes);
+      block = this.heap.take(bytes, lasting);
     }
     this.#bytes += block.bytes;
     return block;

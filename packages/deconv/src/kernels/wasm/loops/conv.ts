@@ -175,7 +175,6 @@ function compute(
   const others = split === undefined ? inputs : inputs.slice(0, -1);
   const last = others[others.length - 1];
   const input = residency.address(first);
-  const weight = residency.address(second);
   const biasAt = bias ? residency.address(third) : 0;
   // What an output is multiplied by: its share of the sum, or its slope; never both.
   let scale = activation?.fn === 'prelu' ? residency.address(last) : 0;
@@ -192,7 +191,10 @@ function compute(
   const solve = (loaded: Loaded): boolean => {
     const { packStages, packedBytes } = loaded.plan;
     const known = packStages > 0 ? residency.packed(second, loaded) : undefined;
-    const packed = known ?? residency.room(packedBytes);
+    const packed = known ?? residency.room(packedBytes, packStages > 0);
+    // Once packed, a weight is not read again: it need not lie in linear memory twice.
+    const weight =
+      known !== undefined ? 0 : packStages > 0 ? residency.glimpse(second) : residency.address(second);
     const addresses = {
       input,
       weight,
