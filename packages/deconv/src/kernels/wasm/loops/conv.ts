@@ -8,7 +8,7 @@ import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
 import { coveragePlane } from '../../../geometry/coverage.js';
 import { filledKernel, type Tiling, tilingOf } from '../../../geometry/winograd.js';
-import { showShape, sizeOf } from '../../../shape.js';
+import { type Shape, showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { activate, formulaOf } from '../activations.js';
 import { planDense } from '../dense-plan.js';
@@ -35,15 +35,15 @@ interface Known {
   readonly key: string;
   readonly tiling: Tiling | undefined;
   readonly planes: Depthwise | undefined;
-  /** Bytes of x, w and y together. */
+  /** Values of the output. */
+  readonly length: number;
+  /** Bytes of inputs and output together. */
   readonly bytes: number;
   /** No plan is made for it. */
   readonly strange: boolean;
   readonly lone: boolean;
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
-
-const shapesOf = (g: ConvGeometry) => [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
 
 const nameOf = (activation: Activation | undefined): string =>
   activation === undefined ? '' : `${formulaOf(activation)[0]}${activation.parameters}`;
@@ -54,27 +54,23 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
   const way = `${op}${bias}${average}${residual}${split}|${nameOf(activation)}|${nameOf(before)}`;
   return remembered(ways, way, () => {
     const { stride, dilation, kernelSize } = geometry;
+    const sizes = shapesOf(op, geometry).map(sizeOf);
     return {
-      key: keyOf(way, geometry),
+      key: [way, ...Object.values(geometry)].join('|'),
       // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
       tiling: op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average),
       planes:
         op === 'conv.weightGrad' || average || residual || split !== undefined || before !== undefined
           ? undefined
           : depthwiseOf(geometry, op === 'conv.inputGrad', activation),
-      bytes: 4 * shapesOf(geometry).reduce((sum, shape) => sum + sizeOf(shape), 0),
+      length: sizes[2],
+      bytes: 4 * sizes.reduce((sum, size) => sum + size),
       strange:
         (op === 'conv.inputGrad' && sizeOf(stride) > MOST_PHASES) ||
         kernelSize.some((k, axis) => kernelExtent(k, dilation[axis]) > MOST_SPAN),
       lone: isLone(op, geometry) && !residual && before === undefined,
     };
   });
-}
-
-function keyOf(way: string, geometry: ConvGeometry): string {
-  const { batch, groups, xChannels, yChannels, xSize, ySize, kernelSize, stride, dilation, padBefore } =
-    geometry;
-  return `${way}|${batch},${groups},${xChannels},${yChannels}|${xSize}|${ySize}|${kernelSize}|${stride}|${dilation}|${padBefore}`;
 }
 
 /** What each operation is called in a complaint, and which of x, w and y are its two inputs and its output. */
@@ -84,18 +80,17 @@ const LAYOUTS: Readonly<Record<ConvName, readonly [name: string, order: readonly
   'conv.weightGrad': ['weight gradient', [0, 2, 1]],
 };
 
-const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-
-function outputLength(op: ConvName, g: ConvGeometry): number {
-  if (op === 'conv.forward') return g.batch * g.yChannels * sizeOf(g.ySize);
-  if (op === 'conv.inputGrad') return g.batch * g.xChannels * sizeOf(g.xSize);
-  return g.yChannels * (g.xChannels / g.groups) * sizeOf(g.kernelSize);
+/** Shapes of the two inputs and of the output. */
+function shapesOf(op: ConvName, g: ConvGeometry): Shape[] {
+  const shapes = [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
+  return LAYOUTS[op][1].map((which) => shapes[which]);
 }
 
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
 function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry, bytes: number): never {
-  const shapes = shapesOf(g);
-  const [name, order] = LAYOUTS[op];
-  const [input, weight, output] = order.map((which) => shapes[which]);
+  const [name] = LAYOUTS[op];
+  const [input, weight, output] = shapesOf(op, g);
   const most = engine.heap.capacity;
   refuse(
     name,
@@ -124,6 +119,7 @@ function computeLone(
   ground: Ground,
   [y, w, third, ...rest]: readonly Storage[],
   { geometry: g, bias, activation }: ConvAttributes,
+  length: number,
 ): Storage {
   const { engine, kernels } = ground;
   const { tile, commands } = engine;
@@ -136,7 +132,7 @@ function computeLone(
   const biasAt = bias ? ground.at(third) : 0;
   const slopes = activation?.fn === 'prelu' ? ground.at(rest[0] ?? third) : 0;
   const packed = engine.residency.room(loaded.plan.packedBytes);
-  const { storage, at } = ground.result(outputLength('conv.inputGrad', g));
+  const { storage, at } = ground.result(length);
   engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0, second: 0 }, 0);
   const text = activation === undefined ? 'x+b' : formulaOf(activation)[1];
   if (bias || activation !== undefined)
@@ -163,7 +159,7 @@ function compute(
   op: ConvName,
   inputs: readonly Storage[],
   attributes: ConvAttributes,
-  { key, tiling, planes }: Known,
+  { key, length, tiling, planes }: Known,
 ): Storage | undefined {
   const { geometry: g, bias, average, activation, residual, split, before } = attributes;
   const { residency, tile, commands } = engine;
@@ -186,7 +182,7 @@ function compute(
     const plane = engine.heap.floats.subarray(scale / 4, scale / 4 + counts.length);
     for (let i = 0; i < counts.length; i++) plane[i] = counts[i] === 0 ? 0 : 1 / counts[i];
   }
-  const { storage, at } = residency.result('float32', outputLength(op, g));
+  const { storage, at } = residency.result('float32', length);
   /** Runs a plan; false if its result is not to be used. */
   const solve = (loaded: Loaded): boolean => {
     const { packStages, packedBytes } = loaded.plan;
@@ -247,7 +243,7 @@ function convolve(
   if (known.bytes > ground.engine.heap.capacity) refuseLarge(ground, op, geometry, known.bytes);
   if (known.strange) return undefined;
   try {
-    if (known.lone) return computeLone(ground, inputs, attributes);
+    if (known.lone) return computeLone(ground, inputs, attributes, known.length);
     return compute(ground, op, inputs, attributes, known);
   } catch (error) {
     if (isShortage(error)) refuseLarge(ground, op, geometry, known.bytes);
