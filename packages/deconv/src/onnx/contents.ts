@@ -113,7 +113,7 @@ export async function readOnnx(
   const initializers: Record<string, Tensor> = Object.create(null);
   const elementTypes: Record<string, ElementType> = Object.create(null);
   for (const record of graph.initializers) {
-    const { type, shape, values } = await initializerValues(record, external);
+    const { type, shape, values } = await initializerValues(record, external, path !== undefined);
     initializers[record.name] = fromValues(values, shape);
     elementTypes[record.name] = type;
   }

@@ -134,6 +134,6 @@ export function amongBytes(given: Readonly<Record<string, Uint8Array>> | undefin
     }
     const wanted = length ?? bytes.length - offset;
     checkRange(location, bytes.length, offset, wanted);
-    return bytes.subarray(offset, offset + wanted);
+    return new Uint8Array(bytes.subarray(offset, offset + wanted));
   };
 }

@@ -30,7 +30,7 @@ export interface StoredValues {
   readonly values: TypedArray;
 }
 
-/** Bytes of another file: `offset` and `length` as the model says, undefined for all. */
+/** Bytes of another file, to be kept: `offset` and `length` as the model says, undefined for all. */
 export type ReadExternal = (
   location: string,
   offset: number,
@@ -53,18 +53,24 @@ function readType(where: string, code: number): ElementType {
   );
 }
 
-/** The values of a stored tensor whose bytes are in the model. */
-export function storedValues(record: TensorRecord, where: string): StoredValues {
+/** The values of a stored tensor whose bytes are in the model; `ours`: which nobody else reads, and we no second time. */
+export function storedValues(record: TensorRecord, where: string, ours = false): StoredValues {
   const type = readType(where, record.dataType);
   checkDims(where, record.dims);
   if (record.external !== undefined)
     refuse(where, 'external_data', 'values in another file are for initializers only');
   const count = sizeOf(record.dims);
-  return { type, shape: record.dims, values: valuesOf(record, type, count, where) };
+  return { type, shape: record.dims, values: valuesOf(record, type, count, where, ours) };
 }
 
-function valuesOf(record: TensorRecord, type: ElementType, count: number, where: string): TypedArray {
-  if (record.raw !== undefined) return fromBytes(record.raw, type, count, where);
+function valuesOf(
+  record: TensorRecord,
+  type: ElementType,
+  count: number,
+  where: string,
+  ours: boolean,
+): TypedArray {
+  if (record.raw !== undefined) return fromBytes(record.raw, type, count, where, ours);
   const list =
     record.floats.length > 0 ? record.floats : record.doubles.length > 0 ? record.doubles : record.integers;
   if (list.length !== count) {
@@ -82,18 +88,41 @@ function valuesOf(record: TensorRecord, type: ElementType, count: number, where:
   return values;
 }
 
-function fromBytes(bytes: Uint8Array, type: ElementType, count: number, where: string): TypedArray {
+/**
+ * The bytes of floats as an array where they lie, in a file that is ours. An array begins at a multiple of four: they move back by up to
+ * three bytes, over their own length, which stands before them and from 128 bytes on takes two, and the byte before that, which says
+ * that they are values. They can be read so once.
+ */
+function inPlace(bytes: Uint8Array): Float32Array | undefined {
+  const back = bytes.byteOffset % 4;
+  if (bytes.length < 128) return undefined;
+  const start = bytes.byteOffset - back;
+  if (back > 0) new Uint8Array(bytes.buffer, start, bytes.length + back).copyWithin(0, back);
+  return new Float32Array(bytes.buffer, start, bytes.length / 4);
+}
+
+function fromBytes(
+  bytes: Uint8Array,
+  type: ElementType,
+  count: number,
+  where: string,
+  ours: boolean,
+): TypedArray {
   const wanted = count * bytesPerElement(type);
   if (bytes.length !== wanted) {
     refuse(where, 'dims', `${count} values of ${type} take ${wanted} bytes, the file has ${bytes.length}`);
   }
-  return decodeElements(type, bytes, count);
+  return (ours && type === 'float32' && inPlace(bytes)) || decodeElements(type, bytes, count);
 }
 
-/** The values of an initializer, from the model's bytes or from another file's. */
-export async function initializerValues(record: TensorRecord, external: ReadExternal): Promise<StoredValues> {
+/** The values of an initializer, from the model's bytes (`ours`: see {@link storedValues}) or from another file's. */
+export async function initializerValues(
+  record: TensorRecord,
+  external: ReadExternal,
+  ours = false,
+): Promise<StoredValues> {
   const where = `initializer '${record.name}'`;
-  if (record.external === undefined) return storedValues(record, where);
+  if (record.external === undefined) return storedValues(record, where, ours);
   const type = readType(where, record.dataType);
   checkDims(where, record.dims);
   const count = sizeOf(record.dims);
@@ -112,5 +141,5 @@ export async function initializerValues(record: TensorRecord, external: ReadExte
     refuse(where, 'external_data', `length ${length} must be ${wanted} for ${count} values of ${type}`);
   }
   const bytes = await external(location, number('offset') ?? 0, length);
-  return { type, shape: record.dims, values: fromBytes(bytes, type, count, where) };
+  return { type, shape: record.dims, values: fromBytes(bytes, type, count, where, true) };
 }

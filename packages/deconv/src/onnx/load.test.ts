@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ModelSpec, oneNode, onnxModel, rawBytes } from '../../../../test/support/onnx.js';
 import { DeconvError } from '../errors.js';
-import { loadOnnx } from './index.js';
+import { range } from '../shape.js';
+import { loadOnnx, readOnnx } from './index.js';
 
 const x = { name: 'x', type: 'float32', shape: [2] } as const;
 const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
@@ -241,6 +242,36 @@ describe('values in other files', () => {
       'offset must be an integer ≥ 0',
     );
     await expect(fromFile({ location: 'none.bin' })).rejects.toThrow("'none.bin' cannot be read");
+  });
+});
+
+describe('weights in a file', () => {
+  it('are the same whether the file is given by its path or its bytes, wherever they lie in it', async () => {
+    // Names of every length: values begin at every remainder of four, after one or two bytes of their length, and more.
+    const sizes = [1, 31, 32, 33, 700, 5000];
+    const names = sizes.flatMap((size) => range(5).map((i) => `${'w'.repeat(i + 1)}${size}`));
+    const sizeOf = (name: string) => Number(name.replace(/w+/, ''));
+    const file = onnxModel({
+      nodes: names.map((name) => ({ op: 'Identity', inputs: [name], outputs: [`y${name}`] })),
+      outputs: names.map((name) => ({ name: `y${name}`, type: 'float32', shape: [sizeOf(name)] })),
+      initializers: Object.fromEntries(
+        names.map((name, n) => {
+          const values = range(sizeOf(name)).map((i) => 1000 * n + i);
+          return [name, { type: 'float32', dims: [values.length], raw: rawBytes('float32', values) }];
+        }),
+      ),
+    });
+    const path = join(mkdtempSync(join(tmpdir(), 'deconv-onnx-')), 'model.onnx');
+    writeFileSync(path, file);
+    const bytes = Uint8Array.from(file);
+    for (const model of [await loadOnnx(bytes), await loadOnnx(path), await loadOnnx(path)]) {
+      const made = await model.run({});
+      for (const [n, name] of names.entries())
+        expect([...made[`y${name}`].data]).toEqual(range(sizeOf(name)).map((i) => 1000 * n + i));
+    }
+    expect(bytes).toEqual(Uint8Array.from(file));
+    const { initializers } = await readOnnx(path);
+    expect(initializers['www33'].data[32]).toBe(1000 * names.indexOf('www33') + 32);
   });
 });
 

@@ -61,7 +61,7 @@ export async function loadOnnx(
       : besideFile(path);
   const constants = new Map<string, Value>();
   for (const initializer of record.graph?.initializers ?? []) {
-    const { type, shape, values } = await initializerValues(initializer, external);
+    const { type, shape, values } = await initializerValues(initializer, external, path !== undefined);
     constants.set(initializer.name, { type, shape, constant: fromValues(values, shape) });
   }
   return new OnnxModel(graph, constants, record.metadata);
