@@ -4,7 +4,7 @@
  */
 
 import type { Activation, UnaryFunction } from '../../backend.js';
-import type { FunctionBuilder, Local } from './assembler.js';
+import { type Build, i32, set } from './assembler.js';
 import { buildFormula } from './formula.js';
 import * as wasm from './opcodes.js';
 
@@ -31,19 +31,18 @@ export const ACTIVATIONS = {
  * For n1 rows, c1 bytes apart: `count` floats ← f(c + bias), where each row has one bias, `bias1` bytes on from the last, and
  * one slope, a float on. p and q are the bits of the function's parameters: the slope of leakyRelu, the ends of clamp.
  */
-export function activate(f: FunctionBuilder, arguments_: readonly Local[], formula: string): void {
-  const [c, n1, c1, bias, bias1, count, pBits, qBits, slope] = arguments_;
-  const from = f.local(wasm.i32);
-  const [p, q] = [f.local(wasm.f32), f.local(wasm.f32)];
-  f.get(c).set(from);
-  f.get(pBits).op(wasm.f32ReinterpretI32).set(p);
-  f.get(qBits).op(wasm.f32ReinterpretI32).set(q);
-  if (!formula.includes('w')) {
-    buildFormula(f, [c, c1, n1, count, from, c1, bias, bias1, p, q], formula, ['x', 'b'], '10');
-    return;
-  }
-  const slope1 = f.local(wasm.i32);
-  f.i32(4).set(slope1);
-  const inputs = [from, c1, bias, bias1, slope, slope1];
-  buildFormula(f, [c, c1, n1, count, ...inputs, p, q], formula, ['x', 'b', 'w'], '100');
-}
+export const activate =
+  (formula: string): Build =>
+  (locals, [c, n1, c1, bias, bias1, count, pBits, qBits, slope]) => {
+    const [from] = locals(1);
+    const [p, q] = locals(2, wasm.f32);
+    const perRow = formula.includes('w');
+    const slopes = perRow ? [slope, ...locals(1)] : [];
+    const inputs = [from, c1, bias, bias1, ...slopes];
+    return [
+      set(from, c),
+      [set(p, pBits, wasm.f32ReinterpretI32), set(q, qBits, wasm.f32ReinterpretI32)],
+      perRow ? set(slopes[1], i32(4)) : [],
+      buildFormula(formula, perRow ? 'xbw' : 'xb', '100')(locals, [c, c1, n1, count, ...inputs, p, q]),
+    ];
+  };

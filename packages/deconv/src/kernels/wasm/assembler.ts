@@ -2,255 +2,156 @@
  * assembler: WebAssembly modules written from TypeScript, at run time: just the instructions that the kernels need, with
  * locals by handle and structured control flow. No text format, no tool chain, no binary in the repository.
  *
+ * Code is data: what instructions consist of, in stack order, operands first. `[a, b, wasm.i32Add]` leaves a sum on the stack,
+ * `set(c, a, b, wasm.i32Add)` keeps it; how arrays are nested means nothing.
+ *
  * Encoding: the WebAssembly core specification 2.0, chapter 5; SIMD opcodes from its vector instructions, relaxed SIMD
  * from the proposal of that name (now 3.0).
  */
 
 import { range } from '../../shape.js';
+import { signed, unsigned } from './leb128.js';
 import * as wasm from './opcodes.js';
 
 /** Value types, as they are encoded. */
 export type ValueType = typeof wasm.i32 | typeof wasm.f32 | typeof wasm.f64 | typeof wasm.v128;
 
-/** What the opcodes of vector instructions count on from. */
-export const VECTORS = 0x100;
+/** An opcode of opcodes.ts, or a byte; or several, one after the other. */
+export type Code = number | readonly Code[];
 
-/** A local variable or parameter of a function. */
-export interface Local {
-  readonly index: number;
-  readonly type: ValueType;
+/** A local variable or parameter of a function. As code, it pushes its value. */
+export type Local = readonly [get: 0x20, ...index: number[]];
+
+/** New local variables of a type, integers unless it is given, 0 at first. */
+export type Locals = (count: number, type?: ValueType) => Local[];
+
+/** Writes a function without results, given handles of its parameters. */
+export type Build = (locals: Locals, parameters: readonly Local[]) => Code;
+
+/** Sets a variable to what the code leaves on the stack. */
+export const set = ([, ...index]: Local, ...value: readonly Code[]): Code => [value, 0x21, index];
+
+/** Copies the top of the stack into a variable. */
+export const tee = ([, ...index]: Local): Code => [0x22, index];
+
+/** Pushes an integer constant. */
+export const i32 = (value: number): Code => [0x41, signed(value)];
+
+/** Pushes a float constant. */
+export const f32 = (value: number): Code => [0x43, ...new Uint8Array(Float32Array.of(value).buffer)];
+
+/** Pushes the vector of four integers, all `value`. */
+export const integers = (value: number): Code => [i32(value), wasm.i32x4Splat];
+
+/** Pushes the vector of four floats, all `value`. */
+export const splat = (value: number): Code => [f32(value), wasm.f32x4Splat];
+
+/** Picks 4 of the 8 floats of the two vectors on the stack: 0–3 from the lower, 4–7 from the upper. */
+export const shuffle = (...lanes: readonly [number, number, number, number]): Code => [
+  wasm.i8x16Shuffle,
+  lanes.map((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte)),
+];
+
+/** Calls a function by its number. */
+export const call = (index: number): Code => [0x10, unsigned(index)];
+
+/** Calls the table entry whose number is on the stack, above its arguments; it has the type of function 0. */
+export const callIndirect: Code = [0x11, 0, 0];
+
+/** memory.fill: destination, byte value and byte count are on the stack. */
+export const memoryFill: Code = [0xfc, 11, 0];
+
+/** A block, which {@link branchIf} leaves. */
+export const block = (...body: readonly Code[]): Code => [0x02, 0x40, body, 0x0b];
+
+/** A loop, to whose start {@link branchIf} goes. */
+export const loop = (...body: readonly Code[]): Code => [0x03, 0x40, body, 0x0b];
+
+/** If the condition is not 0, branches out of `depth` blocks, loops and conditions, and leaves the one around these, or repeats it. */
+export const branchIf = (depth: number, ...condition: readonly Code[]): Code => [condition, 0x0d, depth];
+
+/** Does one thing if the condition is not 0, or else another. */
+export const when = (condition: Code, then: Code, otherwise?: Code): Code => [
+  [condition, 0x04, 0x40, then],
+  otherwise === undefined ? [] : [0x05, otherwise],
+  0x0b,
+];
+
+/** local += a constant or a variable. */
+export const add = (local: Local, by: number | Local): Code =>
+  set(local, local, typeof by === 'number' ? i32(by) : by, wasm.i32Add);
+
+/** sum += the product of two vectors that the code leaves on the stack; in one rounding if relaxed. */
+export const addProduct = (relaxed: boolean, sum: Local, ...factors: readonly Code[]): Code =>
+  set(sum, factors, relaxed ? [sum, wasm.f32x4RelaxedMadd] : [wasm.f32x4Mul, sum, wasm.f32x4Add]);
+
+/** Repeats `body` while the counter is above 0, taking `step` off it each time. Nothing is done when it starts at 0 or below. */
+export const countdown = (counter: Local, step: number, ...body: readonly Code[]): Code =>
+  block(
+    branchIf(0, counter, i32(step), wasm.i32LtS),
+    loop(body, [counter, i32(step), wasm.i32Sub, tee(counter)], branchIf(0, i32(step), wasm.i32GeS)),
+  );
+
+/** Does `count` times what `body` gives. It gets copies of the pointers, which move by their steps, in bytes, from one time to the next. */
+export function each(
+  locals: Locals,
+  count: Local,
+  moving: readonly (readonly [pointer: Local, step: Local])[],
+  body: (...at: readonly Local[]) => Code,
+): Code {
+  const [left, ...at] = locals(1 + moving.length);
+  return [
+    set(left, count),
+    moving.map(([pointer], i) => set(at[i], pointer)),
+    countdown(
+      left,
+      1,
+      body(...at),
+      moving.map(([, step], i) => add(at[i], step)),
+    ),
+  ];
 }
 
-/** Unsigned LEB128. */
-function unsigned(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  do {
-    const low = rest % 128;
-    rest = Math.floor(rest / 128);
-    bytes.push(rest > 0 ? low + 128 : low);
-  } while (rest > 0);
+/**
+ * Repeats what `body` gives for a vector `offset` bytes behind the pointers, while the counter of floats has so many vectors as are
+ * taken together, and moves the pointers on.
+ */
+export const vectors = (
+  counter: Local,
+  pointers: readonly Local[],
+  body: (offset: number) => Code,
+  together: readonly number[] = [4, 1],
+): Code =>
+  together.map((count) =>
+    countdown(
+      counter,
+      4 * count,
+      range(count).map((i) => body(16 * i)),
+      pointers.map((pointer) => add(pointer, 16 * count)),
+    ),
+  );
+
+/** Appends the bytes of the code. */
+function encode(code: Code, bytes: number[] = []): number[] {
+  if (typeof code !== 'number') for (const part of code) encode(part, bytes);
+  else if (code < 0x100) bytes.push(code);
+  else if (code < 0x300) bytes.push(0xfd, ...unsigned(code - 0x100));
+  else bytes.push(0xfe, code - 0x300);
   return bytes;
 }
 
-/** Signed LEB128 of a 32-bit integer. */
-function signed(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value | 0; ; ) {
-    const low = rest & 127;
-    rest >>= 7;
-    if ((rest === 0 && (low & 64) === 0) || (rest === -1 && (low & 64) !== 0)) return [...bytes, low];
-    bytes.push(low | 128);
-  }
-}
+/** Items behind their number. */
+const counted = (items: readonly Code[]): Code => [unsigned(items.length), items];
+
+/** Code behind its length in bytes. */
+const sized = (code: Code): Code => counted(encode(code));
 
 /** A name; ours are all ASCII. */
-const text = (value: string): number[] => {
-  const bytes = Array.from(value, (letter) => letter.charCodeAt(0));
-  return [...unsigned(bytes.length), ...bytes];
-};
+const text = (value: string): Code => counted(Array.from(value, (letter) => letter.charCodeAt(0)));
 
-const section = (id: number, entries: readonly (readonly number[])[]): number[] => {
-  const body = [...unsigned(entries.length), ...entries.flat()];
-  return [id, ...unsigned(body.length), ...body];
-};
+const section = (id: number, entries: readonly Code[]): Code => [id, sized(counted(entries))];
 
-/** The body of one function under construction. Emits in stack order: operands first, then the instruction. */
-export class FunctionBuilder {
-  readonly #code: number[] = [];
-  readonly #locals: ValueType[] = [];
-  readonly #parameters: number;
-  #depth = 0;
-
-  constructor(parameters: number) {
-    this.#parameters = parameters;
-  }
-
-  /** A new local variable, 0 at first. */
-  local(type: ValueType): Local {
-    this.#locals.push(type);
-    return { index: this.#parameters + this.#locals.length - 1, type };
-  }
-
-  /** Pushes a variable. */
-  get(local: Local): this {
-    return this.#emit(0x20, ...unsigned(local.index));
-  }
-
-  /** Pops into a variable. */
-  set(local: Local): this {
-    return this.#emit(0x21, ...unsigned(local.index));
-  }
-
-  /** Copies the top of the stack into a variable. */
-  tee(local: Local): this {
-    return this.#emit(0x22, ...unsigned(local.index));
-  }
-
-  /** Pushes an integer constant. */
-  i32(value: number): this {
-    return this.#emit(0x41, ...signed(value));
-  }
-
-  /** Pushes a float constant. */
-  f32(value: number): this {
-    return this.#emit(0x43, ...new Uint8Array(Float32Array.of(value).buffer));
-  }
-
-  /** An instruction without immediates, of opcodes.ts. */
-  op(opcode: number): this {
-    if (opcode < VECTORS) return this.#emit(opcode);
-    return this.#emit(0xfd, ...unsigned(opcode - VECTORS));
-  }
-
-  /** Calls a function by its number. */
-  call(index: number): this {
-    return this.#emit(0x10, ...unsigned(index));
-  }
-
-  /** Calls the table entry whose number is on the stack, above its arguments; the callee has the type of `like`. */
-  callIndirect(like: number): this {
-    return this.#emit(0x11, ...unsigned(like), 0);
-  }
-
-  /** A load or store at the address on the stack plus `offset` bytes; more than 4 bytes of alignment is not promised. */
-  access(opcode: number, offset = 0): this {
-    if (opcode >= VECTORS) this.#emit(0xfc + (opcode >> 8));
-    return this.#emit(opcode & 0xff, 2, ...unsigned(offset));
-  }
-
-  /** Pushes the vector of four integers, all `value`. */
-  integers(value: number): this {
-    return this.i32(value).op(wasm.i32x4Splat);
-  }
-
-  /** Stores one 64-bit half of the vector on the stack. */
-  storeHalf(half: 0 | 1): this {
-    return this.#emit(0xfd, 91, 2, 0, half);
-  }
-
-  /** Stores one float of the vector on the stack. */
-  storeLane(lane: 0 | 1 | 2 | 3, offset = 0): this {
-    return this.#emit(0xfd, 90, 2, ...unsigned(offset), lane);
-  }
-
-  /** Pushes the 16-byte constant of four floats, all `value`. */
-  splat(value: number): this {
-    return this.f32(value).op(wasm.f32x4Splat);
-  }
-
-  /** Picks 4 of the 8 floats of the two vectors on the stack: 0–3 from the lower, 4–7 from the upper. */
-  shuffle(lanes: readonly [number, number, number, number]): this {
-    return this.#emit(0xfd, 13, ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte)));
-  }
-
-  /** local += constant. */
-  add(local: Local, by: number | Local): this {
-    this.get(local);
-    if (typeof by === 'number') this.i32(by);
-    else this.get(by);
-    return this.op(wasm.i32Add).set(local);
-  }
-
-  /** Several new locals of a type. */
-  locals(count: number, type: ValueType): Local[] {
-    return range(count).map(() => this.local(type));
-  }
-
-  /**
-   * Runs `body` `count` times. It gets copies of the pointers, which move by their steps, in bytes, from one time to the next.
-   */
-  each(
-    count: Local,
-    moving: readonly (readonly [pointer: Local, step: Local])[],
-    body: (...at: readonly Local[]) => void,
-  ): this {
-    const [left, ...at] = this.locals(1 + moving.length, wasm.i32);
-    this.get(count).set(left);
-    for (const [i, [pointer]] of moving.entries()) this.get(pointer).set(at[i]);
-    return this.countdown(left, 1, () => {
-      body(...at);
-      for (const [i, [, step]] of moving.entries()) this.add(at[i], step);
-    });
-  }
-
-  /**
-   * Repeats `body` while the counter is above 0, taking `step` off it each time. Nothing is done when it starts at 0 or
-   * below.
-   */
-  countdown(counter: Local, step: number, body: () => void): this {
-    return this.block((leave) => {
-      this.get(counter).i32(step).op(wasm.i32LtS);
-      leave();
-      this.loop((again) => {
-        body();
-        this.get(counter).i32(step).op(wasm.i32Sub).tee(counter).i32(step).op(wasm.i32GeS);
-        again();
-      });
-    });
-  }
-
-  /** Repeats `body` for `together` vectors at a time while the counter of floats has as many, and moves the pointers on. */
-  vectors(
-    counter: Local,
-    together: number,
-    pointers: readonly Local[],
-    body: (offset: number) => void,
-  ): this {
-    return this.countdown(counter, 4 * together, () => {
-      for (let offset = 0; offset < 16 * together; offset += 16) body(offset);
-      for (const pointer of pointers) this.add(pointer, 16 * together);
-    });
-  }
-
-  /** A block; `leave` pops a condition and goes to its end if it is not 0. */
-  block(body: (leave: () => void) => void): this {
-    return this.#structure(0x02, body);
-  }
-
-  /** A loop; `again` pops a condition and goes to its start if it is not 0. */
-  loop(body: (again: () => void) => void): this {
-    return this.#structure(0x03, body);
-  }
-
-  /** Runs `body` if the condition on the stack is not 0. */
-  if(body: () => void, otherwise?: () => void): this {
-    this.#emit(0x04, 0x40);
-    this.#depth++;
-    body();
-    if (otherwise) {
-      this.#emit(0x05);
-      otherwise();
-    }
-    this.#depth--;
-    return this.#emit(0x0b);
-  }
-
-  /** memory.fill: destination, byte value and byte count are on the stack. */
-  memoryFill(): this {
-    return this.#emit(0xfc, 11, 0);
-  }
-
-  #structure(opcode: number, body: (branch: () => void) => void): this {
-    this.#emit(opcode, 0x40);
-    const level = ++this.#depth;
-    body(() => this.#emit(0x0d, ...unsigned(this.#depth - level)));
-    this.#depth--;
-    return this.#emit(0x0b);
-  }
-
-  #emit(...bytes: number[]): this {
-    for (const byte of bytes) this.#code.push(byte);
-    return this;
-  }
-
-  /** The encoded body: locals, each a run of its own, code, end. */
-  bytes(): number[] {
-    const locals = this.#locals.flatMap((type) => [1, type]);
-    const body = [...unsigned(this.#locals.length), ...locals, ...this.#code, 0x0b];
-    return [...unsigned(body.length), ...body];
-  }
-}
+const localAt = (index: number): Local => [0x20, ...unsigned(index)];
 
 /** The memory that a module imports as `env.memory`, in pages of 64 KiB. */
 export interface MemoryLimits {
@@ -259,61 +160,39 @@ export interface MemoryLimits {
   readonly shared: boolean;
 }
 
-/** A module: functions over one imported memory, all exported by name, and the table they are in, as `table`. */
-export class ModuleBuilder {
-  readonly #memory: MemoryLimits;
-  readonly #functions: { name: string; parameters: readonly ValueType[]; code: number[] }[] = [];
+/** A function without results, the types of its parameters, and what it is exported as. Its place in the module is its number. */
+export type Func = readonly [name: string, parameters: readonly ValueType[], build: Build];
 
-  constructor(memory: MemoryLimits) {
-    this.#memory = memory;
-  }
-
-  /** Adds and exports a function without results; `build` gets the builder and a handle for each parameter. */
-  func(
-    name: string,
-    parameters: readonly ValueType[],
-    build: (f: FunctionBuilder, ...p: Local[]) => void,
-  ): this {
-    const f = new FunctionBuilder(parameters.length);
-    build(f, ...parameters.map((type, index) => ({ index, type })));
-    this.#functions.push({ name, parameters, code: f.bytes() });
-    return this;
-  }
-
-  /** Number of the function so named: its place in the table, and the number of its type. */
-  indexOf(name: string): number {
-    const index = this.#functions.findIndex((f) => f.name === name);
-    if (index < 0) throw new Error(`assembler: no function ${name}`);
-    return index;
-  }
-
-  /** The encoded module; every function is in the table, at its own number. */
-  bytes(): Uint8Array<ArrayBuffer> {
-    const { initial, maximum, shared } = this.#memory;
-    const count = unsigned(this.#functions.length);
-    const numbers = this.#functions.map((_, i) => unsigned(i));
-    const limits = [shared ? 3 : 1, ...unsigned(initial), ...unsigned(maximum)];
-    const types = this.#functions.map(({ parameters }) => [
-      0x60,
-      ...unsigned(parameters.length),
-      ...parameters,
-      0,
-    ]);
-    return Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-      ...section(1, types),
-      ...section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
-      ...section(3, numbers),
-      ...section(4, [[0x70, 0, ...count]]),
-      ...section(7, [
-        ...this.#functions.map(({ name }, i) => [...text(name), 0, ...numbers[i]]),
-        [...text('table'), 1, 0],
-      ]),
-      ...section(9, [[0, 0x41, 0, 0x0b, ...count, ...numbers.flat()]]),
-      ...section(
-        10,
-        this.#functions.map(({ code }) => code),
+/**
+ * A module: functions over one imported memory, all exported by name, and the table they are in, as `table`: every one at its own
+ * number.
+ */
+export function encodeModule(
+  { initial, maximum, shared }: MemoryLimits,
+  functions: readonly Func[],
+): Uint8Array<ArrayBuffer> {
+  const numbers = functions.map((_, i) => unsigned(i));
+  const bodies = functions.map(([, { length }, build]) => {
+    const types: ValueType[] = [];
+    const locals: Locals = (count, type = wasm.i32) =>
+      range(count).map(() => localAt(length + types.push(type) - 1));
+    const code = build(locals, range(length).map(localAt));
+    // Locals, each a run of its own, code, end.
+    return sized([counted(types.map((type) => [1, type])), code, 0x0b]);
+  });
+  return Uint8Array.from(
+    encode([
+      [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      section(
+        1,
+        functions.map(([, parameters]) => [0x60, counted(parameters), 0]),
       ),
-    ]);
-  }
+      section(2, [[text('env'), text('memory'), 2, shared ? 3 : 1, unsigned(initial), unsigned(maximum)]]),
+      section(3, numbers),
+      section(4, [[0x70, 0, unsigned(functions.length)]]),
+      section(7, [...functions.map(([name], i) => [text(name), 0, numbers[i]]), [text('table'), 1, 0]]),
+      section(9, [[0, 0x41, 0, 0x0b, counted(numbers)]]),
+      section(10, bodies),
+    ]),
+  );
 }

@@ -4,24 +4,26 @@
  * they are in the cache.
  */
 
-import type { FunctionBuilder, Local } from './assembler.js';
+import { range } from '../../shape.js';
+import { add, type Code, countdown, f32, type Local, set, shuffle, splat } from './assembler.js';
 import * as wasm from './opcodes.js';
 import type { RowKernel } from './row-kernels.js';
 
 /** Rows of the matrix that go together, and floats of each that one turn of the loop takes. */
 export const ROWS = 4;
 const DEPTH = 8;
-const LANES = [0, 1, 2, 3] as const;
 
 /** Adds the four lanes of each sum: leaves them as one vector of `ROWS` lanes on the stack. */
-function lanes(f: FunctionBuilder, sums: readonly Local[], scratch: readonly Local[]): void {
-  const [ab, cd] = scratch;
-  const [a, b, c, d] = sums;
-  const pairs = (x: Local, y: Local) =>
-    f.get(x).get(y).shuffle([0, 4, 2, 6]).get(x).get(y).shuffle([1, 5, 3, 7]).op(wasm.f32x4Add);
-  pairs(a, b).set(ab);
-  pairs(c, d).set(cd);
-  f.get(ab).get(cd).shuffle([0, 1, 4, 5]).get(ab).get(cd).shuffle([2, 3, 6, 7]).op(wasm.f32x4Add);
+function lanes([a, b, c, d]: readonly Local[], ab: Local, cd: Local): Code {
+  const pairs = (x: Local, y: Local) => [
+    [x, y, shuffle(0, 4, 2, 6)],
+    [x, y, shuffle(1, 5, 3, 7), wasm.f32x4Add],
+  ];
+  return [
+    [set(ab, pairs(a, b)), set(cd, pairs(c, d))],
+    [ab, cd, shuffle(0, 1, 4, 5)],
+    [ab, cd, shuffle(2, 3, 6, 7), wasm.f32x4Add],
+  ];
 }
 
 /**
@@ -32,67 +34,52 @@ function lanes(f: FunctionBuilder, sums: readonly Local[], scratch: readonly Loc
 export const dotRows: RowKernel = {
   name: 'dotRows',
   parameters: 10,
-  build: (f, [c, cMatrix, cVector, matrix, matrixRow, rows, vectors, vectorRow, count, k]) => {
-    const at = f.locals(ROWS, wasm.i32);
-    const [v, row, to, left, inner] = f.locals(5, wasm.i32);
-    const sums = f.locals(ROWS, wasm.v128);
-    const more = f.locals(ROWS, wasm.v128);
-    const [x, y] = f.locals(2, wasm.v128);
-    const single = f.locals(ROWS, wasm.f32);
-    f.countdown(rows, ROWS, () => {
-      f.get(vectors).set(row).get(c).set(to).get(count).set(inner);
-      f.countdown(inner, 1, () => {
-        for (let r = 0; r < ROWS; r++) {
-          if (r === 0) f.get(matrix).set(at[0]);
-          else
-            f.get(at[r - 1])
-              .get(matrixRow)
-              .op(wasm.i32Add)
-              .set(at[r]);
-        }
-        f.get(row).set(v).get(k).set(left);
-        for (const sum of [...sums, ...more]) f.splat(0).set(sum);
-        // The walk below moves `at`; what the next row starts from is computed anew.
-        f.countdown(left, DEPTH, () => {
-          f.get(v).access(wasm.v128Load).set(x).get(v).access(wasm.v128Load, 16).set(y);
-          for (let r = 0; r < ROWS; r++) {
-            f.get(sums[r])
-              .get(at[r])
-              .access(wasm.v128Load)
-              .get(x)
-              .op(wasm.f32x4Mul)
-              .op(wasm.f32x4Add)
-              .set(sums[r]);
-            f.get(more[r])
-              .get(at[r])
-              .access(wasm.v128Load, 16)
-              .get(y)
-              .op(wasm.f32x4Mul)
-              .op(wasm.f32x4Add)
-              .set(more[r]);
-          }
-          for (const place of [v, ...at]) f.add(place, 4 * DEPTH);
-        });
-        for (let r = 0; r < ROWS; r++) f.get(sums[r]).get(more[r]).op(wasm.f32x4Add).set(sums[r]);
-        for (const one of single) f.f32(0).set(one);
-        f.countdown(left, 1, () => {
-          for (let r = 0; r < ROWS; r++) {
-            f.get(at[r]).access(wasm.f32Load).get(v).access(wasm.f32Load).op(wasm.f32Mul);
-            f.get(single[r]).op(wasm.f32Add).set(single[r]);
-          }
-          for (const place of [v, ...at]) f.add(place, 4);
-        });
-        lanes(f, sums, [x, y]);
-        f.set(x);
-        f.get(to).set(v);
-        for (const r of LANES) {
-          f.get(v).get(x).storeLane(r);
-          f.get(v).get(v).access(wasm.f32Load).get(single[r]).op(wasm.f32Add).access(wasm.f32Store);
-          if (r + 1 < ROWS) f.add(v, cMatrix);
-        }
-        f.add(row, vectorRow).add(to, cVector);
-      });
-      for (let r = 0; r < ROWS; r++) f.add(matrix, matrixRow).add(c, cMatrix);
-    });
+  build: (locals, [c, cMatrix, cVector, matrix, matrixRow, rows, vectors, vectorRow, count, k]) => {
+    const at = locals(ROWS);
+    const [v, row, to, left, inner] = locals(5);
+    const sums = locals(ROWS, wasm.v128);
+    const more = locals(ROWS, wasm.v128);
+    const [x, y] = locals(2, wasm.v128);
+    const single = locals(ROWS, wasm.f32);
+    /** sum += what is at an address · a vector. */
+    const addTo = (sum: Local, at: Local, offset: number, vector: Local) =>
+      set(sum, sum, at, wasm.v128Load(offset), vector, wasm.f32x4Mul, wasm.f32x4Add);
+    const vector = [
+      at.map((place, r) => set(place, r === 0 ? matrix : [at[r - 1], matrixRow, wasm.i32Add])),
+      [set(v, row), set(left, k)],
+      [...sums, ...more].map((sum) => set(sum, splat(0))),
+      // The walk below moves `at`; what the next row starts from is computed anew.
+      countdown(
+        left,
+        DEPTH,
+        [set(x, v, wasm.v128Load()), set(y, v, wasm.v128Load(16))],
+        at.map((place, r) => [addTo(sums[r], place, 0, x), addTo(more[r], place, 16, y)]),
+        [v, ...at].map((place) => add(place, 4 * DEPTH)),
+      ),
+      sums.map((sum, r) => set(sum, sum, more[r], wasm.f32x4Add)),
+      single.map((one) => set(one, f32(0))),
+      countdown(
+        left,
+        1,
+        single.map((one, r) =>
+          set(one, [at[r], wasm.f32Load(), v, wasm.f32Load(), wasm.f32Mul], one, wasm.f32Add),
+        ),
+        [v, ...at].map((place) => add(place, 4)),
+      ),
+      [set(x, lanes(sums, x, y)), set(v, to)],
+      single.map((one, r) => [
+        [v, x, wasm.v128Store32Lane(r)],
+        [v, v, wasm.f32Load(), one, wasm.f32Add, wasm.f32Store()],
+        r + 1 < ROWS ? add(v, cMatrix) : [],
+      ]),
+      [add(row, vectorRow), add(to, cVector)],
+    ];
+    return countdown(
+      rows,
+      ROWS,
+      [set(row, vectors), set(to, c), set(inner, count)],
+      countdown(inner, 1, vector),
+      range(ROWS).map(() => [add(matrix, matrixRow), add(c, cMatrix)]),
+    );
   },
 };

@@ -3,6 +3,7 @@
  * geometry → plan → run: a plan is made once per shape, kept in linear memory, and bounded in number.
  */
 
+import type { Build } from './assembler.js';
 import * as BASE from './bases.js';
 import {
   BASE_NAMES,
@@ -15,7 +16,7 @@ import {
 } from './commands.js';
 import * as CONTROL from './control.js';
 import { type Block, Heap } from './heap.js';
-import { coreModule, type KernelBuild, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
+import { coreModule, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
 import { type Command, host, instantiate, tableOf, webAssembly } from './platform.js';
 import { remembered } from './remembered.js';
 import { SHELF_BYTES, Shelf } from './shelf.js';
@@ -100,7 +101,7 @@ export class Engine {
   readonly #wanted: number;
   readonly #shelf: Shelf;
   readonly #execute: Command;
-  readonly #builds: ReadonlyMap<string, KernelBuild>;
+  readonly #builds: ReadonlyMap<string, Build>;
   readonly #numbers = new Map<string, number>();
   /** Plans by key, used longest ago first. */
   readonly #plans = new Map<string, Loaded>();
@@ -148,7 +149,7 @@ export class Engine {
     });
 
   /** Whether there is a kernel of this name, made for a plan of its own kind; it is made if there is room for such. */
-  has(name: string, build: KernelBuild): boolean {
+  has(name: string, build: Build): boolean {
     if (this.#numbers.has(name)) return true;
     const bytes = kernelModule(build, this.heap.limits);
     const number = this.#shelf.add(bytes, instantiate(bytes, this.heap.memory).command, FOR_PLANS);

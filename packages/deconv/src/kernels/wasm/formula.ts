@@ -7,7 +7,22 @@
  * is a fault of the house, and throws.
  */
 
-import type { FunctionBuilder, Local, ValueType } from './assembler.js';
+import {
+  add,
+  type Build,
+  type Code,
+  countdown,
+  i32,
+  integers,
+  type Local,
+  set,
+  shuffle,
+  splat,
+  tee,
+  type ValueType,
+  vectors,
+  when,
+} from './assembler.js';
 import { DEFINITIONS, instructionOf, LEVELS } from './formula-functions.js';
 import * as wasm from './opcodes.js';
 import { remembered } from './remembered.js';
@@ -136,95 +151,89 @@ export const formulaParameters = (inputs: number): ValueType[] => [
  * order, and of the numbers p and q. The rows of an input are `row` bytes apart; one whose letter in `pattern` is 0 has one
  * value per row. Writes nothing beyond a row, so `out` may be one of the inputs; reads up to three floats beyond.
  */
-export function buildFormula(
-  f: FunctionBuilder,
-  parameters: readonly Local[],
-  text: string,
-  names: readonly string[],
-  pattern: string,
-): void {
-  const { nodes, node, root } = nodesOf(text, [...names, 'p', 'q']);
-  const [out, outRow, n1, n] = parameters;
-  const inputs = names.map((name, i) => ({
-    node: node(name),
-    at: parameters[4 + 2 * i],
-    row: parameters[5 + 2 * i],
-    each: pattern[i] === '1',
-    pointer: f.local(wasm.i32),
-  }));
-  const [to, left] = [f.local(wasm.i32), f.local(wasm.i32)];
-  const last = f.local(wasm.v128);
-  // What does not change from element to element.
-  const fixed = new Set<Node>();
-  for (const node of nodes.values()) {
-    const { op, value, args, uses } = node;
-    if (args.length > 0 || uses === 0) continue;
-    node.local = f.local(wasm.v128);
-    if (op === '#') f.integers(value).set(node.local);
-    if (op === '1') f.splat(value).set(node.local);
-    if (op === 'p' || op === 'q')
-      f.get(parameters[parameters.length - (op === 'p' ? 2 : 1)])
-        .op(wasm.f32x4Splat)
-        .set(node.local);
-    fixed.add(node);
-  }
-  for (const { node } of inputs) {
-    node.local ??= f.local(wasm.v128);
-    fixed.add(node);
-  }
-  // Short formulas would spend as much on the loop as on themselves.
-  const light = nodes.size - fixed.size < 8;
-  const body = (offset = 0) => {
-    const ready = new Set(fixed);
-    const emit = (node: Node): void => {
-      const { op, args } = node;
-      if (ready.has(node)) {
-        f.get(node.local as Local);
-        return;
-      }
-      // Shifts take a plain integer.
-      const shift = op === 'left' || op === 'right';
-      for (const arg of shift ? args.slice(0, 1) : args) emit(arg);
-      if (shift) f.i32(args[1].value);
-      f.op(instructionOf(op) as number);
-      if (node.uses < 2) return;
-      node.local ??= f.local(wasm.v128);
-      f.tee(node.local);
-      ready.add(node);
-    };
-    for (const { node, each, pointer } of inputs)
-      if (each)
-        f.get(pointer)
-          .access(wasm.v128Load, offset)
-          .set(node.local as Local);
-    emit(root);
-  };
-  f.countdown(n1, 1, () => {
-    f.get(out).set(to).get(n).set(left);
-    for (const { node, each, at, pointer } of inputs) {
-      if (each) f.get(at).set(pointer);
-      else
-        f.get(at)
-          .access(wasm.v128Load32Splat)
-          .set(node.local as Local);
-    }
-    const moving = [to, ...inputs.flatMap(({ each, pointer }) => (each ? [pointer] : []))];
-    for (const together of light ? [4, 1] : [1])
-      f.vectors(left, together, moving, (offset) => {
-        f.get(to);
-        body(offset);
-        f.access(wasm.v128Store, offset);
-      });
-    f.get(left).if(() => {
-      body();
-      f.set(last).get(left).i32(2).op(wasm.i32And);
-      f.if(() =>
-        f.get(to).get(last).storeHalf(0).add(to, 8).get(last).get(last).shuffle([2, 3, 2, 3]).set(last),
-      );
-      f.get(left).i32(1).op(wasm.i32And);
-      f.if(() => f.get(to).get(last).storeLane(0));
+export const buildFormula =
+  (text: string, names: string, pattern: string): Build =>
+  (locals, parameters) => {
+    const { nodes, node, root } = nodesOf(text, [...names, 'p', 'q']);
+    const [out, outRow, n1, n] = parameters;
+    const [p, q] = parameters.slice(-2);
+    const inputs = locals(names.length).map((pointer, i) => {
+      const [at, row] = parameters.slice(4 + 2 * i);
+      return [node(names[i]), at, row, pattern[i] === '1' ? pointer : undefined] as const;
     });
-    f.add(out, outRow);
-    for (const { at, row } of inputs) f.add(at, row);
-  });
-}
+    const [to, left] = locals(2);
+    const [last] = locals(1, wasm.v128);
+    const localOf = (node: Node): Local => {
+      node.local ??= locals(1, wasm.v128)[0];
+      return node.local;
+    };
+    // What does not change from element to element.
+    const fixed = new Set<Node>();
+    const constants = [...nodes.values()].map((node) => {
+      const { op, value, args, uses } = node;
+      if (args.length > 0 || uses === 0) return [];
+      fixed.add(node);
+      const local = localOf(node);
+      const codes: Readonly<Record<string, Code>> = {
+        '#': integers(value),
+        '1': splat(value),
+        p: [p, wasm.f32x4Splat],
+        q: [q, wasm.f32x4Splat],
+      };
+      return op in codes ? set(local, codes[op]) : [];
+    });
+    for (const [node] of inputs) {
+      localOf(node);
+      fixed.add(node);
+    }
+    // Short formulas would spend as much on the loop as on themselves.
+    const light = nodes.size - fixed.size < 8;
+    const body = (offset = 0) => {
+      const ready = new Set(fixed);
+      const emit = (node: Node): Code => {
+        const { op, args, uses } = node;
+        if (ready.has(node)) return localOf(node);
+        // Shifts take a plain integer.
+        const operands =
+          op === 'left' || op === 'right' ? [emit(args[0]), i32(args[1].value)] : args.map(emit);
+        const code = [operands, instructionOf(op) as number];
+        if (uses < 2) return code;
+        ready.add(node);
+        return [code, tee(localOf(node))];
+      };
+      return [
+        inputs.map(([node, , , pointer]) =>
+          pointer === undefined ? [] : set(localOf(node), pointer, wasm.v128Load(offset)),
+        ),
+        emit(root),
+      ];
+    };
+    const moving = inputs.flatMap(([, , , pointer]) => (pointer === undefined ? [] : [pointer]));
+    return [
+      constants,
+      countdown(
+        n1,
+        1,
+        [set(to, out), set(left, n)],
+        inputs.map(([node, at, , pointer]) =>
+          pointer === undefined ? set(localOf(node), at, wasm.v128Load32Splat()) : set(pointer, at),
+        ),
+        vectors(
+          left,
+          [to, ...moving],
+          (offset) => [to, body(offset), wasm.v128Store(offset)],
+          light ? undefined : [1],
+        ),
+        when(left, [
+          set(last, body()),
+          when(
+            [left, i32(2), wasm.i32And],
+            [[to, last, wasm.v128Store64Lane(0), add(to, 8)], set(last, last, last, shuffle(2, 3, 2, 3))],
+          ),
+          when([left, i32(1), wasm.i32And], [to, last, wasm.v128Store32Lane(0)]),
+        ]),
+        add(out, outRow),
+        inputs.map(([, at, row]) => add(at, row)),
+      ),
+    ];
+  };

@@ -13,12 +13,26 @@
  */
 
 import { FORMS } from '../../geometry/winograd.js';
+import { range } from '../../shape.js';
 import { ACTIVATIONS, activate } from './activations.js';
 import {
-  type FunctionBuilder,
+  add,
+  addProduct,
+  type Build,
+  block,
+  branchIf,
+  type Code,
+  call,
+  callIndirect,
+  countdown,
+  encodeModule,
+  i32,
   type Local,
+  type Locals,
+  loop,
   type MemoryLimits,
-  ModuleBuilder,
+  set,
+  tee,
   type ValueType,
 } from './assembler.js';
 import * as BASE from './bases.js';
@@ -87,167 +101,133 @@ type End = (typeof ENDS)[number];
  * moves with the inner tiles; the residual (0 for none) is laid out like the output. The floor comes as its bits.
  * gemm…slope: …; bias, bias2, slopes, slopes2. Sums below zero are multiplied by a slope per row.
  */
-function gemm(
-  f: FunctionBuilder,
-  p: readonly Local[],
-  rows: number,
-  nr: number,
-  relaxed: boolean,
-  end?: End,
-): void {
-  const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = p;
-  const vectors = nr / 4;
-  const acc = f.locals(rows * vectors, wasm.v128);
-  const bRow = f.locals(vectors, wasm.v128);
-  const aValue = f.local(wasm.v128);
-  const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = f.locals(9, wasm.i32);
-  const ending = end && finishing(f, p, acc, [bRow[0], aValue], end);
-  f.i32(0).get(cRow).get(fresh).op(wasm.select).set(fromRow);
-  f.countdown(n1, 1, () => {
-    ending?.begin();
-    f.get(n2).set(inner);
-    f.get(a).set(ap).get(b).set(bp).get(c).set(cp);
-    f.countdown(inner, 1, () => {
-      f.i32(0).get(cp).get(fresh).op(wasm.select).set(from);
-      for (let r = 0; r < rows; r++) {
-        for (let j = 0; j < vectors; j++)
-          f.get(from)
-            .access(wasm.v128Load, 16 * j)
-            .set(acc[r * vectors + j]);
-        if (r + 1 < rows) f.add(from, fromRow);
-      }
-      f.get(table).set(tp).get(k).set(kLeft);
-      f.get(ap).set(from);
-      f.countdown(kLeft, 1, () => {
-        f.get(tp).access(wasm.i32Load).get(bp).op(wasm.i32Add).set(row);
-        const loadB = (j: number) =>
-          f
-            .get(row)
-            .access(wasm.v128Load, 16 * j)
-            .set(bRow[j]);
+export const gemm =
+  (rows: number, nr: number, relaxed: boolean, end?: End): Build =>
+  (locals, parameters) => {
+    const [a, b, table, k, c, cRow, fresh, n1, a1, b1, c1, n2, a2, b2, c2] = parameters;
+    const vectors = nr / 4;
+    const acc = range(rows).map(() => locals(vectors, wasm.v128));
+    const bRow = locals(vectors, wasm.v128);
+    const [aValue] = locals(1, wasm.v128);
+    const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = locals(9);
+    const [before, begin, finish] =
+      end === undefined ? [[], [], []] : finishing(locals, parameters, from, acc, [bRow[0], aValue], end);
+    /** What is done to all sums of the tile, row by row, `step` bytes apart. */
+    const eachSum = (step: Local, visit: (sum: Local, offset: number) => Code) =>
+      acc.map((sums, r) => [sums.map((sum, j) => visit(sum, 16 * j)), r + 1 < rows ? add(from, step) : []]);
+    const loadB = bRow.map((local, j) => set(local, row, wasm.v128Load(16 * j)));
+    const tile = [
+      set(from, i32(0), cp, fresh, wasm.select),
+      eachSum(fromRow, (sum, offset) => set(sum, from, wasm.v128Load(offset))),
+      [set(tp, table), set(kLeft, k), set(from, ap)],
+      countdown(
+        kLeft,
+        1,
+        set(row, tp, wasm.i32Load(), bp, wasm.i32Add),
         // With one row each value of B is used once: loaded just before, they do not take all registers at once.
-        if (rows > 1) for (let j = 0; j < vectors; j++) loadB(j);
-        for (let r = 0; r < rows; r++) {
-          f.get(from)
-            .access(wasm.v128Load32Splat, 4 * r)
-            .set(aValue);
-          for (let j = 0; j < vectors; j++) {
-            const sum = acc[r * vectors + j];
-            if (rows === 1) loadB(j);
-            if (relaxed) f.get(aValue).get(bRow[j]).get(sum).op(wasm.f32x4RelaxedMadd).set(sum);
-            else f.get(aValue).get(bRow[j]).op(wasm.f32x4Mul).get(sum).op(wasm.f32x4Add).set(sum);
-          }
-        }
-        f.add(from, 4 * rows).add(tp, 4);
-      });
-      f.get(cp).set(from);
-      ending?.finish(from, rows);
-      for (let r = 0; r < rows; r++) {
-        for (let j = 0; j < vectors; j++)
-          f.get(from)
-            .get(acc[r * vectors + j])
-            .access(wasm.v128Store, 16 * j);
-        if (r + 1 < rows) f.add(from, cRow);
-      }
-      f.add(ap, a2).add(bp, b2).add(cp, c2);
-    });
-    f.add(a, a1).add(b, b1).add(c, c1);
-  });
-}
+        rows > 1 ? loadB : [],
+        acc.map((sums, r) => [
+          set(aValue, from, wasm.v128Load32Splat(4 * r)),
+          sums.map((sum, j) => [rows > 1 ? [] : loadB[j], addProduct(relaxed, sum, aValue, bRow[j])]),
+        ]),
+        [add(from, 4 * rows), add(tp, 4)],
+      ),
+      set(from, cp),
+      finish,
+      eachSum(cRow, (sum, offset) => [from, sum, wasm.v128Store(offset)]),
+    ];
+    return [
+      before,
+      set(fromRow, i32(0), cRow, fresh, wasm.select),
+      countdown(
+        n1,
+        1,
+        [begin, set(inner, n2)],
+        [set(ap, a), set(bp, b), set(cp, c)],
+        countdown(inner, 1, tile, add(ap, a2), add(bp, b2), add(cp, c2)),
+        [add(a, a1), add(b, b1), add(c, c1)],
+      ),
+    ];
+  };
 
-/** The end of a kernel that stores to the output itself, with two free vectors. All loads come before all stores. */
+/**
+ * The end of a kernel that stores to the output itself, with two free vectors: what is done before all else, before the tiles of
+ * a row of them, and before a tile is stored at `out`. All loads come before all stores.
+ */
 function finishing(
-  f: FunctionBuilder,
-  p: readonly Local[],
-  acc: readonly Local[],
+  locals: Locals,
+  parameters: readonly Local[],
+  out: Local,
+  acc: readonly (readonly Local[])[],
   [one, two]: readonly [Local, Local],
   end: End,
-) {
-  const [, , , , c, cRow] = p;
-  const [bias, bias2, third, fourth] = p.slice(15);
+): readonly [before: Code, begin: Code, finish: Code] {
+  const [, , , , c, cRow] = parameters;
+  const [bias, bias2, third, fourth] = parameters.slice(15);
   // `at`: the slopes, or a row of the residual.
-  const [biasAt, at, distance, mask] = f.locals(4, wasm.i32);
-  const low = f.local(wasm.v128);
-  if (end === 'floor') {
-    // The residual lies a fixed distance from the output; without one, zeros are read in its place.
-    f.get(third).get(c).op(wasm.i32Sub).set(distance);
-    f.i32(0).i32(-1).get(third).op(wasm.i32Eqz).op(wasm.select).set(mask);
-    f.get(fourth);
-  } else f.i32(0);
-  f.op(wasm.i32x4Splat).set(low);
-  const splat = (from: Local, row: number, to: Local) =>
-    f
-      .get(from)
-      .access(wasm.v128Load32Splat, 4 * row)
-      .set(to);
-  return {
-    begin: () => {
-      f.get(bias).set(biasAt);
-      if (end === 'slope') f.get(third).set(at);
-    },
-    finish: (out: Local, rows: number) => {
-      const vectors = acc.length / rows;
-      if (end === 'floor') f.get(out).get(distance).op(wasm.i32Add).get(mask).op(wasm.i32And).set(at);
-      for (let r = 0; r < rows; r++) {
-        splat(biasAt, r, one);
-        if (end === 'slope') splat(at, r, two);
-        for (const [j, sum] of acc.slice(r * vectors, (r + 1) * vectors).entries()) {
-          f.get(sum).get(one).op(wasm.f32x4Add);
-          if (end === 'floor') {
-            f.get(at)
-              .access(wasm.v128Load, 16 * j)
-              .op(wasm.f32x4Add);
-            f.get(low).op(wasm.f32x4Pmax).set(sum);
-          } else {
-            f.tee(sum).get(sum).get(two).op(wasm.f32x4Mul);
-            f.get(sum).get(low).op(wasm.f32x4Gt).op(wasm.v128Bitselect).set(sum);
-          }
-        }
-        if (end === 'floor' && r + 1 < rows)
-          f.get(cRow).get(mask).op(wasm.i32And).get(at).op(wasm.i32Add).set(at);
-      }
-      f.add(biasAt, bias2);
-      if (end === 'slope') f.add(at, fourth);
-    },
-  };
+  const [biasAt, at, distance, mask] = locals(4);
+  const [low] = locals(1, wasm.v128);
+  /** For each row of sums: the bias of the row is in `one`. */
+  const eachRow = (body: (sums: readonly Local[], r: number) => Code) =>
+    acc.map((sums, r) => [set(one, biasAt, wasm.v128Load32Splat(4 * r)), body(sums, r)]);
+  if (end === 'slope')
+    return [
+      set(low, i32(0), wasm.i32x4Splat),
+      [set(biasAt, bias), set(at, third)],
+      [
+        eachRow((sums, r) => [
+          set(two, at, wasm.v128Load32Splat(4 * r)),
+          sums.map((sum) => [
+            [sum, one, wasm.f32x4Add, tee(sum), sum, two, wasm.f32x4Mul],
+            set(sum, sum, low, wasm.f32x4Gt, wasm.v128Bitselect),
+          ]),
+        ]),
+        [add(biasAt, bias2), add(at, fourth)],
+      ],
+    ];
+  return [
+    [
+      // The residual lies a fixed distance from the output; without one, zeros are read in its place.
+      set(distance, third, c, wasm.i32Sub),
+      set(mask, i32(0), i32(-1), third, wasm.i32Eqz, wasm.select),
+      set(low, fourth, wasm.i32x4Splat),
+    ],
+    set(biasAt, bias),
+    [
+      set(at, out, distance, wasm.i32Add, mask, wasm.i32And),
+      eachRow((sums, r) => [
+        sums.map((sum, j) => [
+          [sum, one, wasm.f32x4Add, at, wasm.v128Load(16 * j), wasm.f32x4Add],
+          set(sum, low, wasm.f32x4Pmax),
+        ]),
+        r + 1 < acc.length ? set(at, cRow, mask, wasm.i32And, at, wasm.i32Add) : [],
+      ]),
+      add(biasAt, bias2),
+    ],
+  ];
 }
+
+/** Numbers of functions of {@link coreModule}. */
+const EXECUTE = 1;
+const ITEM = 2;
 
 /**
  * item(control, bases, thread, number): runs one item of the current stage: moves the bases, then executes its commands.
  */
-export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number): void {
-  const [control, bases, thread, number] = p;
-  const item = f.local(wasm.i32);
-  f.get(control).access(wasm.i32Load, 4 * CONTROL.items);
-  f.get(number)
-    .i32(4 * ITEM_WORDS)
-    .op(wasm.i32Mul)
-    .op(wasm.i32Add)
-    .set(item);
-  for (let base = 0; base < BASES; base++) {
-    f.get(bases)
-      .get(control)
-      .access(wasm.i32Load, 4 * (CONTROL.bases + base));
-    if (base === BASE.work) {
-      f.get(thread)
-        .get(control)
-        .access(wasm.i32Load, 4 * CONTROL.stride)
-        .op(wasm.i32Mul)
-        .op(wasm.i32Add);
-    }
-    f.get(item)
-      .access(wasm.i32Load, 4 * (2 + base))
-      .op(wasm.i32Add)
-      .access(wasm.i32Store, 4 * base);
-  }
-  f.get(control).access(wasm.i32Load, 4 * CONTROL.commands);
-  f.get(item)
-    .access(wasm.i32Load)
-    .i32(4 * COMMAND_WORDS)
-    .op(wasm.i32Mul)
-    .op(wasm.i32Add);
-  f.get(item).access(wasm.i32Load, 4).get(bases).call(execute);
-}
+export const runItem: Build = (locals, [control, bases, thread, number]) => {
+  const [item] = locals(1);
+  const controlled = (word: number) => [control, wasm.i32Load(4 * word)];
+  return [
+    set(item, controlled(CONTROL.items), number, i32(4 * ITEM_WORDS), wasm.i32Mul, wasm.i32Add),
+    range(BASES).map((base) => [
+      [bases, controlled(CONTROL.bases + base)],
+      base === BASE.work ? [thread, controlled(CONTROL.stride), wasm.i32Mul, wasm.i32Add] : [],
+      [item, wasm.i32Load(4 * (2 + base)), wasm.i32Add, wasm.i32Store(4 * base)],
+    ]),
+    [controlled(CONTROL.commands), item, wasm.i32Load(), i32(4 * COMMAND_WORDS), wasm.i32Mul, wasm.i32Add],
+    [item, wasm.i32Load(4), bases, call(EXECUTE)],
+  ];
+};
 
 /**
  * drain(control, bases, thread): takes items of the current stage until none is left, and runs them.
@@ -257,74 +237,62 @@ export function runItem(f: FunctionBuilder, p: readonly Local[], execute: number
  * late, or between two stages, therefore takes nothing. While it works on an item, a thread says so in its word of
  * `doing`; that word is cleared before the item is counted as done.
  */
-export function drain(f: FunctionBuilder, p: readonly Local[], item: number): void {
-  const [control, bases, thread] = p;
-  const [ticket, count, doing] = f.locals(3, wasm.i32);
-  f.get(control).get(thread).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(doing);
-  f.block((leave) => {
-    f.loop((again) => {
-      f.get(control)
-        .i32(1)
-        .access(wasm.i32AtomicRmwAdd, 4 * CONTROL.next)
-        .set(ticket);
-      f.get(control)
-        .access(wasm.i32AtomicLoad, 4 * CONTROL.count)
-        .set(count);
-      f.get(control)
-        .access(wasm.i32AtomicLoad, 4 * CONTROL.epoch)
-        .i32(0xffff)
-        .op(wasm.i32And);
-      f.get(ticket).i32(16).op(wasm.i32ShrU).op(wasm.i32Ne);
-      leave();
-      f.get(ticket).i32(0xffff).op(wasm.i32And).get(count).op(wasm.i32GeU);
-      leave();
-      f.get(doing)
-        .get(ticket)
-        .access(wasm.i32AtomicStore, 4 * CONTROL.doing);
-      f.get(control).get(bases).get(thread).get(ticket).i32(0xffff).op(wasm.i32And).call(item);
-      f.get(doing)
-        .i32(-1)
-        .access(wasm.i32AtomicStore, 4 * CONTROL.doing);
-      f.get(control)
-        .i32(1)
-        .access(wasm.i32AtomicRmwAdd, 4 * CONTROL.done)
-        .op(wasm.drop);
-      f.i32(1);
-      again();
-    });
-  });
-}
-
-/** Builds the body of a command out of its twenty parameters. */
-export type KernelBuild = (f: FunctionBuilder, p: readonly Local[]) => void;
+export const drain: Build = (locals, [control, bases, thread]) => {
+  const [ticket, count, doing] = locals(3);
+  const number = [ticket, i32(0xffff), wasm.i32And];
+  return [
+    set(doing, control, thread, i32(2), wasm.i32Shl, wasm.i32Add),
+    block(
+      loop(
+        set(ticket, control, i32(1), wasm.i32AtomicRmwAdd(4 * CONTROL.next)),
+        set(count, control, wasm.i32AtomicLoad(4 * CONTROL.count)),
+        branchIf(
+          1,
+          [control, wasm.i32AtomicLoad(4 * CONTROL.epoch), i32(0xffff), wasm.i32And],
+          [ticket, i32(16), wasm.i32ShrU, wasm.i32Ne],
+        ),
+        branchIf(1, number, count, wasm.i32GeU),
+        [doing, ticket, wasm.i32AtomicStore(4 * CONTROL.doing)],
+        [control, bases, thread, number, call(ITEM)],
+        [doing, i32(-1), wasm.i32AtomicStore(4 * CONTROL.doing)],
+        [control, i32(1), wasm.i32AtomicRmwAdd(4 * CONTROL.done), wasm.drop],
+        branchIf(0, i32(1)),
+      ),
+    ),
+  ];
+};
 
 /** What builds each of the commands, by name, for a tile. */
-export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, KernelBuild> {
-  const builds = new Map<string, KernelBuild>([
+export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Build> {
+  const gemms = range(mr).flatMap((i): [string, Build][] => {
+    const rows = i + 1;
+    return [
+      [`gemm${rows}`, gemm(rows, nr, relaxed)],
+      [`half${rows}`, gemm(rows, nr / 2, relaxed)],
+      ...ENDS.map((end): [string, Build] => [`gemm${rows}${end}`, gemm(rows, nr, relaxed, end)]),
+    ];
+  });
+  return new Map<string, Build>([
     ['pad', pad],
     ['packA', packA],
-    ['packB', (f, p) => packB(f, p, nr)],
+    ['packB', packB(nr)],
     ['store', store],
     ['turn', turn],
     ['clear', clear],
+    ...gemms,
+    ...WIDER.map(([rows, strips]) => [`wider${rows}`, gemm(rows, nr * strips, relaxed)] as const),
+    ...SPLITS.map((step) => [`split${step}`, split(step)] as const),
+    ...TOGETHER.map((phases) => [`store${phases}`, storeTogether(phases)] as const),
+    ...FORMS.flatMap((form): [string, Build][] => {
+      const { input, weight, output } = namesOf(form);
+      return [
+        [input, tileInput(form, nr / 8, relaxed)],
+        [weight, tileWeight(form)],
+        [output, tileOutput(form, relaxed)],
+      ];
+    }),
+    ...Object.entries(ACTIVATIONS).map(([fn, formula]) => [fn, activate(formula)] as const),
   ]);
-  for (let rows = 1; rows <= mr; rows++) {
-    builds.set(`gemm${rows}`, (f, p) => gemm(f, p, rows, nr, relaxed));
-    builds.set(`half${rows}`, (f, p) => gemm(f, p, rows, nr / 2, relaxed));
-    for (const end of ENDS) builds.set(`gemm${rows}${end}`, (f, p) => gemm(f, p, rows, nr, relaxed, end));
-  }
-  for (const [rows, strips] of WIDER)
-    builds.set(`wider${rows}`, (f, p) => gemm(f, p, rows, nr * strips, relaxed));
-  for (const step of SPLITS) builds.set(`split${step}`, (f, p) => split(f, p, step));
-  for (const phases of TOGETHER) builds.set(`store${phases}`, (f, p) => storeTogether(f, p, phases));
-  for (const form of FORMS) {
-    const { input, weight, output } = namesOf(form);
-    builds.set(input, (f, p) => tileInput(f, p, form, nr / 8, relaxed));
-    builds.set(weight, (f, p) => tileWeight(f, p, form));
-    builds.set(output, (f, p) => tileOutput(f, p, form, relaxed));
-  }
-  for (const [fn, formula] of Object.entries(ACTIVATIONS)) builds.set(fn, (f, p) => activate(f, p, formula));
-  return builds;
 }
 
 /**
@@ -333,31 +301,25 @@ export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Ker
  * module of its own (shelf.ts): a program uses a handful, and making all would take longer than its first call.
  */
 export function coreModule(memory: MemoryLimits): Uint8Array<ArrayBuffer> {
-  const m = new ModuleBuilder(memory);
-  m.func('nothing', INTEGERS, () => {});
-  m.func('execute', [wasm.i32, wasm.i32, wasm.i32], (f, list, count, bases) => {
-    f.countdown(count, 1, () => {
-      for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
-        f.get(list)
-          .access(wasm.i32Load, 4 + 8 * i)
-          .i32(2)
-          .op(wasm.i32Shl)
-          .get(bases)
-          .op(wasm.i32Add)
-          .access(wasm.i32Load);
-        f.get(list)
-          .access(wasm.i32Load, 8 + 8 * i)
-          .op(wasm.i32Add);
-      }
-      f.get(list).access(wasm.i32Load).callIndirect(m.indexOf('nothing'));
-      f.add(list, 4 * COMMAND_WORDS);
-    });
-  });
-  m.func('item', [wasm.i32, wasm.i32, wasm.i32, wasm.i32], (f, ...p) => runItem(f, p, m.indexOf('execute')));
-  m.func('drain', [wasm.i32, wasm.i32, wasm.i32], (f, ...p) => drain(f, p, m.indexOf('item')));
-  return m.bytes();
+  const execute: Build = (_, [list, count, bases]) =>
+    countdown(
+      count,
+      1,
+      range(COMMAND_ARGUMENTS).map((i) => [
+        [list, wasm.i32Load(4 + 8 * i), i32(2), wasm.i32Shl, bases, wasm.i32Add, wasm.i32Load()],
+        [list, wasm.i32Load(8 + 8 * i), wasm.i32Add],
+      ]),
+      [list, wasm.i32Load(), callIndirect],
+      add(list, 4 * COMMAND_WORDS),
+    );
+  return encodeModule(memory, [
+    ['nothing', INTEGERS, () => []],
+    ['execute', INTEGERS.slice(0, 3), execute],
+    ['item', INTEGERS.slice(0, 4), runItem],
+    ['drain', INTEGERS.slice(0, 3), drain],
+  ]);
 }
 
 /** A module of one kernel, as `command`. */
-export const kernelModule = (build: KernelBuild, memory: MemoryLimits): Uint8Array<ArrayBuffer> =>
-  new ModuleBuilder(memory).func('command', INTEGERS, (f, ...p) => build(f, p)).bytes();
+export const kernelModule = (build: Build, memory: MemoryLimits): Uint8Array<ArrayBuffer> =>
+  encodeModule(memory, [['command', INTEGERS, build]]);

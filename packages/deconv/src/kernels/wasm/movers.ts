@@ -3,110 +3,119 @@
  * to twenty integers and loops over a whole block by itself.
  */
 
-import type { FunctionBuilder, Local } from './assembler.js';
+import { range } from '../../shape.js';
+import {
+  add,
+  type Build,
+  block,
+  branchIf,
+  type Code,
+  countdown,
+  each,
+  f32,
+  i32,
+  type Local,
+  type Locals,
+  loop,
+  memoryFill,
+  set,
+  shuffle,
+  tee,
+  vectors,
+  when,
+} from './assembler.js';
 import * as wasm from './opcodes.js';
 import { interleave, pairUp } from './stores.js';
 
 /** Of src, dst; n1, src1, dst1; n2, src2, dst2: `body` for each of n1 × n2 rows, with where it begins. */
-export function eachRow(
-  f: FunctionBuilder,
+export const eachRow = (
+  locals: Locals,
   [src, dst, n1, src1, dst1, n2, src2, dst2]: readonly Local[],
-  body: (src: Local, dst: Local) => void,
-): void {
+  body: (src: Local, dst: Local) => Code,
+): Code => {
   const outer = [
     [src, src1],
     [dst, dst1],
   ] as const;
-  f.each(n1, outer, (s, d) => {
+  return each(locals, n1, outer, (s, d) => {
     const inner = [
       [s, src2],
       [d, dst2],
     ] as const;
-    f.each(n2, inner, body);
+    return each(locals, n2, inner, body);
   });
-}
+};
+
+/** Copies `left` floats, `step` bytes apart at `from`, to `to`. */
+const copyFloats = (to: Local, left: Local, from: Local, step: Local | number) =>
+  countdown(left, 1, [to, from, wasm.f32Load(), wasm.f32Store()], add(from, step), add(to, 4));
+
+/** Copies `left` floats by whole vectors. */
+const copyVectors = (to: Local, left: Local, from: Local) =>
+  vectors(left, [from, to], (offset) => [to, from, wasm.v128Load(offset), wasm.v128Store(offset)]);
 
 /** Of src, line; dst, pitch; height, width: copies `height` rows of `width` floats, so many bytes apart on either side. */
-export function copyPlane(
-  f: FunctionBuilder,
-  [src, line, dst, pitch, height, width]: readonly Local[],
-): void {
-  const [from, to, left] = f.locals(3, wasm.i32);
+export function copyPlane(locals: Locals, [src, line, dst, pitch, height, width]: readonly Local[]): Code {
+  const [from, to, left] = locals(3);
   const rows = [
     [src, line],
     [dst, pitch],
   ] as const;
-  f.each(height, rows, (sRow, dRow) => {
-    f.get(sRow).set(from).get(dRow).set(to).get(width).set(left);
-    for (const together of [4, 1])
-      f.vectors(left, together, [from, to], (offset) =>
-        f.get(to).get(from).access(wasm.v128Load, offset).access(wasm.v128Store, offset),
-      );
-    f.countdown(left, 1, () =>
-      f.get(to).get(from).access(wasm.f32Load).access(wasm.f32Store).add(from, 4).add(to, 4),
-    );
-  });
+  return each(locals, height, rows, (sRow, dRow) => [
+    [set(from, sRow), set(to, dRow), set(left, width)],
+    copyVectors(to, left, from),
+    copyFloats(to, left, from, 4),
+  ]);
 }
 
 /**
- * Runs `fours`, which does four of `left` elements as long as there are four. If one to three of n ≥ 4 are left then, they are the last of
- * four that begin among those that are done: the pointers go back by so many of their steps, in bytes, and it runs once more.
+ * Does `fours`, which does four of `left` elements as long as there are four. If one to three of n ≥ 4 are left then, they are the last of
+ * four that begin among those that are done: the pointers go back by so many of their steps, in bytes, and it is done once more.
  */
 export function inFours(
-  f: FunctionBuilder,
+  locals: Locals,
   left: Local,
   n: Local,
   pointers: readonly (readonly [pointer: Local, step: Local | number])[],
-  fours: () => void,
-): void {
-  const back = f.local(wasm.i32);
-  f.loop((again) => {
-    fours();
-    f.get(left).i32(1).op(wasm.i32Sub).i32(3).op(wasm.i32LtU).get(n).i32(4).op(wasm.i32GeS).op(wasm.i32And);
-    f.if(() => {
-      for (const [pointer, step] of pointers) {
-        f.get(left).i32(4).op(wasm.i32Sub);
-        if (typeof step === 'number') f.i32(step);
-        else f.get(step);
-        f.op(wasm.i32Mul).set(back).add(pointer, back);
-      }
-      f.i32(4).set(left).i32(1);
-      again();
-    });
-  });
-}
-
-/** Writes so many zeros at `d`, which moves on; `left` counts them. */
-function zeros(f: FunctionBuilder, d: Local, left: Local, amount: Local): void {
-  f.get(amount).set(left);
-  f.countdown(left, 1, () => f.get(d).f32(0).access(wasm.f32Store).add(d, 4));
-}
-
-/** Copies `left` floats, `step` bytes apart at `s`, to `d`. */
-function copyFloats(f: FunctionBuilder, d: Local, left: Local, s: Local, step: Local): void {
-  f.countdown(left, 1, () =>
-    f.get(d).get(s).access(wasm.f32Load).access(wasm.f32Store).add(s, step).add(d, 4),
+  fours: Code,
+): Code {
+  const [back] = locals(1);
+  return loop(
+    fours,
+    when(
+      [[left, i32(1), wasm.i32Sub, i32(3), wasm.i32LtU], [n, i32(4), wasm.i32GeS], wasm.i32And],
+      [
+        pointers.map(([pointer, step]) => [
+          set(back, left, i32(4), wasm.i32Sub, typeof step === 'number' ? i32(step) : step, wasm.i32Mul),
+          add(pointer, back),
+        ]),
+        set(left, i32(4)),
+        branchIf(1, i32(1)),
+      ],
+    ),
   );
 }
+
+/** Writes so many zeros at `to`, which moves on; `left` counts them. */
+const zeros = (to: Local, left: Local, amount: Local) => [
+  set(left, amount),
+  countdown(left, 1, [to, f32(0), wasm.f32Store()], add(to, 4)),
+];
 
 /** Steps by which inputs are split in vectors. */
 export const SPLITS = [2, 3, 4, 6, 8, 12, 16] as const;
 
 /** Floats r, r + step, r + 2 step and r + 3 step of a row, as one vector on the stack. */
-function every(f: FunctionBuilder, step: number, r: number, load: (vector: number) => void): void {
-  const [v, lane] = [(i: number) => (r + step * i) >> 2, (i: number) => (r + step * i) & 3];
-  if (v(0) === v(1) && v(2) === v(3)) {
-    load(v(0));
-    load(v(2));
-    f.shuffle([lane(0), lane(1), 4 + lane(2), 4 + lane(3)]);
-    return;
-  }
-  for (const i of [0, 2]) {
-    load(v(i));
-    load(v(i + 1));
-    f.shuffle([lane(i), lane(i), 4 + lane(i + 1), 4 + lane(i + 1)]);
-  }
-  f.shuffle([0, 2, 4, 6]);
+function every(step: number, r: number, load: (vector: number) => Code): Code {
+  const places = range(4).map((i) => r + step * i);
+  const [v, lane] = [places.map((place) => place >> 2), places.map((place) => place & 3)];
+  if (v[0] === v[1] && v[2] === v[3])
+    return [load(v[0]), load(v[2]), shuffle(lane[0], lane[1], 4 + lane[2], 4 + lane[3])];
+  const pairs = [0, 2].map((i) => [
+    [load(v[i]), load(v[i + 1])],
+    shuffle(lane[i], lane[i], 4 + lane[i + 1], 4 + lane[i + 1]),
+  ]);
+  return [pairs, shuffle(0, 2, 4, 6)];
 }
 
 /** Floats before and behind a row of the source that {@link split} may read, and not use. */
@@ -119,287 +128,232 @@ export const BEHIND = 16;
  * origin + step · j + r of the source, or zero where it has none; `extent` positions. May write up to three floats beyond a
  * row, as pad does.
  */
-export function split(f: FunctionBuilder, p: readonly Local[], step: number): void {
-  const [origin, width, extent, plane] = p.slice(8);
-  const [at, d, to, left, x] = f.locals(5, wasm.i32);
-  const row = f.locals(step, wasm.v128);
-  /** The floats of position `at`, at `d`, each by itself; those that there are not, or all. */
-  const one = (sRow: Local, all: boolean) => {
-    f.get(d).set(to);
-    for (let r = 0; r < step; r++) {
-      f.get(at).i32(r).op(wasm.i32Add).set(x);
-      f.get(x).get(width).op(wasm.i32GeU);
-      const zero = () => f.get(to).f32(0).access(wasm.f32Store);
-      const value = () => {
-        f.get(to).get(sRow).get(x).i32(2).op(wasm.i32Shl).op(wasm.i32Add);
-        f.access(wasm.f32Load).access(wasm.f32Store);
-      };
-      if (all) f.if(zero, value);
-      else f.if(zero);
-      f.add(to, plane);
-    }
+export const split =
+  (step: number): Build =>
+  (locals, parameters) => {
+    const [origin, width, extent, plane] = parameters.slice(8);
+    const [at, d, to, left, x] = locals(5);
+    const row = locals(step, wasm.v128);
+    /** The floats of position `at`, at `d`, each by itself; those that there are not, or all, of a row. */
+    const one = (sRow?: Local) => [
+      set(to, d),
+      range(step).map((r) => [
+        set(x, at, i32(r), wasm.i32Add),
+        when(
+          [x, width, wasm.i32GeU],
+          [to, f32(0), wasm.f32Store()],
+          sRow && [to, sRow, x, i32(2), wasm.i32Shl, wasm.i32Add, wasm.f32Load(), wasm.f32Store()],
+        ),
+        add(to, plane),
+      ]),
+    ];
+    const four = (sRow: Local) => [
+      set(x, sRow, at, i32(2), wasm.i32Shl, wasm.i32Add),
+      row.map((local, v) => set(local, x, wasm.v128Load(16 * v))),
+      set(to, d),
+      row.map((_, r) => [to, every(step, r, (v) => row[v]), wasm.v128Store(), add(to, plane)]),
+    ];
+    /** Zeros for the floats that there are not, from one end on, position by position while there are such. */
+    const mend = (by: number, wanted: Code) => [
+      set(left, extent),
+      block(
+        countdown(left, 1, branchIf(2, wanted, wasm.i32Eqz), one(), [add(at, by * step), add(d, by * 4)]),
+      ),
+    ];
+    return eachRow(locals, parameters, (sRow, dRow) => [
+      [set(at, origin), set(d, dRow), set(left, extent)],
+      countdown(
+        left,
+        1,
+        when(
+          [
+            [at, i32(-BEFORE), wasm.i32GtS],
+            [at, width, i32(BEHIND - 4 * step + 1), wasm.i32Add, wasm.i32LtS],
+            wasm.i32And,
+          ],
+          [four(sRow), add(at, 4 * step), add(d, 16), add(left, -3)],
+          [one(sRow), add(at, step), add(d, 4)],
+        ),
+      ),
+      [set(at, origin), set(d, dRow)],
+      mend(1, [at, i32(0), wasm.i32LtS]),
+      // From the last position back.
+      set(d, extent, i32(1), wasm.i32Sub, tee(x), i32(2), wasm.i32Shl, dRow, wasm.i32Add),
+      set(at, x, i32(step), wasm.i32Mul, origin, wasm.i32Add),
+      mend(-1, [at, i32(step - 1), wasm.i32Add, width, wasm.i32GeS]),
+    ]);
   };
-  const four = (sRow: Local) => {
-    f.get(sRow).get(at).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(x);
-    for (const [v, local] of row.entries())
-      f.get(x)
-        .access(wasm.v128Load, 16 * v)
-        .set(local);
-    f.get(d).set(to);
-    for (let r = 0; r < step; r++) {
-      f.get(to);
-      every(f, step, r, (v) => f.get(row[v]));
-      f.access(wasm.v128Store).add(to, plane);
-    }
-  };
-  /** Zeros for the floats that there are not, from one end on, position by position while there are such. */
-  const mend = (sRow: Local, by: number, wanted: () => void) => {
-    f.get(extent).set(left);
-    f.block((leave) =>
-      f.countdown(left, 1, () => {
-        wanted();
-        f.op(wasm.i32Eqz);
-        leave();
-        one(sRow, false);
-        f.add(at, by * step).add(d, by * 4);
-      }),
-    );
-  };
-  eachRow(f, p, (sRow, dRow) => {
-    f.get(origin).set(at).get(dRow).set(d).get(extent).set(left);
-    f.countdown(left, 1, () => {
-      f.get(at).i32(-BEFORE).op(wasm.i32GtS);
-      f.get(at)
-        .get(width)
-        .i32(BEHIND - 4 * step + 1)
-        .op(wasm.i32Add)
-        .op(wasm.i32LtS)
-        .op(wasm.i32And);
-      f.if(
-        () => {
-          four(sRow);
-          f.add(at, 4 * step)
-            .add(d, 16)
-            .add(left, -3);
-        },
-        () => {
-          one(sRow, true);
-          f.add(at, step).add(d, 4);
-        },
-      );
-    });
-    f.get(origin).set(at).get(dRow).set(d);
-    mend(sRow, 1, () => f.get(at).i32(0).op(wasm.i32LtS));
-    // From the last position back.
-    f.get(extent).i32(1).op(wasm.i32Sub).tee(x).i32(2).op(wasm.i32Shl).get(dRow).op(wasm.i32Add).set(d);
-    f.get(x).i32(step).op(wasm.i32Mul).get(origin).op(wasm.i32Add).set(at);
-    mend(sRow, -1, () =>
-      f
-        .get(at)
-        .i32(step - 1)
-        .op(wasm.i32Add)
-        .get(width)
-        .op(wasm.i32GeS),
-    );
-  });
-}
 
 /**
  * pad: src, dst; n1, src1, dst1; n2, src2, dst2; left, count, step, right.
  * For n1 × n2 rows: `left` zeros, `count` floats of the source `step` bytes apart, `right` zeros. May write up to three
  * floats beyond a row and read as many beyond the source; the next row, or the slack of the buffer, makes that good.
  */
-export function pad(f: FunctionBuilder, p: readonly Local[]): void {
-  const [left, count, step, right] = p.slice(8);
-  const [s, d, left2] = f.locals(3, wasm.i32);
-  eachRow(f, p, (sRow, dRow) => {
-    f.get(sRow).set(s).get(dRow).set(d);
-    zeros(f, d, left2, left);
-    f.get(step).i32(4).op(wasm.i32Eq);
-    f.if(
-      () => {
-        f.get(count).i32(3).op(wasm.i32Add).set(left2);
-        for (const vectors of [4, 1])
-          f.vectors(left2, vectors, [s, d], (offset) => {
-            f.get(d).get(s).access(wasm.v128Load, offset).access(wasm.v128Store, offset);
-          });
-        // Back from the rounded end to the true one.
-        f.get(dRow).get(left).get(count).op(wasm.i32Add).i32(2).op(wasm.i32Shl).op(wasm.i32Add).set(d);
-      },
-      () => {
-        f.get(count).set(left2);
-        for (const floats of SPLITS) {
-          f.get(step)
-            .i32(4 * floats)
-            .op(wasm.i32Eq);
-          f.if(() =>
-            f.countdown(left2, 4, () => {
-              f.get(d);
-              every(f, floats, 0, (v) => f.get(s).access(wasm.v128Load, 16 * v));
-              f.access(wasm.v128Store)
-                .add(s, 16 * floats)
-                .add(d, 16);
-            }),
-          );
-        }
-        copyFloats(f, d, left2, s, step);
-      },
-    );
-    zeros(f, d, left2, right);
-  });
-}
+export const pad: Build = (locals, parameters) => {
+  const [left, count, step, right] = parameters.slice(8);
+  const [s, d, left2] = locals(3);
+  const whole = (dRow: Local) => [
+    set(left2, count, i32(3), wasm.i32Add),
+    copyVectors(d, left2, s),
+    // Back from the rounded end to the true one.
+    set(d, dRow, left, count, wasm.i32Add, i32(2), wasm.i32Shl, wasm.i32Add),
+  ];
+  const picked = [
+    set(left2, count),
+    SPLITS.map((floats) =>
+      when(
+        [step, i32(4 * floats), wasm.i32Eq],
+        countdown(
+          left2,
+          4,
+          [d, every(floats, 0, (v) => [s, wasm.v128Load(16 * v)]), wasm.v128Store()],
+          [add(s, 16 * floats), add(d, 16)],
+        ),
+      ),
+    ),
+    copyFloats(d, left2, s, step),
+  ];
+  return eachRow(locals, parameters, (sRow, dRow) => [
+    [set(s, sRow), set(d, dRow)],
+    zeros(d, left2, left),
+    when([step, i32(4), wasm.i32Eq], whole(dRow), picked),
+    zeros(d, left2, right),
+  ]);
+};
 
 /**
  * packB: src, dst, table, k, strips, srcStep, d1, d2.
  * For each strip: the k rows that the table names, NR floats each, one after the other. Vector 1 of a row lies d1 bytes
  * behind vector 0, vectors 2 and 3 d2 behind 0 and 1, so that a strip may be made of short rows.
  */
-export function packB(f: FunctionBuilder, p: readonly Local[], nr: number): void {
-  const [src, dst, table, k, strips, srcStep, d1, d2] = p;
-  const [tp, left, row, to, stripBytes] = f.locals(5, wasm.i32);
-  f.get(k)
-    .i32(4 * nr)
-    .op(wasm.i32Mul)
-    .set(stripBytes);
-  // Four strips at once as long as there are so many: a row is read in stretches that the processor sees coming.
-  for (const together of [4, 1]) {
-    f.countdown(strips, together, () => {
-      f.get(table).set(tp).get(k).set(left);
-      f.countdown(left, 1, () => {
-        f.get(tp).access(wasm.i32Load).get(src).op(wasm.i32Add).set(row).get(dst).set(to);
-        for (let strip = 0; strip < together; strip++) {
-          for (let j = 0; j < nr / 4; j++) {
-            f.get(to).get(row);
-            if (j & 1) f.get(d1).op(wasm.i32Add);
-            if (j & 2) f.get(d2).op(wasm.i32Add);
-            f.access(wasm.v128Load).access(wasm.v128Store, 16 * j);
-          }
-          f.add(row, srcStep).add(to, stripBytes);
-        }
-        f.add(dst, 4 * nr).add(tp, 4);
-      });
-      for (let strip = 0; strip < together; strip++) f.add(src, srcStep);
-      for (let strip = 1; strip < together; strip++) f.add(dst, stripBytes);
-    });
-  }
-}
+export const packB =
+  (nr: number): Build =>
+  (locals, parameters) => {
+    const [src, dst, table, k, strips, srcStep, d1, d2] = parameters;
+    const [tp, left, row, to, stripBytes] = locals(5);
+    const vector = (j: number) => [
+      [to, row, j & 1 ? [d1, wasm.i32Add] : [], j & 2 ? [d2, wasm.i32Add] : []],
+      [wasm.v128Load(), wasm.v128Store(16 * j)],
+    ];
+    return [
+      set(stripBytes, k, i32(4 * nr), wasm.i32Mul),
+      // Four strips at once as long as there are so many: a row is read in stretches that the processor sees coming.
+      [4, 1].map((together) =>
+        countdown(
+          strips,
+          together,
+          [set(tp, table), set(left, k)],
+          countdown(
+            left,
+            1,
+            [set(row, tp, wasm.i32Load(), src, wasm.i32Add), set(to, dst)],
+            range(together).map(() => [range(nr / 4).map(vector), add(row, srcStep), add(to, stripBytes)]),
+            [add(dst, 4 * nr), add(tp, 4)],
+          ),
+          range(together).map(() => add(src, srcStep)),
+          range(together - 1).map(() => add(dst, stripBytes)),
+        ),
+      ),
+    ];
+  };
 
 /**
  * Of w, dst, rowTable, rows, kTable, k: `body` for each of k × rows weights, with the address w + rowTable[row] + kTable[k], byte
  * offsets both; `dst` moves on by a float each time.
  */
 export function eachWeight(
-  f: FunctionBuilder,
+  locals: Locals,
   [w, dst, rowTable, rows, kTable, k]: readonly Local[],
-  body: (at: Local) => void,
-): void {
-  const [base, rp, left, at] = f.locals(4, wasm.i32);
-  f.countdown(k, 1, () => {
-    f.get(kTable).access(wasm.i32Load).get(w).op(wasm.i32Add).set(base);
-    f.get(rowTable).set(rp).get(rows).set(left);
-    f.countdown(left, 1, () => {
-      f.get(rp).access(wasm.i32Load).get(base).op(wasm.i32Add).set(at);
-      body(at);
-      f.add(rp, 4).add(dst, 4);
-    });
-    f.add(kTable, 4);
-  });
+  body: (at: Local) => Code,
+): Code {
+  const [base, rp, left, at] = locals(4);
+  return countdown(
+    k,
+    1,
+    set(base, kTable, wasm.i32Load(), w, wasm.i32Add),
+    [set(rp, rowTable), set(left, rows)],
+    countdown(left, 1, set(at, rp, wasm.i32Load(), base, wasm.i32Add), [body(at), add(rp, 4), add(dst, 4)]),
+    add(kTable, 4),
+  );
 }
 
 /**
  * packA: w, dst, rowTable, rows, kTable, k.
  * One panel: dst[k][r] = w at rowTable[r] + kTable[k] (byte offsets), r < rows.
  */
-export function packA(f: FunctionBuilder, p: readonly Local[]): void {
-  eachWeight(f, p, (at) => f.get(p[1]).get(at).access(wasm.f32Load).access(wasm.f32Store));
-}
+export const packA: Build = (locals, parameters) =>
+  eachWeight(locals, parameters, (at) => [parameters[1], at, wasm.f32Load(), wasm.f32Store()]);
 
 /**
  * turn: src, dst; rows, srcRow; cols, srcCol; dstRow, pad; n1, src1, dst1; n2, src2, dst2.
  * Transposes blocks: for n1 × n2 blocks, dst[col · dstRow + row] = src[row · srcRow + col · srcCol] for rows × cols,
  * with `pad` zero floats behind the rows of each column. Steps in bytes.
  */
-export function turn(f: FunctionBuilder, p: readonly Local[]): void {
-  const [src, dst, rows, srcRow, cols, srcCol, dstRow, padding, ...blocks] = p;
-  const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = f.locals(9, wasm.i32);
-  const [block, spare] = [f.locals(4, wasm.v128), f.locals(4, wasm.v128)];
+export const turn: Build = (locals, parameters) => {
+  const [src, dst, rows, srcRow, cols, srcCol, dstRow, padding, ...blocks] = parameters;
+  const [sCol, dCol, s, d, leftCols, leftRows, leftChunk, to, from] = locals(9);
+  const [quad, spare] = [locals(4, wasm.v128), locals(4, wasm.v128)];
+  const startColumn = [set(s, sCol), set(d, dCol), set(leftRows, rows)];
   // The rows of one column, from where s, d and leftRows stand.
-  const finishColumn = () => {
-    copyFloats(f, d, leftRows, s, srcRow);
-    zeros(f, d, leftRows, padding);
-  };
+  const finishColumn = [copyFloats(d, leftRows, s, srcRow), zeros(d, leftRows, padding)];
   // Sixteen columns are one cache line of each source row: all of it is used while it is there.
   const columns = (chunks: number) => {
-    f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
-    f.countdown(leftRows, 4, () => {
-      f.get(d).set(to);
-      for (let chunk = 0; chunk < chunks; chunk++) {
-        f.get(s).set(from);
-        for (const row of block)
-          f.get(from)
-            .access(wasm.v128Load, 16 * chunk)
-            .set(row)
-            .add(from, srcRow);
-        for (const column of interleave(f, block, spare)) {
-          f.get(to);
-          column().access(wasm.v128Store).add(to, dstRow);
-        }
-      }
-      f.get(from).set(s).add(d, 16);
-    });
-    f.countdown(leftRows, 2, () => {
-      const [a, b] = block;
-      f.get(d).set(to);
-      for (let chunk = 0; chunk < chunks; chunk++) {
-        f.get(s)
-          .access(wasm.v128Load, 16 * chunk)
-          .set(a);
-        f.get(s)
-          .get(srcRow)
-          .op(wasm.i32Add)
-          .access(wasm.v128Load, 16 * chunk)
-          .set(b);
-        pairUp(f, [a, b], spare);
-        for (const pair of spare.slice(0, 2))
-          for (const half of [0, 1] as const) f.get(to).get(pair).storeHalf(half).add(to, dstRow);
-      }
-      f.add(s, srcRow).add(s, srcRow).add(d, 8);
-    });
-    // What is left of each column: at most one row, and the zeros.
-    f.get(rows).i32(1).op(wasm.i32And).get(padding).op(wasm.i32Add);
-    f.if(() => {
-      f.get(s).set(from).get(d).set(to);
-      f.i32(4 * chunks).set(leftChunk);
-      f.countdown(leftChunk, 1, () => {
-        f.get(from).set(s).get(to).set(d).get(rows).i32(1).op(wasm.i32And).set(leftRows);
-        finishColumn();
-        f.add(from, 4).add(to, dstRow);
-      });
-    });
-    f.get(dCol)
-      .get(dstRow)
-      .i32(4 * chunks)
-      .op(wasm.i32Mul)
-      .op(wasm.i32Add)
-      .set(dCol);
-    f.add(sCol, 16 * chunks);
+    const [a, b] = quad;
+    const eachChunk = (body: (offset: number) => Code) => range(chunks).map((chunk) => body(16 * chunk));
+    return [
+      startColumn,
+      countdown(
+        leftRows,
+        4,
+        set(to, d),
+        eachChunk((offset) => [
+          set(from, s),
+          quad.map((row) => [set(row, from, wasm.v128Load(offset)), add(from, srcRow)]),
+          pairUp(quad, spare),
+          interleave(quad, spare).map((column) => [to, column, wasm.v128Store(), add(to, dstRow)]),
+        ]),
+        [set(s, from), add(d, 16)],
+      ),
+      countdown(
+        leftRows,
+        2,
+        set(to, d),
+        eachChunk((offset) => [
+          set(a, s, wasm.v128Load(offset)),
+          set(b, s, srcRow, wasm.i32Add, wasm.v128Load(offset)),
+          pairUp([a, b], spare),
+          spare
+            .slice(0, 2)
+            .map((pair) => [0, 1].map((half) => [to, pair, wasm.v128Store64Lane(half), add(to, dstRow)])),
+        ]),
+        [add(s, srcRow), add(s, srcRow), add(d, 8)],
+      ),
+      // What is left of each column: at most one row, and the zeros.
+      when(
+        [rows, i32(1), wasm.i32And, padding, wasm.i32Add],
+        [
+          [set(from, s), set(to, d), set(leftChunk, i32(4 * chunks))],
+          countdown(
+            leftChunk,
+            1,
+            [set(s, from), set(d, to), set(leftRows, rows, i32(1), wasm.i32And)],
+            [finishColumn, add(from, 4), add(to, dstRow)],
+          ),
+        ],
+      ),
+      set(dCol, dCol, dstRow, i32(4 * chunks), wasm.i32Mul, wasm.i32Add),
+      add(sCol, 16 * chunks),
+    ];
   };
-  eachRow(f, [src, dst, ...blocks], (sBlock, dBlock) => {
-    f.get(sBlock).set(sCol).get(dBlock).set(dCol).get(cols).set(leftCols);
-    f.get(srcCol).i32(4).op(wasm.i32Eq);
-    f.if(() => {
-      f.countdown(leftCols, 16, () => columns(4));
-      f.countdown(leftCols, 4, () => columns(1));
-    });
-    f.countdown(leftCols, 1, () => {
-      f.get(sCol).set(s).get(dCol).set(d).get(rows).set(leftRows);
-      finishColumn();
-      f.add(sCol, srcCol).add(dCol, dstRow);
-    });
-  });
-}
+  return eachRow(locals, [src, dst, ...blocks], (sBlock, dBlock) => [
+    [set(sCol, sBlock), set(dCol, dBlock), set(leftCols, cols)],
+    when(
+      [srcCol, i32(4), wasm.i32Eq],
+      [4, 1].map((chunks) => countdown(leftCols, 4 * chunks, columns(chunks))),
+    ),
+    countdown(leftCols, 1, startColumn, finishColumn, add(sCol, srcCol), add(dCol, dstRow)),
+  ]);
+};
 
 /** clear: address, bytes. */
-export function clear(f: FunctionBuilder, p: readonly Local[]): void {
-  f.get(p[0]).i32(0).get(p[1]).memoryFill();
-}
+export const clear: Build = (_, [at, bytes]) => [at, i32(0), bytes, memoryFill];

@@ -1,8 +1,11 @@
 /**
  * opcodes: the instructions and value types that the kernels need, under their names in the specification, as numbers: so a program
- * contains those that it uses, and none of the names. Those that have a prefix byte count on from 0x100 (0xfd: vectors) and from
- * 0x200 (0xfe: shared memory).
+ * contains those that it uses, and none of the names. Those of vectors, which have a prefix byte, count on from 0x100, those of shared
+ * memory from 0x300. Loads and stores, which have immediates, are functions that give their code.
  */
+import type { Code } from './assembler.js';
+import { unsigned } from './leb128.js';
+
 /* Value types. */
 export const i32 = 0x7f;
 export const f32 = 0x7d;
@@ -39,7 +42,8 @@ export const f32DemoteF64 = 0xb6;
 export const f64PromoteF32 = 0xbb;
 export const f32ReinterpretI32 = 0xbe;
 
-/* Vector instructions without immediates. */
+/* Vector instructions without immediates, and the shuffle. */
+export const i8x16Shuffle = 0x10d;
 export const f32x4Splat = 0x113;
 export const i32x4Splat = 0x111;
 export const f64x2Splat = 0x114;
@@ -76,19 +80,23 @@ export const f32x4Pmax = 0x1eb;
 export const f64x2Add = 0x1f0;
 export const f64x2Mul = 0x1f2;
 export const f32x4ConvertI32x4S = 0x1fa;
-// 0x105 behind the prefix.
 export const f32x4RelaxedMadd = 0x205;
 
-/* Loads and stores. */
-export const i32Load = 0x28;
-export const f32Load = 0x2a;
-export const f64Load = 0x2b;
-export const i32Store = 0x36;
-export const f32Store = 0x38;
-export const f64Store = 0x39;
-export const v128Load = 0x100;
-export const v128Load32Splat = 0x109;
-export const v128Store = 0x10b;
-export const i32AtomicLoad = 0x210;
-export const i32AtomicStore = 0x217;
-export const i32AtomicRmwAdd = 0x21e;
+/* Loads and stores, at the address on the stack plus `offset` bytes; more than 4 bytes of alignment is not promised. */
+const access = (opcode: number, offset: number): Code => [opcode, 2, unsigned(offset)];
+export const i32Load = (offset = 0): Code => access(0x28, offset);
+export const f32Load = (offset = 0): Code => access(0x2a, offset);
+export const f64Load = (offset = 0): Code => access(0x2b, offset);
+export const i32Store = (offset = 0): Code => access(0x36, offset);
+export const f32Store = (offset = 0): Code => access(0x38, offset);
+export const f64Store = (offset = 0): Code => access(0x39, offset);
+export const v128Load = (offset = 0): Code => access(0x100, offset);
+export const v128Load32Splat = (offset = 0): Code => access(0x109, offset);
+export const v128Store = (offset = 0): Code => access(0x10b, offset);
+export const i32AtomicLoad = (offset = 0): Code => access(0x310, offset);
+export const i32AtomicStore = (offset = 0): Code => access(0x317, offset);
+export const i32AtomicRmwAdd = (offset = 0): Code => access(0x31e, offset);
+/** Stores one float of the vector on the stack. */
+export const v128Store32Lane = (lane: number, offset = 0): Code => [access(0x15a, offset), lane];
+/** Stores one 64-bit half of the vector on the stack. */
+export const v128Store64Lane = (half: number): Code => [access(0x15b, 0), half];

@@ -3,11 +3,20 @@
  * nothing is written there. Sums are kept in float64.
  */
 
-import type { FunctionBuilder, Local } from './assembler.js';
+import {
+  add,
+  type Build,
+  type Code,
+  countdown,
+  i32,
+  type Local,
+  set,
+  shuffle,
+  splat,
+  tee,
+  when,
+} from './assembler.js';
 import * as wasm from './opcodes.js';
-
-/** Builds a kernel, given handles of its parameters. */
-export type Build = (f: FunctionBuilder, p: readonly Local[]) => void;
 
 /** A kernel written by hand: its name, how many integers it takes, and what builds it. */
 export interface RowKernel {
@@ -16,6 +25,19 @@ export interface RowKernel {
   readonly build: Build;
 }
 
+/** Adds the lower two floats of the vector on the stack to a sum of two float64 that the code pushes. */
+const promoted = (...sum: readonly Code[]): Code => [wasm.f64x2PromoteLowF32x4, sum, wasm.f64x2Add];
+
+/** The upper two floats, or the upper float64, of a vector in its lower half. */
+const upper = (v: Local): Code => [v, v, shuffle(2, 3, 2, 3)];
+
+/** total += both halves of two sums; the place of the sum carries one from the vector to the scalar side. */
+const addHalves = (total: Local, sums: Local, a: Local, b: Local): Code => [
+  set(a, a, b, wasm.f64x2Add, tee(a), upper(a), wasm.f64x2Add),
+  [sums, a, wasm.v128Store64Lane(0)],
+  set(total, sums, wasm.f64Load(), total, wasm.f64Add),
+];
+
 /**
  * sumRows: sums, sumsRow, src, srcRow, n1, n.
  * For n1 rows of n floats: the float64 at `sums` += the sum of the row.
@@ -23,42 +45,32 @@ export interface RowKernel {
 export const sumRows: RowKernel = {
   name: 'sumRows',
   parameters: 6,
-  build: (f, [sums, sumsRow, src, srcRow, n1, n]) => {
-    const [at, left] = f.locals(2, wasm.i32);
-    const [a, b, v] = f.locals(3, wasm.v128);
-    const total = f.local(wasm.f64);
-    f.countdown(n1, 1, () => {
-      f.get(src).set(at).get(n).set(left).get(sums).access(wasm.f64Load).set(total);
-      f.get(n).i32(4).op(wasm.i32GeS);
-      f.if(() => {
-        f.splat(0).tee(a).set(b);
-        f.countdown(left, 4, () => {
-          f.get(at)
-            .access(wasm.v128Load)
-            .tee(v)
-            .op(wasm.f64x2PromoteLowF32x4)
-            .get(a)
-            .op(wasm.f64x2Add)
-            .set(a);
-          f.get(v).get(v).shuffle([2, 3, 2, 3]).op(wasm.f64x2PromoteLowF32x4).get(b).op(wasm.f64x2Add).set(b);
-          f.add(at, 16);
-        });
-        // Both halves added; the place of the sum carries one from the vector to the scalar side.
-        f.get(a).get(b).op(wasm.f64x2Add).tee(a).get(a).get(a).shuffle([2, 3, 2, 3]).op(wasm.f64x2Add).set(a);
-        f.get(sums).get(a).storeHalf(0);
-        f.get(sums).access(wasm.f64Load).get(total).op(wasm.f64Add).set(total);
-      });
-      f.countdown(left, 1, () => {
-        f.get(at)
-          .access(wasm.f32Load)
-          .op(wasm.f64PromoteF32)
-          .get(total)
-          .op(wasm.f64Add)
-          .set(total)
-          .add(at, 4);
-      });
-      f.get(sums).get(total).access(wasm.f64Store).add(sums, sumsRow).add(src, srcRow);
-    });
+  build: (locals, [sums, sumsRow, src, srcRow, n1, n]) => {
+    const [at, left] = locals(2);
+    const [a, b, v] = locals(3, wasm.v128);
+    const [total] = locals(1, wasm.f64);
+    return countdown(
+      n1,
+      1,
+      [set(at, src), set(left, n), set(total, sums, wasm.f64Load())],
+      when(
+        [n, i32(4), wasm.i32GeS],
+        [
+          set(b, splat(0), tee(a)),
+          countdown(
+            left,
+            4,
+            set(a, at, wasm.v128Load(), tee(v), promoted(a)),
+            set(b, upper(v), promoted(b)),
+            add(at, 16),
+          ),
+          addHalves(total, sums, a, b),
+        ],
+      ),
+      countdown(left, 1, set(total, at, wasm.f32Load(), wasm.f64PromoteF32, total, wasm.f64Add), add(at, 4)),
+      [sums, total, wasm.f64Store()],
+      [add(sums, sumsRow), add(src, srcRow)],
+    );
   },
 };
 
@@ -70,33 +82,36 @@ export const sumRows: RowKernel = {
 export const centredDot: RowKernel = {
   name: 'centredDot',
   parameters: 10,
-  build: (f, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
-    const [at, to, left] = f.locals(3, wasm.i32);
-    const [a, b, v, m4, n4] = f.locals(5, wasm.v128);
-    const total = f.local(wasm.f64);
-    f.countdown(rows, 1, () => {
-      f.get(x).set(at).get(y).set(to).get(length).set(left).get(sums).access(wasm.f64Load).set(total);
-      f.get(m).access(wasm.v128Load32Splat).set(m4).get(n).access(wasm.v128Load32Splat).set(n4);
-      f.splat(0).tee(a).set(b);
-      f.countdown(left, 4, () => {
-        f.get(at).access(wasm.v128Load).get(m4).op(wasm.f32x4Sub);
-        f.get(to).access(wasm.v128Load).get(n4).op(wasm.f32x4Sub).op(wasm.f32x4Mul).tee(v);
-        f.op(wasm.f64x2PromoteLowF32x4).get(a).op(wasm.f64x2Add).set(a);
-        f.get(v).get(v).shuffle([2, 3, 2, 3]).op(wasm.f64x2PromoteLowF32x4).get(b).op(wasm.f64x2Add).set(b);
-        f.add(at, 16).add(to, 16);
-      });
-      // Both halves added; the place of the sum carries one from the vector to the scalar side.
-      f.get(a).get(b).op(wasm.f64x2Add).tee(a).get(a).get(a).shuffle([2, 3, 2, 3]).op(wasm.f64x2Add).set(a);
-      f.get(sums).get(a).storeHalf(0);
-      f.get(sums).access(wasm.f64Load).get(total).op(wasm.f64Add).set(total);
-      f.countdown(left, 1, () => {
-        f.get(at).access(wasm.f32Load).get(m).access(wasm.f32Load).op(wasm.f32Sub);
-        f.get(to).access(wasm.f32Load).get(n).access(wasm.f32Load).op(wasm.f32Sub).op(wasm.f32Mul);
-        f.op(wasm.f64PromoteF32).get(total).op(wasm.f64Add).set(total).add(at, 4).add(to, 4);
-      });
-      f.get(sums).get(total).access(wasm.f64Store).add(sums, 8);
-      f.add(x, xRow).add(y, yRow).add(m, each).add(n, each);
-    });
+  build: (locals, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
+    const [at, to, left] = locals(3);
+    const [a, b, v, m4, n4] = locals(5, wasm.v128);
+    const [total] = locals(1, wasm.f64);
+    return countdown(
+      rows,
+      1,
+      [set(at, x), set(to, y), set(left, length), set(total, sums, wasm.f64Load())],
+      [set(m4, m, wasm.v128Load32Splat()), set(n4, n, wasm.v128Load32Splat())],
+      set(b, splat(0), tee(a)),
+      countdown(
+        left,
+        4,
+        [at, wasm.v128Load(), m4, wasm.f32x4Sub],
+        [to, wasm.v128Load(), n4, wasm.f32x4Sub, wasm.f32x4Mul, tee(v)],
+        [set(a, promoted(a)), set(b, upper(v), promoted(b))],
+        [add(at, 16), add(to, 16)],
+      ),
+      addHalves(total, sums, a, b),
+      countdown(
+        left,
+        1,
+        [at, wasm.f32Load(), m, wasm.f32Load(), wasm.f32Sub],
+        [to, wasm.f32Load(), n, wasm.f32Load(), wasm.f32Sub, wasm.f32Mul],
+        set(total, wasm.f64PromoteF32, total, wasm.f64Add),
+        [add(at, 4), add(to, 4)],
+      ),
+      [sums, total, wasm.f64Store()],
+      [add(sums, 8), add(x, xRow), add(y, yRow), add(m, each), add(n, each)],
+    );
   },
 };
 
@@ -107,25 +122,29 @@ export const centredDot: RowKernel = {
 export const sumColumns: RowKernel = {
   name: 'sumColumns',
   parameters: 5,
-  build: (f, [sums, src, srcRow, n1, n]) => {
-    const [at, to, left] = f.locals(3, wasm.i32);
-    const v = f.local(wasm.v128);
-    f.countdown(n1, 1, () => {
-      f.get(src).set(at).get(sums).set(to).get(n).set(left);
-      f.countdown(left, 4, () => {
-        f.get(at).access(wasm.v128Load).set(v);
-        f.get(to).get(v).op(wasm.f64x2PromoteLowF32x4);
-        f.get(to).access(wasm.v128Load).op(wasm.f64x2Add).access(wasm.v128Store);
-        f.get(to).get(v).get(v).shuffle([2, 3, 2, 3]).op(wasm.f64x2PromoteLowF32x4);
-        f.get(to).access(wasm.v128Load, 16).op(wasm.f64x2Add).access(wasm.v128Store, 16);
-        f.add(at, 16).add(to, 32);
-      });
-      f.countdown(left, 1, () => {
-        f.get(to).get(at).access(wasm.f32Load).op(wasm.f64PromoteF32);
-        f.get(to).access(wasm.f64Load).op(wasm.f64Add).access(wasm.f64Store).add(at, 4).add(to, 8);
-      });
-      f.add(src, srcRow);
-    });
+  build: (locals, [sums, src, srcRow, n1, n]) => {
+    const [at, to, left] = locals(3);
+    const [v] = locals(1, wasm.v128);
+    return countdown(
+      n1,
+      1,
+      [set(at, src), set(to, sums), set(left, n)],
+      countdown(
+        left,
+        4,
+        set(v, at, wasm.v128Load()),
+        [to, v, promoted(to, wasm.v128Load()), wasm.v128Store()],
+        [to, upper(v), promoted(to, wasm.v128Load(16)), wasm.v128Store(16)],
+        [add(at, 16), add(to, 32)],
+      ),
+      countdown(
+        left,
+        1,
+        [to, at, wasm.f32Load(), wasm.f64PromoteF32, to, wasm.f64Load(), wasm.f64Add, wasm.f64Store()],
+        [add(at, 4), add(to, 8)],
+      ),
+      add(src, srcRow),
+    );
   },
 };
 
@@ -134,38 +153,35 @@ export const sumColumns: RowKernel = {
  * For n1 rows of n floats: the float at `best` becomes the largest (smallest) of it and the row; NaN wins.
  */
 const extremeRows =
-  (which: 'max' | 'min'): Build =>
-  (f, [best, bestRow, src, srcRow, n1, n]) => {
-    const [at, left] = f.locals(2, wasm.i32);
-    const v = f.local(wasm.v128);
-    const one = f.local(wasm.f32);
-    const [four, single] = which === 'max' ? [wasm.f32x4Max, wasm.f32Max] : [wasm.f32x4Min, wasm.f32Min];
-    f.countdown(n1, 1, () => {
-      f.get(src).set(at).get(n).set(left);
-      f.get(best).access(wasm.v128Load32Splat).set(v);
-      f.countdown(left, 4, () => {
-        f.get(v).get(at).access(wasm.v128Load).op(four).set(v).add(at, 16);
-      });
-      f.get(v).get(v).get(v).shuffle([2, 3, 0, 1]).op(four).set(v);
-      f.get(best).get(v).get(v).get(v).shuffle([1, 0, 3, 2]).op(four).storeLane(0);
-      f.get(best).access(wasm.f32Load).set(one);
-      f.countdown(left, 1, () => {
-        f.get(one).get(at).access(wasm.f32Load).op(single).set(one).add(at, 4);
-      });
-      f.get(best).get(one).access(wasm.f32Store).add(best, bestRow).add(src, srcRow);
-    });
+  (four: number, single: number): Build =>
+  (locals, [best, bestRow, src, srcRow, n1, n]) => {
+    const [at, left] = locals(2);
+    const [v] = locals(1, wasm.v128);
+    const [one] = locals(1, wasm.f32);
+    return countdown(
+      n1,
+      1,
+      [set(at, src), set(left, n), set(v, best, wasm.v128Load32Splat())],
+      countdown(left, 4, set(v, v, at, wasm.v128Load(), four), add(at, 16)),
+      set(v, v, v, v, shuffle(2, 3, 0, 1), four),
+      [best, v, v, v, shuffle(1, 0, 3, 2), four, wasm.v128Store32Lane(0)],
+      set(one, best, wasm.f32Load()),
+      countdown(left, 1, set(one, one, at, wasm.f32Load(), single), add(at, 4)),
+      [best, one, wasm.f32Store()],
+      [add(best, bestRow), add(src, srcRow)],
+    );
   };
 
 export const maxRows: RowKernel = {
   name: 'maxRows',
   parameters: 6,
-  build: (f, p) => extremeRows('max')(f, p),
+  build: (locals, p) => extremeRows(wasm.f32x4Max, wasm.f32Max)(locals, p),
 };
 
 export const minRows: RowKernel = {
   name: 'minRows',
   parameters: 6,
-  build: (f, p) => extremeRows('min')(f, p),
+  build: (locals, p) => extremeRows(wasm.f32x4Min, wasm.f32Min)(locals, p),
 };
 
 /**
@@ -173,24 +189,31 @@ export const minRows: RowKernel = {
  * For n1 rows of n floats, at any step: dst = src, or dst += src.
  */
 const strided =
-  (add: boolean): Build =>
-  (f, [dst, dstRow, dstStep, src, srcRow, srcStep, n1, n]) => {
-    const [from, to, left] = f.locals(3, wasm.i32);
-    f.countdown(n1, 1, () => {
-      f.get(src).set(from).get(dst).set(to).get(n).set(left);
-      f.countdown(left, 1, () => {
-        f.get(to).get(from).access(wasm.f32Load);
-        if (add) f.get(to).access(wasm.f32Load).op(wasm.f32Add);
-        f.access(wasm.f32Store).add(from, srcStep).add(to, dstStep);
-      });
-      f.add(src, srcRow).add(dst, dstRow);
-    });
+  (operation: (to: Local) => Code): Build =>
+  (locals, [dst, dstRow, dstStep, src, srcRow, srcStep, n1, n]) => {
+    const [from, to, left] = locals(3);
+    return countdown(
+      n1,
+      1,
+      [set(from, src), set(to, dst), set(left, n)],
+      countdown(
+        left,
+        1,
+        [to, from, wasm.f32Load(), operation(to), wasm.f32Store()],
+        [add(from, srcStep), add(to, dstStep)],
+      ),
+      [add(src, srcRow), add(dst, dstRow)],
+    );
   };
 
-export const copy: RowKernel = { name: 'copy', parameters: 8, build: (f, p) => strided(false)(f, p) };
+export const copy: RowKernel = {
+  name: 'copy',
+  parameters: 8,
+  build: (locals, p) => strided(() => [])(locals, p),
+};
 
 export const accumulate: RowKernel = {
   name: 'accumulate',
   parameters: 8,
-  build: (f, p) => strided(true)(f, p),
+  build: (locals, p) => strided((to) => [to, wasm.f32Load(), wasm.f32Add])(locals, p),
 };

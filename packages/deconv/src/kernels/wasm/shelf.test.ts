@@ -1,7 +1,8 @@
 /** The shelf, and what becomes of kernels that find no room on it. */
 
 import { describe, expect, it } from 'vitest';
-import { ModuleBuilder } from './assembler.js';
+import { range } from '../../shape.js';
+import { encodeModule, i32 } from './assembler.js';
 import * as CONTROL from './control.js';
 
 import { Heap } from './heap.js';
@@ -15,16 +16,10 @@ const [CONTROL_AT, SHELF_AT] = [1024, 8192];
 describe('Shelf', () => {
   it('numbers what is put there, one after the other, until it is full', () => {
     const heap = new Heap(SHELF_AT + SHELF_BYTES, true, 32);
-    const main = instantiate(
-      new ModuleBuilder(heap.limits).func('nothing', [], () => {}).bytes(),
-      heap.memory,
-    );
+    const main = instantiate(encodeModule(heap.limits, [['nothing', [], () => []]]), heap.memory);
     const shelf = new Shelf(heap, tableOf(main), CONTROL_AT, SHELF_AT);
-    const bytes = new ModuleBuilder(heap.limits)
-      .func('command', [], (f) => {
-        for (let i = 0; i < 1000; i++) f.i32(1).op(wasm.drop);
-      })
-      .bytes();
+    const long = range(1000).map(() => [i32(1), wasm.drop]);
+    const bytes = encodeModule(heap.limits, [['command', [], () => long]]);
     const { command } = instantiate(bytes, heap.memory);
     const most = Math.floor(SHELF_BYTES / (4 + 4 * Math.ceil(bytes.length / 4)));
     for (let i = 0; i < most; i++) expect(shelf.add(bytes, command)).toBe(1 + i);

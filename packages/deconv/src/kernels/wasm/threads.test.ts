@@ -5,10 +5,10 @@
 
 import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ModuleBuilder } from './assembler.js';
+import { type Build, branchIf, encodeModule, i32, loop, when } from './assembler.js';
 import { ITEM_WORDS } from './commands.js';
 import * as CONTROL from './control.js';
-import { drain, runItem } from './microkernels.js';
+import { drain, INTEGERS, runItem } from './microkernels.js';
 import * as wasm from './opcodes.js';
 import { webAssembly } from './platform.js';
 import { Threads } from './threads.js';
@@ -24,37 +24,28 @@ const BASES_AT = 2048;
 /** Items of a stage at most, and where they are kept. */
 const [ITEMS, ITEMS_AT] = [100, 8192];
 
-/** A module with the engine's own `drain`, whose items count themselves, and trap at the fatal one. */
+/** In place of the engine's own: items count themselves, and trap at the fatal one. An item's "number of commands" is its own number. */
+const execute: Build = (_, [, item, bases]) => [
+  when([bases, i32(BASES_AT), wasm.i32Ne], loop(branchIf(0, i32(0), wasm.i32AtomicLoad(4 * GATE)))),
+  // Beyond the end of the memory.
+  when([i32(0), wasm.i32AtomicLoad(4 * FATAL), item, wasm.i32Eq], [i32(-4), wasm.i32Load(), wasm.drop]),
+  [i32(0), i32(1), wasm.i32AtomicRmwAdd(4 * FINISHED), wasm.drop],
+];
+
+/** A module with the engine's own `drain`. */
 function makeModule() {
-  const m = new ModuleBuilder(LIMITS);
-  // An item's "number of commands" is its own number here.
-  m.func('execute', [wasm.i32, wasm.i32, wasm.i32], (f, _list, item, bases) => {
-    f.get(bases).i32(BASES_AT).op(wasm.i32Ne);
-    f.if(() => {
-      f.loop((again) => {
-        f.i32(0).access(wasm.i32AtomicLoad, 4 * GATE);
-        again();
-      });
-    });
-    f.i32(0)
-      .access(wasm.i32AtomicLoad, 4 * FATAL)
-      .get(item)
-      .op(wasm.i32Eq);
-    // Beyond the end of the memory.
-    f.if(() => f.i32(-4).access(wasm.i32Load).op(wasm.drop));
-    f.i32(0)
-      .i32(1)
-      .access(wasm.i32AtomicRmwAdd, 4 * FINISHED)
-      .op(wasm.drop);
-  });
-  m.func('item', [wasm.i32, wasm.i32, wasm.i32, wasm.i32], (f, ...p) => runItem(f, p, m.indexOf('execute')));
-  m.func('drain', [wasm.i32, wasm.i32, wasm.i32], (f, ...p) => drain(f, p, m.indexOf('item')));
+  const bytes = encodeModule(LIMITS, [
+    ['nothing', [], () => []],
+    ['execute', INTEGERS.slice(0, 3), execute],
+    ['item', INTEGERS.slice(0, 4), runItem],
+    ['drain', INTEGERS.slice(0, 3), drain],
+  ]);
   const { Memory, Module } = webAssembly();
   const memory = new Memory(LIMITS);
   const words = new Int32Array(memory.buffer);
   words[CONTROL_AT / 4 + CONTROL.items] = ITEMS_AT;
   for (let item = 0; item < ITEMS; item++) words[ITEMS_AT / 4 + item * ITEM_WORDS + 1] = item;
-  return { memory, module: new Module(m.bytes()) };
+  return { memory, module: new Module(bytes) };
 }
 
 let threads: Threads | undefined;

@@ -4,8 +4,8 @@
  * once per process, and held against plain arithmetic before one is used.
  */
 
-import { type FunctionBuilder, ModuleBuilder } from './assembler.js';
-import { type KernelBuild, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
+import { type Build, type Code, encodeModule, splat } from './assembler.js';
+import { kernelBuilds, kernelModule, type Tile } from './microkernels.js';
 import * as wasm from './opcodes.js';
 import { host, instantiate, now, webAssembly } from './platform.js';
 
@@ -38,16 +38,14 @@ const [A_AT, B_AT, TABLE_AT, C_AT] = [4096, 16384, 32768, 49152];
 
 const MEMORY = { initial: 1, maximum: 1, shared: false };
 
-/** True when the engine compiles a function of such code. */
-function compiles(code: (f: FunctionBuilder) => void): boolean {
-  return host.WebAssembly?.validate(new ModuleBuilder(MEMORY).func('f', [], code).bytes()) ?? false;
-}
+/** True when the engine compiles such code. */
+const compiles = (...code: readonly Code[]): boolean =>
+  host.WebAssembly?.validate(encodeModule(MEMORY, [['f', [], () => code]])) ?? false;
 
-const hasRelaxed = () =>
-  compiles((f) => f.splat(0).splat(0).splat(0).op(wasm.f32x4RelaxedMadd).op(wasm.drop));
+const hasRelaxed = () => compiles(splat(0), splat(0), splat(0), wasm.f32x4RelaxedMadd, wasm.drop);
 
 /** True when the engine compiles SIMD at all. */
-export const hasSimd = (): boolean => compiles((f) => f.splat(0).splat(0).op(wasm.f32x4Add).op(wasm.drop));
+export const hasSimd = (): boolean => compiles(splat(0), splat(0), wasm.f32x4Add, wasm.drop);
 
 /** Flops of a timed run of a kernel, about. */
 export const RUN_FLOPS = 4e6;
@@ -56,7 +54,7 @@ export const RUN_FLOPS = 4e6;
 function warm(tile: Tile): (() => number) | undefined {
   const memory = new (webAssembly().Memory)(MEMORY);
   const { mr, nr } = tile;
-  const build = kernelBuilds(tile).get(`gemm${mr}`) as KernelBuild;
+  const build = kernelBuilds(tile).get(`gemm${mr}`) as Build;
   const { command: gemm } = instantiate(kernelModule(build, MEMORY), memory);
   const floats = new Float32Array(memory.buffer);
   const words = new Int32Array(memory.buffer);

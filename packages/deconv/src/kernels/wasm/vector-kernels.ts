@@ -4,7 +4,7 @@
  * baseline code between calls only; and many calls can be held back and shared among the threads.
  */
 
-import { ModuleBuilder, type ValueType } from './assembler.js';
+import { type Build, call, encodeModule, type ValueType } from './assembler.js';
 import * as BASE from './bases.js';
 import { COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
 import { buildFormula, formulaParameters } from './formula.js';
@@ -13,7 +13,7 @@ import { INTEGERS } from './microkernels.js';
 import * as wasm from './opcodes.js';
 import { type Command, instantiate } from './platform.js';
 import { remembered } from './remembered.js';
-import type { Build, RowKernel } from './row-kernels.js';
+import type { RowKernel } from './row-kernels.js';
 
 /** Elements of one call. */
 export const CALL = 16_384;
@@ -126,19 +126,17 @@ export class VectorKernels {
   #kernel(key: string, parameters: () => readonly ValueType[], build: Build): Kernel {
     return remembered(this.#made, key, () => {
       const types = parameters();
-      const module = new ModuleBuilder(this.#heap.limits).func('run', types, (f, ...p) => build(f, p));
-      if (this.#sharing !== undefined)
-        module.func('command', INTEGERS, (f, ...p) => {
-          for (const [i, type] of types.entries()) {
-            f.get(p[i]);
-            if (type === wasm.f32) f.op(wasm.f32ReinterpretI32);
-          }
-          f.call(module.indexOf('run'));
-        });
-      const bytes = module.bytes();
-      const { run, command } = instantiate(bytes, this.#heap.memory);
-      const number = this.#sharing?.shelve(bytes, command);
-      return { run, number, floats: types.filter((type) => type === wasm.f32).length };
+      const command: Build = (_, p) => [
+        types.map((type, i) => [p[i], type === wasm.f32 ? wasm.f32ReinterpretI32 : []]),
+        call(0),
+      ];
+      const bytes = encodeModule(this.#heap.limits, [
+        ['run', types, build],
+        ...(this.#sharing === undefined ? [] : [['command', INTEGERS, command] as const]),
+      ]);
+      const made = instantiate(bytes, this.#heap.memory);
+      const number = this.#sharing?.shelve(bytes, made.command);
+      return { run: made.run, number, floats: types.filter((type) => type === wasm.f32).length };
     });
   }
 
@@ -201,7 +199,7 @@ export class VectorKernels {
     const kernel = this.#kernel(
       `${pattern} ${text}`,
       () => formulaParameters(names.length),
-      (f, parameters) => buildFormula(f, parameters, text, [...names], pattern),
+      buildFormula(text, names, pattern),
     );
     const pieces = () =>
       inPieces(n1, n, (row, rows, column, columns) => {

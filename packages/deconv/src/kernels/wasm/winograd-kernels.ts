@@ -6,7 +6,20 @@
 
 import type { Form } from '../../geometry/winograd.js';
 import { range } from '../../shape.js';
-import type { FunctionBuilder, Local } from './assembler.js';
+import {
+  add,
+  type Build,
+  type Code,
+  countdown,
+  f32,
+  i32,
+  type Local,
+  type Locals,
+  set,
+  shuffle,
+  splat,
+  when,
+} from './assembler.js';
 import { eachRow, eachWeight } from './movers.js';
 import * as wasm from './opcodes.js';
 
@@ -30,85 +43,83 @@ function polynomial(points: readonly number[]): number[] {
 }
 
 /** Loads input `i`, vector `v`, of a line onto the stack. */
-type Load = (i: number, v: number) => void;
-/** Takes a result of a line: `value` leaves its vector `v` on the stack. */
-type Put = (place: number, value: (v: number) => void) => void;
-/** A multiple of what `value` leaves on the stack. */
-type Term = readonly [factor: number, value: () => void];
+type Load = (i: number, v: number) => Code;
+/** Results of a line: what leaves vector `v` of each place on the stack, once `before` is done. */
+type Results = readonly [
+  before: Code,
+  results: readonly (readonly [place: number, value: (v: number) => Code])[],
+];
+/** A multiple of what a code leaves on the stack. */
+type Term = readonly [factor: number, value: Code];
 
-/** Sums of multiples, the factors kept in locals: leaves Σ factor · value on the stack. */
-function sumsOf(f: FunctionBuilder, relaxed: boolean, factors: readonly number[]) {
-  const constants = new Map<number, Local>();
-  for (const factor of new Set(factors.filter((factor) => Math.abs(factor) !== 1))) {
-    const local = f.local(wasm.v128);
-    f.splat(factor).set(local);
-    constants.set(factor, local);
-  }
-  return (terms: readonly Term[]): void => {
-    // Terms that are not multiplied come first, and are what others are added to.
-    const ordered = [...terms].sort((a, b) => Number(b[0] === 1) - Number(a[0] === 1));
-    const upTo = (last: number): void => {
-      const [factor, value] = ordered[last];
-      const constant = constants.get(factor);
-      if (constant === undefined) {
-        if (last > 0) upTo(last - 1);
-        value();
-        if (last > 0) f.op(factor === 1 ? wasm.f32x4Add : wasm.f32x4Sub);
-        return;
-      }
-      f.get(constant);
-      value();
-      if (last === 0 || !relaxed) f.op(wasm.f32x4Mul);
-      if (last === 0) return;
-      upTo(last - 1);
-      f.op(relaxed ? wasm.f32x4RelaxedMadd : wasm.f32x4Add);
-    };
-    upTo(ordered.length - 1);
-  };
+/** Sums of multiples, the factors kept in locals: what sets these, and what leaves Σ factor · value on the stack. */
+function sumsOf(locals: Locals, relaxed: boolean, factors: readonly number[]) {
+  const kept = new Map<number, Local>();
+  const begin = [...new Set(factors)].map((factor) => {
+    if (Math.abs(factor) === 1) return [];
+    const [local] = locals(1, wasm.v128);
+    kept.set(factor, local);
+    return set(local, splat(factor));
+  });
+  const sum = (terms: readonly Term[]): Code =>
+    [...terms]
+      // Terms that are not multiplied come first, and are what others are added to.
+      .sort((a, b) => Number(b[0] === 1) - Number(a[0] === 1))
+      .reduce((before: Code, [factor, value], i) => {
+        const constant = kept.get(factor);
+        if (constant === undefined)
+          return [before, value, i === 0 ? [] : factor === 1 ? wasm.f32x4Add : wasm.f32x4Sub];
+        const product = [constant, value, i > 0 && relaxed ? [] : wasm.f32x4Mul];
+        return [product, before, i === 0 ? [] : relaxed ? wasm.f32x4RelaxedMadd : wasm.f32x4Add];
+      }, []);
+  return [begin, sum] as const;
 }
 
-/** Bᵀ of a line of inputs, in parts that each give one place or two, in order. */
-function inputParts(f: FunctionBuilder, inputs: number, vectors: number, relaxed: boolean) {
+/** Bᵀ of a line of inputs: what is done before, and parts that each give one place or two, in order. */
+function inputParts(locals: Locals, inputs: number, vectors: readonly number[], relaxed: boolean) {
   const points = POINTS[inputs];
   const zeros = zerosOf(inputs);
   const ends = polynomial(points);
-  const pairs = points.map((p) => ({ p, factors: polynomial(points.filter((q) => q !== p)) }));
-  const all = [...ends, ...ends.map((c) => -c), ...pairs.flatMap(({ p, factors }) => [p, -p, ...factors])];
-  const sum = sumsOf(f, relaxed, all);
-  const kept = range(2).map(() => f.locals(vectors, wasm.v128));
+  const pairs = points.map((p) => [p, polynomial(points.filter((q) => q !== p))] as const);
+  const all = [...ends, ...ends.map((c) => -c), ...pairs.flatMap(([p, factors]) => [p, -p, ...factors])];
+  const [begin, sum] = sumsOf(locals, relaxed, all);
+  const kept = range(2).map(() => locals(vectors.length, wasm.v128));
   // Every second input, from the first on.
   const every = (load: Load, first: number, factors: readonly number[], v: number) =>
-    sum(factors.map((factor, i): Term => [factor, () => load(first + 2 * i, v)]));
-  const end = (place: number, first: number, factors: readonly number[]) => (load: Load, put: Put) =>
-    put(place, (v) => every(load, first, factors, v));
-  const pair = (place: number, p: number, factors: readonly number[]) => (load: Load, put: Put) => {
-    const single = factors.length === 1;
-    const [even, odd] = kept.map(
-      (half, i) => (v: number) => () => (single ? load(zeros + 1 - i, v) : f.get(half[v])),
-    );
-    for (let v = 0; v < vectors && !single; v++)
-      for (const [i, half] of kept.entries()) {
-        every(load, zeros + 1 - i, factors, v);
-        f.set(half[v]);
-      }
-    for (const [i, factor] of [p, -p].entries())
-      put(place + i, (v) =>
-        sum([
-          [1, even(v)],
-          [factor, odd(v)],
+    sum(factors.map((factor, i) => [factor, load(first + 2 * i, v)]));
+  const end =
+    (place: number, first: number, factors: readonly number[]) =>
+    (load: Load): Results => [[], [[place, (v) => every(load, first, factors, v)]]];
+  const pair =
+    (place: number, p: number, factors: readonly number[]) =>
+    (load: Load): Results => {
+      const single = factors.length === 1;
+      const [even, odd] = kept.map((half, i) => (v: number) => (single ? load(zeros + 1 - i, v) : half[v]));
+      return [
+        single
+          ? []
+          : vectors.map((v) => kept.map((half, i) => set(half[v], every(load, zeros + 1 - i, factors, v)))),
+        [p, -p].map((factor, i) => [
+          place + i,
+          (v) =>
+            sum([
+              [1, even(v)],
+              [factor, odd(v)],
+            ]),
         ]),
-      );
-  };
+      ];
+    };
   const zero = end(
     0,
     0,
     ends.map((c) => c * ends[0]),
   );
-  return [
+  const parts = [
     ...(zeros > 0 ? [zero] : []),
-    ...pairs.map(({ p, factors }, i) => pair(zeros + 2 * i, p, factors)),
+    ...pairs.map(([p, factors], i) => pair(zeros + 2 * i, p, factors)),
     end(inputs - 1, zeros, ends),
   ];
+  return [begin, parts] as const;
 }
 
 /** What the commands of a form are called. Its inputs are transformed alike whatever its taps. */
@@ -122,15 +133,9 @@ export const namesOf = ({ inputs, taps }: Form) => ({
 export const placesOf = ({ plane, inputs }: Pick<Form, 'plane' | 'inputs'>): number =>
   plane ? inputs * inputs : inputs;
 
-/** Locals that hold the numbers of a table. */
-function numbersOf(f: FunctionBuilder, table: Local, count: number): Local[] {
-  const numbers = f.locals(count, wasm.i32);
-  for (const [i, number] of numbers.entries())
-    f.get(table)
-      .access(wasm.i32Load, 4 * i)
-      .set(number);
-  return numbers;
-}
+/** Sets locals to the numbers of a table. */
+const numbersOf = (numbers: readonly Local[], table: Local) =>
+  numbers.map((number, i) => set(number, table, wasm.i32Load(4 * i)));
 
 /**
  * tileInput: src, dst, table, plane; n1, src1, dst1; n2, src2, dst2; n3.
@@ -138,95 +143,72 @@ function numbersOf(f: FunctionBuilder, table: Local, count: number): Local[] {
  * plane[i] = (Bᵀ d)[i] of n inputs in a line. Takes `vectors` vectors of tiles at a time, and may write beyond a row what is
  * missing to whole ones.
  */
-export function tileInput(
-  f: FunctionBuilder,
-  p: readonly Local[],
-  form: Pick<Form, 'plane' | 'inputs'>,
-  vectors: number,
-  relaxed: boolean,
-): void {
-  const { inputs } = form;
-  const [src, dst, table, plane, ...steps] = p;
-  const [left3, s, d, to] = f.locals(4, wasm.i32);
-  const parts = inputParts(f, inputs, vectors, relaxed);
-  const offsets = numbersOf(f, table, placesOf(form));
-  const loadAt = (i: number, v: number) =>
-    f
-      .get(s)
-      .get(offsets[i])
-      .op(wasm.i32Add)
-      .access(wasm.v128Load, 16 * v);
-  const store: Put = (_, value) => {
-    for (let v = 0; v < vectors; v++) {
-      f.get(to);
-      value(v);
-      f.access(wasm.v128Store, 16 * v);
-    }
-    f.add(to, plane);
+export const tileInput =
+  (form: Pick<Form, 'plane' | 'inputs'>, width: number, relaxed: boolean): Build =>
+  (locals, [src, dst, table, plane, ...steps]) => {
+    const { inputs } = form;
+    const vectors = range(width);
+    const [left3, s, d, to] = locals(4);
+    const [begin, parts] = inputParts(locals, inputs, vectors, relaxed);
+    const offsets = locals(placesOf(form));
+    const loadAt: Load = (i, v) => [s, offsets[i], wasm.i32Add, wasm.v128Load(16 * v)];
+    const store = ([before, results]: Results) => [
+      before,
+      results.map(([, value]) => [
+        vectors.map((v) => [to, value(v), wasm.v128Store(16 * v)]),
+        add(to, plane),
+      ]),
+    ];
+    // Two rows of places, not yet combined along the other axis.
+    const rows = range(form.plane ? 2 : 0).map(() => range(inputs).map(() => locals(width, wasm.v128)));
+    const inPlane = (part: (load: Load) => Results) => {
+      const columns = range(inputs).map((column) => part((i, v) => loadAt(inputs * i + column, v)));
+      const [, places] = columns[0];
+      return [
+        columns.map(([before, results], column) => [
+          before,
+          results.map(([place, value]) => vectors.map((v) => set(rows[place % 2][column][v], value(v)))),
+        ]),
+        places.map(([place]) => parts.map((along) => store(along((j, v) => rows[place % 2][j][v])))),
+      ];
+    };
+    return [
+      [begin, numbersOf(offsets, table)],
+      eachRow(locals, [src, dst, ...steps], (sRow, dRow) => [
+        [set(s, sRow), set(d, dRow), set(left3, steps[6], i32(4 * width - 1), wasm.i32Add)],
+        countdown(
+          left3,
+          4 * width,
+          set(to, d),
+          parts.map((part) => (form.plane ? inPlane(part) : store(part(loadAt)))),
+          [add(s, 16 * width), add(d, 16 * width)],
+        ),
+      ]),
+    ];
   };
-  // Two rows of places, not yet combined along the other axis.
-  const rows = range(form.plane ? 2 : 0).map(() => range(inputs).map(() => f.locals(vectors, wasm.v128)));
-  const inPlane = () => {
-    for (const part of parts) {
-      const found = new Set<number>();
-      for (let column = 0; column < inputs; column++) {
-        const load: Load = (i, v) => loadAt(inputs * i + column, v);
-        part(load, (place, value) => {
-          found.add(place);
-          for (let v = 0; v < vectors; v++) {
-            value(v);
-            f.set(rows[place % 2][column][v]);
-          }
-        });
-      }
-      for (const place of found)
-        for (const along of parts) along((j, v) => f.get(rows[place % 2][j][v]), store);
-    }
-  };
-  eachRow(f, [src, dst, ...steps], (sRow, dRow) => {
-    f.get(sRow)
-      .set(s)
-      .get(dRow)
-      .set(d)
-      .get(steps[6])
-      .i32(4 * vectors - 1)
-      .op(wasm.i32Add)
-      .set(left3);
-    f.countdown(left3, 4 * vectors, () => {
-      f.get(d).set(to);
-      if (form.plane) inPlane();
-      else for (const part of parts) part(loadAt, store);
-      f.add(s, 16 * vectors).add(d, 16 * vectors);
-    });
-  });
-}
 
-/** Aᵀ: from a line of products to its outputs. */
-function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: boolean) {
+/** Aᵀ: from a line of products to its outputs; what is done before, and then. */
+function outputLine(locals: Locals, { inputs, outputs }: Form, relaxed: boolean) {
   const points = POINTS[inputs];
   const zeros = zerosOf(inputs);
   const powers = range(outputs);
-  const sum = sumsOf(
-    f,
-    relaxed,
-    points.flatMap((p) => powers.map((power) => p ** power)),
-  );
-  const [plus, minus] = range(2).map(() => f.locals(points.length, wasm.v128));
-  return (m: readonly Local[], to: readonly Local[]) => {
-    for (const i of points.keys()) {
-      const [a, b] = [m[zeros + 2 * i], m[zeros + 2 * i + 1]];
-      f.get(a).get(b).op(wasm.f32x4Add).set(plus[i]);
-      f.get(a).get(b).op(wasm.f32x4Sub).set(minus[i]);
-    }
-    for (const power of powers) {
+  const factors = points.flatMap((p) => powers.map((power) => p ** power));
+  const [begin, sum] = sumsOf(locals, relaxed, factors);
+  const [plus, minus] = range(2).map(() => locals(points.length, wasm.v128));
+  const line = (m: readonly Local[], to: readonly Local[]) => [
+    points.map((_, i) => {
+      const [a, b] = m.slice(zeros + 2 * i);
+      return [set(plus[i], a, b, wasm.f32x4Add), set(minus[i], a, b, wasm.f32x4Sub)];
+    }),
+    powers.map((power) => {
       const from = power % 2 === 0 ? plus : minus;
-      const terms = points.map((p, i): Term => [p ** power, () => f.get(from[i])]);
-      if (power < zeros) terms.push([1, () => f.get(m[0])]);
-      if (power === outputs - 1) terms.push([1, () => f.get(m[inputs - 1])]);
-      sum(terms);
-      f.set(to[power]);
-    }
-  };
+      const terms = points.map((p, i): Term => [p ** power, from[i]]);
+      if (power < zeros) terms.push([1, m[0]]);
+      if (power === outputs - 1) terms.push([1, m[inputs - 1]]);
+      return set(to[power], sum(terms));
+    }),
+  ];
+  return [begin, line] as const;
 }
 
 /**
@@ -235,76 +217,68 @@ function outputLine(f: FunctionBuilder, { inputs, outputs }: Form, relaxed: bool
  * of n inputs and m outputs; or, in a line, m planes (Aᵀ M)[i]. The word at `flag` becomes 1 if one of them is not finite. May touch
  * up to three floats beyond a row.
  */
-export function tileOutput(f: FunctionBuilder, p: readonly Local[], form: Form, relaxed: boolean): void {
-  const { inputs, outputs } = form;
-  const [c, plane, flag, n1, c1, n2] = p;
-  const [at, from, left] = f.locals(3, wasm.i32);
-  const vectors = (count: number) => f.locals(count, wasm.v128);
-  const products = vectors(inputs);
-  const columns = range(form.plane ? outputs : 0).map(() => vectors(inputs));
-  const results = vectors(outputs);
-  const [bad, kept] = vectors(2);
-  const rows = f.local(wasm.i32);
-  const line = outputLine(f, form, relaxed);
-  f.splat(0).set(bad);
-  // Byte distances between places of a column.
-  f.get(plane);
-  if (form.plane) f.i32(inputs).op(wasm.i32Mul);
-  f.set(rows);
-  const start = () => f.get(c).get(at).op(wasm.i32Add);
-  /** Of the products from the address on the stack on, one `rows` bytes behind the other. */
-  const outputsTo = (to: readonly Local[]) => {
-    f.set(from);
-    for (const product of products) f.get(from).access(wasm.v128Load).set(product).add(from, rows);
-    line(products, to);
+export const tileOutput =
+  (form: Form, relaxed: boolean): Build =>
+  (locals, [c, plane, flag, n1, c1, n2]) => {
+    const { inputs, outputs } = form;
+    const [at, from, left] = locals(3);
+    const products = locals(inputs, wasm.v128);
+    const columns = range(form.plane ? outputs : 0).map(() => locals(inputs, wasm.v128));
+    const results = locals(outputs, wasm.v128);
+    const [bad, kept] = locals(2, wasm.v128);
+    const [rows] = locals(1);
+    const [begin, line] = outputLine(locals, form, relaxed);
+    const start = [c, at, wasm.i32Add];
+    /** Of the products from `from` on, one `rows` bytes behind the other. */
+    const outputsTo = (to: readonly Local[]) => [
+      products.map((product) => [set(product, from, wasm.v128Load()), add(from, rows)]),
+      line(products, to),
+    ];
+    const store = results.map((result) => [
+      [from, result, wasm.v128Store(), add(from, plane)],
+      set(kept, result, result, wasm.f32x4Sub, kept, wasm.f32x4Add),
+    ]);
+    const tiles = [
+      // kept: the sum of y − y over all results y of these tiles, 0 or NaN.
+      set(kept, splat(0)),
+      form.plane
+        ? [
+            range(inputs).map((j) => [
+              set(from, start, j > 0 ? [plane, i32(j), wasm.i32Mul, wasm.i32Add] : []),
+              outputsTo(columns.map((column) => column[j])),
+            ]),
+            set(from, start),
+            columns.map((column) => [line(column, results), store]),
+          ]
+        : [set(from, start), outputsTo(results), set(from, start), store],
+    ];
+    return [
+      [begin, set(bad, splat(0))],
+      // Byte distances between places of a column.
+      set(rows, plane, form.plane ? [i32(inputs), wasm.i32Mul] : []),
+      countdown(
+        n1,
+        1,
+        [set(at, i32(0)), set(left, n2)],
+        countdown(left, 4, tiles, set(bad, bad, kept, wasm.f32x4Add), add(at, 16)),
+        // Of the last tiles of a row, only those that are there may raise the flag.
+        when(left, [
+          tiles,
+          [1, 2, 3].map((lane) =>
+            when(
+              [left, i32(lane), wasm.i32Eq],
+              [
+                [bad, kept, splat(0), shuffle(0, lane > 1 ? 1 : 4, lane > 2 ? 2 : 4, 4)],
+                set(bad, wasm.f32x4Add),
+              ],
+            ),
+          ),
+        ]),
+        add(c, c1),
+      ),
+      when([bad, bad, wasm.f32x4Eq, wasm.i32x4AllTrue, wasm.i32Eqz], [flag, i32(1), wasm.i32Store()]),
+    ];
   };
-  const store = () => {
-    for (const result of results) {
-      f.get(from).get(result).access(wasm.v128Store).add(from, plane);
-      f.get(result).get(result).op(wasm.f32x4Sub).get(kept).op(wasm.f32x4Add).set(kept);
-    }
-  };
-  const tiles = () => {
-    // kept: the sum of y − y over all results y of these tiles, 0 or NaN.
-    f.splat(0).set(kept);
-    start();
-    if (!form.plane) outputsTo(results);
-    for (let j = 0; j < inputs && form.plane; j++) {
-      if (j > 0) start().get(plane).i32(j).op(wasm.i32Mul).op(wasm.i32Add);
-      outputsTo(columns.map((column) => column[j]));
-    }
-    start().set(from);
-    if (!form.plane) store();
-    for (const column of columns) {
-      line(column, results);
-      store();
-    }
-  };
-  f.countdown(n1, 1, () => {
-    f.i32(0).set(at).get(n2).set(left);
-    f.countdown(left, 4, () => {
-      tiles();
-      f.get(bad).get(kept).op(wasm.f32x4Add).set(bad).add(at, 16);
-    });
-    // Of the last tiles of a row, only those that are there may raise the flag.
-    f.get(left);
-    f.if(() => {
-      tiles();
-      for (const lane of [1, 2, 3]) {
-        f.get(left).i32(lane).op(wasm.i32Eq);
-        f.if(() => {
-          f.get(bad).get(kept).splat(0);
-          f.shuffle([0, lane > 1 ? 1 : 4, lane > 2 ? 2 : 4, 4])
-            .op(wasm.f32x4Add)
-            .set(bad);
-        });
-      }
-    });
-    f.add(c, c1);
-  });
-  f.get(bad).get(bad).op(wasm.f32x4Eq).op(wasm.i32x4AllTrue).op(wasm.i32Eqz);
-  f.if(() => f.get(flag).i32(1).access(wasm.i32Store));
-}
 
 /** G: what a place takes of each tap. */
 function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
@@ -329,48 +303,46 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
  * One panel in each of n² planes: plane[n i + j][k][r] = (G g Gᵀ)[i][j] of the taps g[y][x] = w at rowTable[r] +
  * kTable[k] + taps[count · y + x], byte offsets all; or, in a line, in each of n planes (G g)[i] of the taps g[x].
  */
-export function tileWeight(f: FunctionBuilder, p: readonly Local[], form: Form): void {
-  const { taps: count, plane: inPlane } = form;
-  const [, dst, , , , , taps, plane] = p;
-  const to = f.local(wasm.i32);
-  const g = range(inPlane ? count : 1).map(() => f.locals(count, wasm.f32));
-  const halves = f.locals(count, wasm.f32);
-  const matrix = weightRows(form);
-  // Σ factors · values
-  const combine = (factors: readonly number[], values: readonly Local[]) => {
-    let first = true;
-    for (const [i, factor] of factors.entries()) {
-      if (factor === 0) continue;
-      f.get(values[i]);
-      if (factor !== 1) f.f32(factor).op(wasm.f32Mul);
-      if (!first) f.op(wasm.f32Add);
-      first = false;
-    }
+export const tileWeight =
+  (form: Form): Build =>
+  (locals, parameters) => {
+    const { taps: count, plane: inPlane } = form;
+    const [, dst, , , , , taps, plane] = parameters;
+    const [to] = locals(1);
+    const g = range(inPlane ? count : 1).map(() => locals(count, wasm.f32));
+    const halves = locals(count, wasm.f32);
+    const matrix = weightRows(form);
+    // Σ factors · values
+    const combine = (factors: readonly number[], values: readonly Local[]) =>
+      factors
+        .map((factor, i) => [factor, values[i]] as const)
+        .filter(([factor]) => factor !== 0)
+        .map(([factor, value], i) => [
+          [value, factor === 1 ? [] : [f32(factor), wasm.f32Mul]],
+          i > 0 ? wasm.f32Add : [],
+        ]);
+    const store = (values: readonly Local[]) =>
+      matrix.map((along) => [to, combine(along, values), wasm.f32Store(), add(to, plane)]);
+    const offsets = locals(count * g.length);
+    return [
+      numbersOf(offsets, taps),
+      eachWeight(locals, parameters, (at) => [
+        g.flat().map((tap, i) => set(tap, at, offsets[i], wasm.i32Add, wasm.f32Load())),
+        set(to, dst),
+        inPlane
+          ? matrix.map((across) => [
+              halves.map((half, x) =>
+                set(
+                  half,
+                  combine(
+                    across,
+                    g.map((row) => row[x]),
+                  ),
+                ),
+              ),
+              store(halves),
+            ])
+          : store(g[0]),
+      ]),
+    ];
   };
-  const store = (values: readonly Local[]) => {
-    for (const along of matrix) {
-      f.get(to);
-      combine(along, values);
-      f.access(wasm.f32Store).add(to, plane);
-    }
-  };
-  const offsets = numbersOf(f, taps, count * g.length);
-  eachWeight(f, p, (at) => {
-    for (const [i, offset] of offsets.entries()) {
-      f.get(at).get(offset).op(wasm.i32Add).access(wasm.f32Load);
-      f.set(g[Math.floor(i / count)][i % count]);
-    }
-    f.get(dst).set(to);
-    if (!inPlane) store(g[0]);
-    for (const across of inPlane ? matrix : []) {
-      for (const [x, half] of halves.entries()) {
-        combine(
-          across,
-          g.map((row) => row[x]),
-        );
-        f.set(half);
-      }
-      store(halves);
-    }
-  });
-}

@@ -165,7 +165,7 @@ function compute(
   const { residency, tile, commands } = engine;
   if (activation?.fn === 'own') {
     const [name, formula] = formulaOf(activation);
-    if (!engine.has(name, (f, p) => activate(f, p, formula))) return undefined;
+    if (!engine.has(name, activate(formula))) return undefined;
   }
   const [first, second, third] = inputs;
   const others = split === undefined ? inputs : inputs.slice(0, -1);
@@ -209,7 +209,7 @@ function compute(
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
     return storage;
   }
-  if (planes !== undefined && engine.has(planes.name, (f, p) => depthwise(f, p, planes.kind, tile.relaxed))) {
+  if (planes !== undefined && engine.has(planes.name, depthwise(planes.kind, tile.relaxed))) {
     solve(engine.plan(`${key}|depthwise`, () => planDepthwise(g, planes, { commands, bias })));
     return storage;
   }
