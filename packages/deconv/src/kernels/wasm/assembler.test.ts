@@ -187,7 +187,7 @@ describe('control flow', () => {
     const memory = run(
       [wasm.i32, wasm.i32, wasm.i32],
       (locals, [count, at, step]) => [
-        each(locals, count, [[at, step]], (here) => [here, here, wasm.i32Store()]),
+        each(locals, count, [at], [step], (here) => [here, here, wasm.i32Store()]),
         [i32(0), at, wasm.i32Store(), i32(4), count, wasm.i32Store()],
       ],
       3,

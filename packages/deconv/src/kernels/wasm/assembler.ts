@@ -34,8 +34,9 @@ export const set = ([, ...index]: Local, ...value: readonly Code[]): Code => [va
 /** Copies the top of the stack into a variable. */
 export const tee = ([, ...index]: Local): Code => [0x22, index];
 
-/** Pushes an integer constant. */
-export const i32 = (value: number): Code => [0x41, signed(value)];
+/** Pushes an integer, a constant or a variable. */
+export const i32 = (value: number | Local): Code =>
+  typeof value === 'number' ? [0x41, signed(value)] : value;
 
 /** Pushes a float constant. */
 export const f32 = (value: number): Code => [0x43, ...new Uint8Array(Float32Array.of(value).buffer)];
@@ -78,8 +79,7 @@ export const when = (condition: Code, then: Code, otherwise?: Code): Code => [
 ];
 
 /** local += a constant or a variable. */
-export const add = (local: Local, by: number | Local): Code =>
-  set(local, local, typeof by === 'number' ? i32(by) : by, wasm.i32Add);
+export const add = (local: Local, by: number | Local): Code => set(local, local, i32(by), wasm.i32Add);
 
 /** sum += the product of two vectors that the code leaves on the stack; in one rounding if relaxed. */
 export const addProduct = (relaxed: boolean, sum: Local, ...factors: readonly Code[]): Code =>
@@ -96,18 +96,19 @@ export const countdown = (counter: Local, step: number, ...body: readonly Code[]
 export function each(
   locals: Locals,
   count: Local,
-  moving: readonly (readonly [pointer: Local, step: Local])[],
+  pointers: readonly Local[],
+  steps: readonly Local[],
   body: (...at: readonly Local[]) => Code,
 ): Code {
-  const [left, ...at] = locals(1 + moving.length);
+  const [left, ...at] = locals(1 + pointers.length);
   return [
     set(left, count),
-    moving.map(([pointer], i) => set(at[i], pointer)),
+    at.map((copy, i) => set(copy, pointers[i])),
     countdown(
       left,
       1,
       body(...at),
-      moving.map(([, step], i) => add(at[i], step)),
+      at.map((copy, i) => add(copy, steps[i])),
     ),
   ];
 }
@@ -135,8 +136,7 @@ export const vectors = (
 function encode(code: Code, bytes: number[] = []): number[] {
   if (typeof code !== 'number') for (const part of code) encode(part, bytes);
   else if (code < 0x100) bytes.push(code);
-  else if (code < 0x300) bytes.push(0xfd, ...unsigned(code - 0x100));
-  else bytes.push(0xfe, code - 0x300);
+  else bytes.push(0xfd, ...unsigned(code - 0x100));
   return bytes;
 }
 

@@ -93,7 +93,7 @@ export const depthwise =
     /** A vector of outputs, on the stack, above where it goes. */
     const ended = (sum: Local) => [to, sum, least, wasm.f32x4Pmax, greatest, wasm.f32x4Pmin];
     const forward = (floats: number) => [at.map((row) => add(row, 4 * step * floats)), add(to, 4 * floats)];
-    const rest = [to, ...at].map((pointer, i) => [pointer, i === 0 ? 4 : 4 * step] as const);
+    const steps = [4, ...at.map(() => 4 * step)];
     const row = (sRow: Local, oRow: Local) => [
       [set(at[0], sRow), set(to, oRow), set(left, n)],
       at.slice(1).map((local, i) => set(local, sRow, pitch, i32((i + 1) * down), wasm.i32Mul, wasm.i32Add)),
@@ -108,15 +108,12 @@ export const depthwise =
         locals,
         left,
         n,
-        rest,
+        [to, ...at],
+        steps,
         countdown(left, 4, sumUp(1), [ended(sums[0]), wasm.v128Store()], forward(4)),
       ),
       countdown(left, 1, sumUp(1), [ended(sums[0]), wasm.v128Store32Lane(0)], forward(1)),
     ];
-    const planes = [
-      [src, srcPlane],
-      [out, outPlane],
-    ] as const;
     return [
       set(least, floor, wasm.f32ReinterpretI32, wasm.f32x4Splat),
       set(greatest, ceiling, wasm.f32ReinterpretI32, wasm.f32x4Splat),
@@ -126,17 +123,13 @@ export const depthwise =
       // All rows that the outputs see, and a few floats that vectors read beyond.
       [n1, i32(1), wasm.i32Sub, i32(by), wasm.i32Mul, i32((rows - 1) * down + 1), wasm.i32Add],
       set(extent, pitch, wasm.i32Mul, i32(64), wasm.i32Add),
-      each(locals, n0, planes, (sPlane, oPlane) => {
-        const outputs = [
-          [padded, rowStep],
-          [oPlane, outRow],
-        ] as const;
+      each(locals, n0, [src, out], [srcPlane, outPlane], (sPlane, oPlane) => {
         return [
           [padded, i32(0), extent, memoryFill],
           copyPlane(locals, [sPlane, line, target, pitch, height, width]),
           kept.map((local, number) => loadWeight(number, local)),
           set(start, bias, wasm.v128Load32Splat()),
-          each(locals, n1, outputs, row),
+          each(locals, n1, [padded, oPlane], [rowStep, outRow], row),
           [add(weight, 4 * count), add(bias, biasStep)],
         ];
       }),

@@ -14,8 +14,8 @@ export const LEVELS: readonly Readonly<Record<string, number>>[] = [
   { '*': wasm.f32x4Mul, '/': wasm.f32x4Div },
 ];
 
-/** All that is one instruction: of floats, then of integers. */
-const INSTRUCTIONS: Readonly<Record<string, number>> = Object.assign(
+/** All that is one instruction, operators and functions: of floats, then of integers. */
+export const INSTRUCTIONS: Readonly<Record<string, number>> = Object.assign(
   {
     '?': wasm.v128Bitselect,
     abs: wasm.f32x4Abs,
@@ -36,9 +36,6 @@ const INSTRUCTIONS: Readonly<Record<string, number>> = Object.assign(
   },
   ...LEVELS,
 );
-
-/** The instruction that an operator or a function is, if it is one. */
-export const instructionOf = (name: string): number | undefined => INSTRUCTIONS[name];
 
 /** Functions written in the language, as they would stand in front of a formula. */
 export const DEFINITIONS =

@@ -19,11 +19,10 @@ import {
   shuffle,
   splat,
   tee,
-  type ValueType,
   vectors,
   when,
 } from './assembler.js';
-import { DEFINITIONS, instructionOf, LEVELS } from './formula-functions.js';
+import { DEFINITIONS, INSTRUCTIONS, LEVELS } from './formula-functions.js';
 import * as wasm from './opcodes.js';
 import { remembered } from './remembered.js';
 
@@ -35,7 +34,6 @@ interface Node {
   readonly args: readonly Node[];
   /** How many other nodes want it. */
   uses: number;
-  local: Local | undefined;
 }
 
 const TOKENS = /[A-Za-z]\w*|#\d+|\d*\.?\d+(?:e-?\d+)?|[<>=]=|\S/g;
@@ -43,21 +41,24 @@ const TOKENS = /[A-Za-z]\w*|#\d+|\d*\.?\d+(?:e-?\d+)?|[<>=]=|\S/g;
 /** The nodes of a formula, by what tells them apart; what finds or adds one; and the one that is its value. */
 function nodesOf(formula: string, names: readonly string[]) {
   const nodes = new Map<string, Node>();
-  const definitions = new Map<string, readonly [parameters: string, body: string]>();
-  const [value = '', ...others] = `${DEFINITIONS}${formula}`.split(';').reverse();
-  for (const definition of others) {
+  const definitions = new Map<string, (args: readonly Node[]) => Node>();
+  const texts = `${DEFINITIONS}${formula}`.split(';');
+  const value = texts.pop() ?? '';
+  for (const definition of texts) {
     const [, name, parameters, body] = definition.match(/(\w+)\((.+?)\)=(.+)/) ?? [];
-    definitions.set(name, [parameters, body]);
+    definitions.set(name, (args) =>
+      parse(body, new Map(parameters.split(',').map((own, i) => [own, args[i]]))),
+    );
   }
   const root = parse(value, new Map(names.map((name) => [name, node(name)])));
   root.uses++;
-  return { nodes, node, root };
+  return [nodes, node, root] as const;
 
   function node(op: string, args: readonly Node[] = [], value = 0): Node {
     const key = `${op}|${Object.is(value, -0) ? '-0' : value}|${args.map((arg) => arg.id)}`;
     return remembered(nodes, key, () => {
       for (const arg of args) arg.uses++;
-      return { id: nodes.size, op, args, value, uses: 0, local: undefined };
+      return { id: nodes.size, op, args, value, uses: 0 };
     });
   }
 
@@ -119,32 +120,28 @@ function nodesOf(formula: string, names: readonly string[]) {
   }
 
   function call(name: string, args: readonly Node[]): Node {
-    if (instructionOf(name) !== undefined) return node(name, args);
+    if (name in INSTRUCTIONS) return node(name, args);
     if (name === 'poly') {
       // Estrin's scheme: neighbours joined, then neighbours of those: less waiting than in Horner's.
       let [power, ...terms] = args;
       for (terms.reverse(); terms.length > 1; power = node('*', [power, power])) {
         terms = terms.flatMap((term, i) => {
           if (i % 2 === 1) return [];
-          const next = terms[i + 1];
-          return next === undefined ? [term] : [node('+', [term, node('*', [next, power])])];
+          return i + 1 in terms ? node('+', [term, node('*', [terms[i + 1], power])]) : term;
         });
       }
       return terms[0];
     }
     const definition = definitions.get(name);
     if (definition === undefined) throw new Error(`formula: no function ${name}`);
-    const [parameters, body] = definition;
-    return parse(body, new Map(parameters.split(',').map((parameter, i) => [parameter, args[i]])));
+    return definition(args);
   }
 }
 
-/** Parameters of the function that {@link buildFormula} builds for so many inputs. */
-export const formulaParameters = (inputs: number): ValueType[] => [
-  ...new Array<ValueType>(4 + 2 * inputs).fill(wasm.i32),
-  wasm.f32,
-  wasm.f32,
-];
+/** How many numbers a formula takes beside its inputs: p and q. */
+export const FORMULA_NUMBERS = 2;
+/** How many integers the function takes that {@link buildFormula} builds for so many inputs. */
+export const formulaIntegers = (inputs: number): number => 4 + 2 * inputs;
 
 /**
  * out, outRow, n1, n; per input: at, row; p, q. For n1 rows of n floats: out = the formula of the inputs, `names` in their
@@ -154,7 +151,7 @@ export const formulaParameters = (inputs: number): ValueType[] => [
 export const buildFormula =
   (text: string, names: string, pattern: string): Build =>
   (locals, parameters) => {
-    const { nodes, node, root } = nodesOf(text, [...names, 'p', 'q']);
+    const [nodes, node, root] = nodesOf(text, [...names, 'p', 'q']);
     const [out, outRow, n1, n] = parameters;
     const [p, q] = parameters.slice(-2);
     const inputs = locals(names.length).map((pointer, i) => {
@@ -163,10 +160,8 @@ export const buildFormula =
     });
     const [to, left] = locals(2);
     const [last] = locals(1, wasm.v128);
-    const localOf = (node: Node): Local => {
-      node.local ??= locals(1, wasm.v128)[0];
-      return node.local;
-    };
+    const kept = new Map<Node, Local>();
+    const localOf = (node: Node) => remembered(kept, node, () => locals(1, wasm.v128)[0]);
     // What does not change from element to element.
     const fixed = new Set<Node>();
     const constants = [...nodes.values()].map((node) => {
@@ -196,7 +191,7 @@ export const buildFormula =
         // Shifts take a plain integer.
         const operands =
           op === 'left' || op === 'right' ? [emit(args[0]), i32(args[1].value)] : args.map(emit);
-        const code = [operands, instructionOf(op) as number];
+        const code = [operands, INSTRUCTIONS[op]];
         if (uses < 2) return code;
         ready.add(node);
         return [code, tee(localOf(node))];

@@ -32,19 +32,7 @@ export const eachRow = (
   locals: Locals,
   [src, dst, n1, src1, dst1, n2, src2, dst2]: readonly Local[],
   body: (src: Local, dst: Local) => Code,
-): Code => {
-  const outer = [
-    [src, src1],
-    [dst, dst1],
-  ] as const;
-  return each(locals, n1, outer, (s, d) => {
-    const inner = [
-      [s, src2],
-      [d, dst2],
-    ] as const;
-    return each(locals, n2, inner, body);
-  });
-};
+): Code => each(locals, n1, [src, dst], [src1, dst1], (s, d) => each(locals, n2, [s, d], [src2, dst2], body));
 
 /** Copies `left` floats, `step` bytes apart at `from`, to `to`. */
 const copyFloats = (to: Local, left: Local, from: Local, step: Local | number) =>
@@ -57,11 +45,7 @@ const copyVectors = (to: Local, left: Local, from: Local) =>
 /** Of src, line; dst, pitch; height, width: copies `height` rows of `width` floats, so many bytes apart on either side. */
 export function copyPlane(locals: Locals, [src, line, dst, pitch, height, width]: readonly Local[]): Code {
   const [from, to, left] = locals(3);
-  const rows = [
-    [src, line],
-    [dst, pitch],
-  ] as const;
-  return each(locals, height, rows, (sRow, dRow) => [
+  return each(locals, height, [src, dst], [line, pitch], (sRow, dRow) => [
     [set(from, sRow), set(to, dRow), set(left, width)],
     copyVectors(to, left, from),
     copyFloats(to, left, from, 4),
@@ -76,7 +60,8 @@ export function inFours(
   locals: Locals,
   left: Local,
   n: Local,
-  pointers: readonly (readonly [pointer: Local, step: Local | number])[],
+  pointers: readonly Local[],
+  steps: readonly (Local | number)[],
   fours: Code,
 ): Code {
   const [back] = locals(1);
@@ -85,8 +70,8 @@ export function inFours(
     when(
       [[left, i32(1), wasm.i32Sub, i32(3), wasm.i32LtU], [n, i32(4), wasm.i32GeS], wasm.i32And],
       [
-        pointers.map(([pointer, step]) => [
-          set(back, left, i32(4), wasm.i32Sub, typeof step === 'number' ? i32(step) : step, wasm.i32Mul),
+        pointers.map((pointer, i) => [
+          set(back, left, i32(4), wasm.i32Sub, i32(steps[i]), wasm.i32Mul),
           add(pointer, back),
         ]),
         set(left, i32(4)),

@@ -1,7 +1,7 @@
 /**
  * opcodes: the instructions and value types that the kernels need, under their names in the specification, as numbers: so a program
- * contains those that it uses, and none of the names. Those of vectors, which have a prefix byte, count on from 0x100, those of shared
- * memory from 0x300. Loads and stores, which have immediates, are functions that give their code.
+ * contains those that it uses, and none of the names. Those of vectors, which have the prefix byte 0xfd, count on from 0x100. Loads and
+ * stores, which have immediates, are functions that give their code.
  */
 import type { Code } from './assembler.js';
 import { unsigned } from './leb128.js';
@@ -83,7 +83,7 @@ export const f32x4ConvertI32x4S = 0x1fa;
 export const f32x4RelaxedMadd = 0x205;
 
 /* Loads and stores, at the address on the stack plus `offset` bytes; more than 4 bytes of alignment is not promised. */
-const access = (opcode: number, offset: number): Code => [opcode, 2, unsigned(offset)];
+const access = (opcode: Code, offset: number): Code => [opcode, 2, unsigned(offset)];
 export const i32Load = (offset = 0): Code => access(0x28, offset);
 export const f32Load = (offset = 0): Code => access(0x2a, offset);
 export const f64Load = (offset = 0): Code => access(0x2b, offset);
@@ -93,9 +93,9 @@ export const f64Store = (offset = 0): Code => access(0x39, offset);
 export const v128Load = (offset = 0): Code => access(0x100, offset);
 export const v128Load32Splat = (offset = 0): Code => access(0x109, offset);
 export const v128Store = (offset = 0): Code => access(0x10b, offset);
-export const i32AtomicLoad = (offset = 0): Code => access(0x310, offset);
-export const i32AtomicStore = (offset = 0): Code => access(0x317, offset);
-export const i32AtomicRmwAdd = (offset = 0): Code => access(0x31e, offset);
+export const i32AtomicLoad = (offset = 0): Code => access([0xfe, 0x10], offset);
+export const i32AtomicStore = (offset = 0): Code => access([0xfe, 0x17], offset);
+export const i32AtomicRmwAdd = (offset = 0): Code => access([0xfe, 0x1e], offset);
 /** Stores one float of the vector on the stack. */
 export const v128Store32Lane = (lane: number, offset = 0): Code => [access(0x15a, offset), lane];
 /** Stores one 64-bit half of the vector on the stack. */

@@ -92,22 +92,12 @@ export const store: Build = (locals, parameters) => {
     ),
     countdown(left3, 1, one(op, value), add(cp, 4), add(op, out3)),
   ];
-  const channels = [
-    [c, c1],
-    [out, out1],
-    [bias, bias1],
-  ] as const;
   return [
     begin,
-    each(locals, n1, channels, (c, out, bias) => {
-      const rows = [
-        [c, c2],
-        [out, out2],
-        [scale, out2],
-      ] as const;
+    each(locals, n1, [c, out, bias], [c1, out1, bias1], (c, out, bias) => {
       return [
         channel(bias),
-        each(locals, n2, rows, (cRow, oRow, sRow) => [
+        each(locals, n2, [c, out, scale], [c2, out2, out2], (cRow, oRow, sRow) => [
           [set(cp, cRow), set(op, oRow), set(sp, sRow), set(left3, n3)],
           when(scale, scaled, plain),
         ]),
@@ -170,22 +160,13 @@ export const storeTogether =
     const pairs = locals(phases, wasm.v128);
     // The others are kept as their distances from the first.
     const place = (j: number) => (j === 0 ? cp : [cp, c[j], wasm.i32Add]);
-    const channels = [
-      [c[0], c1],
-      [out, out1],
-      [bias, bias1],
-    ] as const;
     return [
       begin,
       c.slice(1).map((other) => set(other, other, c[0], wasm.i32Sub)),
-      each(locals, n1, channels, (c, out, bias) => {
-        const lines = [
-          [c, c2],
-          [out, out2],
-        ] as const;
+      each(locals, n1, [c[0], out, bias], [c1, out1, bias1], (c, out, bias) => {
         return [
           channel(bias),
-          each(locals, n2, lines, (at, oRow) => [
+          each(locals, n2, [c, out], [c2, out2], (at, oRow) => [
             [set(cp, at), set(op, oRow), set(left3, n3)],
             countdown(
               left3,

@@ -94,14 +94,13 @@ function warm(tile: Tile): (() => number) | undefined {
 
 /** Tries the candidates and takes the fastest that computes rightly; undefined without SIMD. */
 export function chooseTile(wide: boolean): Choice | undefined {
-  if (!hasSimd()) return undefined;
   const relaxed = hasRelaxed();
-  const candidates: Tile[] = [
-    { mr: 6, nr: 8, relaxed },
-    { mr: 4, nr: 8, relaxed },
+  const candidates = [
+    [6, 16],
+    [6, 8],
+    [4, 8],
   ];
-  if (wide) candidates.unshift({ mr: 6, nr: 16, relaxed });
-  return tryTiles(candidates);
+  return tryTiles(candidates.slice(wide ? 0 : 1).map(([mr, nr]) => ({ mr, nr, relaxed })));
 }
 
 /** The fastest of the candidates that compute rightly; undefined where none does. */

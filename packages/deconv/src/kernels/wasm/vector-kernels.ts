@@ -6,8 +6,8 @@
 
 import { type Build, call, encodeModule, type ValueType } from './assembler.js';
 import * as BASE from './bases.js';
-import { COMMAND_ARGUMENTS, COMMAND_WORDS } from './commands.js';
-import { buildFormula, formulaParameters } from './formula.js';
+import { COMMAND_WORDS } from './commands.js';
+import { buildFormula, FORMULA_NUMBERS, formulaIntegers } from './formula.js';
 import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';
 import * as wasm from './opcodes.js';
@@ -43,89 +43,34 @@ interface Kernel {
 const FLOAT = new Float32Array(1);
 const BITS = new Int32Array(FLOAT.buffer);
 
-/** Calls that wait to be shared, in parts that do not depend on each other. */
-class Held {
-  readonly #sharing: Sharing;
+/** The kernels over one memory. */
+export class VectorKernels {
+  readonly #heap: Heap;
+  readonly #sharing: Sharing | undefined;
+  readonly #made = new Map<string, Kernel>();
+  /** Calls are held back, to be shared: their words, how many they are, and where parts that do not depend on each other begin. */
+  #holding = false;
   #words = new Int32Array(64 * COMMAND_WORDS);
   #count = 0;
   #starts: number[] = [];
   /** Calls go into the part that was begun last, rather than into one each. */
   #inPart = false;
   /** A call may be done twice, even at once. */
-  repeatable = false;
-
-  constructor(sharing: Sharing) {
-    this.#sharing = sharing;
-  }
-
-  /** Holds the calls of one part. */
-  part(calls: () => void): void {
-    this.#starts.push(this.#count);
-    this.#inPart = true;
-    calls();
-    this.#inPart = false;
-  }
-
-  push(number: number, floats: number, values: readonly number[]): void {
-    if (this.#count >= MOST_HELD) this.flush();
-    if (!this.#inPart) this.#starts.push(this.#count);
-    const from = this.#count++ * COMMAND_WORDS;
-    if (this.#words.length < from + COMMAND_WORDS) {
-      const more = new Int32Array(2 * this.#words.length);
-      more.set(this.#words);
-      this.#words = more;
-    }
-    const words = this.#words;
-    words[from] = number;
-    for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
-      let value = i < values.length ? values[i] : 0;
-      if (i >= values.length - floats && i < values.length) {
-        FLOAT[0] = value;
-        value = BITS[0];
-      }
-      words[from + 1 + 2 * i] = BASE.zero;
-      words[from + 2 + 2 * i] = value;
-    }
-  }
-
-  /** Has all that is held done; the part under way goes on after that. */
-  flush(): void {
-    if (this.#count === 0) return;
-    const starts = [...this.#starts, this.#count];
-    const words = this.#words.subarray(0, this.#count * COMMAND_WORDS);
-    this.#count = 0;
-    this.#starts = this.#inPart ? [0] : [];
-    this.#sharing.share(words, starts, this.repeatable);
-  }
-
-  /** Forgets what is held. */
-  drop(): void {
-    this.#count = 0;
-    this.#starts = [];
-    this.#inPart = false;
-  }
-}
-
-/** The kernels over one memory. */
-export class VectorKernels {
-  readonly #heap: Heap;
-  readonly #sharing: Sharing | undefined;
-  readonly #made = new Map<string, Kernel>();
-  /** Undefined if the caller works alone. */
-  readonly #held: Held | undefined;
-  /** Calls are held back. */
-  #holding = false;
+  #repeatable = false;
 
   /** @param sharing undefined if the caller works alone */
   constructor(heap: Heap, sharing?: Sharing) {
     this.#heap = heap;
     this.#sharing = sharing;
-    this.#held = sharing && new Held(sharing);
   }
 
-  #kernel(key: string, parameters: () => readonly ValueType[], build: Build): Kernel {
+  /** A kernel of so many integers, then floats. */
+  #kernel(key: string, integers: number, floats: number, build: Build): Kernel {
     return remembered(this.#made, key, () => {
-      const types = parameters();
+      const types = [
+        ...new Array<ValueType>(integers).fill(wasm.i32),
+        ...new Array<ValueType>(floats).fill(wasm.f32),
+      ];
       const command: Build = (_, p) => [
         types.map((type, i) => [p[i], type === wasm.f32 ? wasm.f32ReinterpretI32 : []]),
         call(0),
@@ -135,21 +80,43 @@ export class VectorKernels {
         ...(this.#sharing === undefined ? [] : [['command', INTEGERS, command] as const]),
       ]);
       const made = instantiate(bytes, this.#heap.memory);
-      const number = this.#sharing?.shelve(bytes, made.command);
-      return { run: made.run, number, floats: types.filter((type) => type === wasm.f32).length };
+      return { run: made.run, number: this.#sharing?.shelve(bytes, made.command), floats };
     });
   }
 
-  #do(kernel: Kernel, values: readonly number[]): void {
-    const held = this.#held;
-    if (held !== undefined && this.#holding && kernel.number !== undefined) {
-      held.push(kernel.number, kernel.floats, values);
+  #do({ run, number, floats }: Kernel, values: readonly number[]): void {
+    if (!this.#holding || number === undefined) {
+      // Nothing is held where calls are not.
+      this.#flush();
+      this.#sharing?.settle();
+      run(...values);
       return;
     }
-    // Nothing is held where calls are not.
-    held?.flush();
-    this.#sharing?.settle();
-    kernel.run(...values);
+    if (this.#count >= MOST_HELD) this.#flush();
+    if (!this.#inPart) this.#starts.push(this.#count);
+    const from = this.#count++ * COMMAND_WORDS;
+    if (this.#words.length < from + COMMAND_WORDS) {
+      const more = new Int32Array(2 * this.#words.length);
+      more.set(this.#words);
+      this.#words = more;
+    }
+    const words = this.#words;
+    words.fill(BASE.zero, from, from + COMMAND_WORDS);
+    words[from] = number;
+    for (let i = 0; i < values.length; i++) {
+      FLOAT[0] = values[i];
+      words[from + 2 + 2 * i] = i < values.length - floats ? values[i] : BITS[0];
+    }
+  }
+
+  /** Has all that is held done; the part under way goes on after that. */
+  #flush(): void {
+    if (this.#count === 0) return;
+    const starts = [...this.#starts, this.#count];
+    const words = this.#words.subarray(0, this.#count * COMMAND_WORDS);
+    this.#count = 0;
+    this.#starts = this.#inPart ? [0] : [];
+    this.#sharing?.share(words, starts, this.#repeatable);
   }
 
   /**
@@ -158,28 +125,32 @@ export class VectorKernels {
    * may be done twice, even at once: it only writes, and nothing that any call reads.
    */
   shared(elements: number, repeatable: boolean, work: (part: (calls: () => void) => void) => void): void {
-    const held = this.#held;
-    if (held === undefined || this.#holding || elements < SHARED_FROM) {
+    if (this.#sharing === undefined || this.#holding || elements < SHARED_FROM) {
       work((calls) => calls());
       return;
     }
     this.#holding = true;
-    held.repeatable = repeatable;
+    this.#repeatable = repeatable;
     try {
-      work((calls) => held.part(calls));
-      held.flush();
+      work((calls) => {
+        this.#starts.push(this.#count);
+        this.#inPart = true;
+        calls();
+        this.#inPart = false;
+      });
+      this.#flush();
     } finally {
-      held.drop();
+      // What failed half-way leaves nothing behind.
+      this.#count = 0;
+      this.#starts = [];
+      this.#inPart = false;
       this.#holding = false;
     }
   }
 
   /** Calls a kernel written by hand. */
   call({ name, parameters, build }: RowKernel, ...values: number[]): void {
-    this.#do(
-      this.#kernel(name, () => new Array<ValueType>(parameters).fill(wasm.i32), build),
-      values,
-    );
+    this.#do(this.#kernel(name, parameters, 0, build), values);
   }
 
   /**
@@ -198,7 +169,8 @@ export class VectorKernels {
   ): void {
     const kernel = this.#kernel(
       `${pattern} ${text}`,
-      () => formulaParameters(names.length),
+      formulaIntegers(names.length),
+      FORMULA_NUMBERS,
       buildFormula(text, names, pattern),
     );
     const pieces = () =>

@@ -74,11 +74,12 @@ function windowsOfRow(locals: Locals, { rows, columns, apart }: WindowKind, to: 
       add(to, 16),
     );
   return (out: Local, src: Local, n: Local, tapRow: Local, step: Local): Code => {
-    const pointers = [[to, 4] as const, ...from.map((at) => [at, step] as const)];
+    const pointers = [to, ...from];
+    const steps = [4, ...from.map(() => step)];
     return [
       [set(to, out), set(left, n)],
       from.map((at, i) => set(at, i === 0 ? src : [from[i - 1], tapRow, wasm.i32Add])),
-      inFours(locals, left, n, pointers, byStep(step, vectors)),
+      inFours(locals, left, n, pointers, steps, byStep(step, vectors)),
       countdown(
         left,
         1,
@@ -138,18 +139,12 @@ export const paddedMax = (kind: WindowKind): RowKernel => ({
     const [out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch] = parameters;
     const [height, width, srcRow, tapRow, step, n0, n1, n] = parameters.slice(9);
     const row = largestOfRow(locals, kind);
-    const planes = [
-      [src, srcPlane],
-      [out, outPlane],
-    ] as const;
-    return each(locals, n0, planes, (sPlane, oPlane) => {
-      const rows = [
-        [padded, srcRow],
-        [oPlane, outRow],
-      ] as const;
+    return each(locals, n0, [src, out], [srcPlane, outPlane], (sPlane, oPlane) => {
       return [
         copyPlane(locals, [sPlane, line, inner, pitch, height, width]),
-        each(locals, n1, rows, (sRow, oRow) => row(oRow, sRow, n, tapRow, step)),
+        each(locals, n1, [padded, oPlane], [srcRow, outRow], (sRow, oRow) =>
+          row(oRow, sRow, n, tapRow, step),
+        ),
       ];
     });
   },
@@ -198,10 +193,10 @@ export const paddedArgMax = (kind: WindowKind): RowKernel => ({
     });
     return [
       set(bytes, n, i32(2), wasm.i32Shl),
-      each(locals, n0, [[src, srcPlane]], (sPlane) => [
+      each(locals, n0, [src], [srcPlane], (sPlane) => [
         copyPlane(locals, [sPlane, line, inner, pitch, height, width]),
         [set(placeOfRow, place), set(toFirst, first, out, wasm.i32Sub)],
-        each(locals, n1, [[padded, srcRow]], (sRow) => [
+        each(locals, n1, [padded], [srcRow], (sRow) => [
           set(toPlaces, places, out, wasm.i32Sub),
           row(out, sRow, n, tapRow, step),
           [add(out, bytes), add(placeOfRow, placeRow)],
