@@ -31,10 +31,10 @@ function lanes([a, b, c, d]: readonly Local[], ab: Local, cd: Local): Code {
  * c[i, j] = Σ matrix[i, ·] · vector[j, ·] for `rows` rows, a multiple of four, of the matrix and `count` vectors, k floats
  * each; `cMatrix` and `cVector` are the steps in c from one i, or one j, to the next.
  */
-export const dotRows: RowKernel = {
-  name: 'dotRows',
-  parameters: 10,
-  build: (locals, [c, cMatrix, cVector, matrix, matrixRow, rows, vectors, vectorRow, count, k]) => {
+export const dotRows: RowKernel = [
+  'dotRows',
+  10,
+  (locals, [c, cMatrix, cVector, matrix, matrixRow, rows, vectors, vectorRow, count, k]) => {
     const at = locals(ROWS);
     const [v, row, to, left, inner] = locals(5);
     const sums = locals(ROWS, wasm.v128);
@@ -82,4 +82,4 @@ export const dotRows: RowKernel = {
       range(ROWS).map(() => [add(matrix, matrixRow), add(c, cMatrix)]),
     );
   },
-};
+];

@@ -40,7 +40,7 @@ import { BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, ITEM_WORDS } from './commands.
 import * as CONTROL from './control.js';
 import { clear, packA, packB, pad, SPLITS, split, turn } from './movers.js';
 import * as wasm from './opcodes.js';
-import { store, storeTogether, TOGETHER } from './stores.js';
+import { residualBeside, store, storeTogether, TOGETHER } from './stores.js';
 import { namesOf, tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */
@@ -186,12 +186,7 @@ function finishing(
       ],
     ];
   return [
-    [
-      // The residual lies a fixed distance from the output; without one, zeros are read in its place.
-      set(distance, third, c, wasm.i32Sub),
-      set(mask, i32(0), i32(-1), third, wasm.i32Eqz, wasm.select),
-      set(low, fourth, wasm.i32x4Splat),
-    ],
+    [residualBeside(distance, mask, third, c), set(low, fourth, wasm.i32x4Splat)],
     set(biasAt, bias),
     [
       set(at, out, distance, wasm.i32Add, mask, wasm.i32And),

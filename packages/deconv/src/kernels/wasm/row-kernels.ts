@@ -19,11 +19,7 @@ import {
 import * as wasm from './opcodes.js';
 
 /** A kernel written by hand: its name, how many integers it takes, and what builds it. */
-export interface RowKernel {
-  readonly name: string;
-  readonly parameters: number;
-  readonly build: Build;
-}
+export type RowKernel = readonly [name: string, parameters: number, build: Build];
 
 /** Adds the lower two floats of the vector on the stack to a sum of two float64 that the code pushes. */
 const promoted = (...sum: readonly Code[]): Code => [wasm.f64x2PromoteLowF32x4, sum, wasm.f64x2Add];
@@ -42,10 +38,10 @@ const addHalves = (total: Local, sums: Local, a: Local, b: Local): Code => [
  * sumRows: sums, sumsRow, src, srcRow, n1, n.
  * For n1 rows of n floats: the float64 at `sums` += the sum of the row.
  */
-export const sumRows: RowKernel = {
-  name: 'sumRows',
-  parameters: 6,
-  build: (locals, [sums, sumsRow, src, srcRow, n1, n]) => {
+export const sumRows: RowKernel = [
+  'sumRows',
+  6,
+  (locals, [sums, sumsRow, src, srcRow, n1, n]) => {
     const [at, left] = locals(2);
     const [a, b, v] = locals(3, wasm.v128);
     const [total] = locals(1, wasm.f64);
@@ -72,17 +68,17 @@ export const sumRows: RowKernel = {
       [add(sums, sumsRow), add(src, srcRow)],
     );
   },
-};
+];
 
 /**
  * centredDot: sums, x, xRow, y, yRow, m, n, each, rows, length.
  * For `rows` rows of `length` floats: the float64 at `sums` += Σ (x − m)·(y − n), m and n one float per row, `each` bytes
  * apart. Products are rounded to float32, sums are float64.
  */
-export const centredDot: RowKernel = {
-  name: 'centredDot',
-  parameters: 10,
-  build: (locals, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
+export const centredDot: RowKernel = [
+  'centredDot',
+  10,
+  (locals, [sums, x, xRow, y, yRow, m, n, each, rows, length]) => {
     const [at, to, left] = locals(3);
     const [a, b, v, m4, n4] = locals(5, wasm.v128);
     const [total] = locals(1, wasm.f64);
@@ -113,16 +109,16 @@ export const centredDot: RowKernel = {
       [add(sums, 8), add(x, xRow), add(y, yRow), add(m, each), add(n, each)],
     );
   },
-};
+];
 
 /**
  * sumColumns: sums, src, srcRow, n1, n.
  * For n1 rows of n floats: the n float64 at `sums` += the row.
  */
-export const sumColumns: RowKernel = {
-  name: 'sumColumns',
-  parameters: 5,
-  build: (locals, [sums, src, srcRow, n1, n]) => {
+export const sumColumns: RowKernel = [
+  'sumColumns',
+  5,
+  (locals, [sums, src, srcRow, n1, n]) => {
     const [at, to, left] = locals(3);
     const [v] = locals(1, wasm.v128);
     return countdown(
@@ -146,7 +142,7 @@ export const sumColumns: RowKernel = {
       add(src, srcRow),
     );
   },
-};
+];
 
 /**
  * maxRows, minRows: best, bestRow, src, srcRow, n1, n.
@@ -172,17 +168,9 @@ const extremeRows =
     );
   };
 
-export const maxRows: RowKernel = {
-  name: 'maxRows',
-  parameters: 6,
-  build: (locals, p) => extremeRows(wasm.f32x4Max, wasm.f32Max)(locals, p),
-};
+export const maxRows: RowKernel = ['maxRows', 6, /* @__PURE__ */ extremeRows(wasm.f32x4Max, wasm.f32Max)];
 
-export const minRows: RowKernel = {
-  name: 'minRows',
-  parameters: 6,
-  build: (locals, p) => extremeRows(wasm.f32x4Min, wasm.f32Min)(locals, p),
-};
+export const minRows: RowKernel = ['minRows', 6, /* @__PURE__ */ extremeRows(wasm.f32x4Min, wasm.f32Min)];
 
 /**
  * copy, accumulate: dst, dstRow, dstStep, src, srcRow, srcStep, n1, n.
@@ -206,14 +194,10 @@ const strided =
     );
   };
 
-export const copy: RowKernel = {
-  name: 'copy',
-  parameters: 8,
-  build: (locals, p) => strided(() => [])(locals, p),
-};
+export const copy: RowKernel = ['copy', 8, /* @__PURE__ */ strided(() => [])];
 
-export const accumulate: RowKernel = {
-  name: 'accumulate',
-  parameters: 8,
-  build: (locals, p) => strided((to) => [to, wasm.f32Load(), wasm.f32Add])(locals, p),
-};
+export const accumulate: RowKernel = [
+  'accumulate',
+  8,
+  /* @__PURE__ */ strided((to) => [to, wasm.f32Load(), wasm.f32Add]),
+];

@@ -102,10 +102,10 @@ const each =
   };
 
 /** repeat<times>: out, src, n1, n. For n1 rows of n floats, one after the other: each float so many times. */
-export const repeat = (times: number): RowKernel => ({
-  name: `repeat${times}`,
-  parameters: 4,
-  build: (locals, [out, src, n1, n]) => {
+export const repeat = (times: number): RowKernel => [
+  `repeat${times}`,
+  4,
+  (locals, [out, src, n1, n]) => {
     const [left] = locals(1);
     const [v] = locals(1, wasm.v128);
     const lane = (at: number) => Math.floor(at / times);
@@ -133,18 +133,10 @@ export const repeat = (times: number): RowKernel => ({
       ),
     ];
   },
-});
+];
 
 /** Sums along rows, for an axis that is not the last. */
-export const sparseRows = (terms: number): RowKernel => ({
-  name: `sparseRows${terms}`,
-  parameters: 5,
-  build: rows(terms),
-});
+export const sparseRows = (terms: number): RowKernel => [`sparseRows${terms}`, 5, rows(terms)];
 
 /** Sums of single values, for the last axis. */
-export const sparseEach = (terms: number): RowKernel => ({
-  name: `sparseEach${terms}`,
-  parameters: 6,
-  build: each(terms),
-});
+export const sparseEach = (terms: number): RowKernel => [`sparseEach${terms}`, 6, each(terms)];

@@ -20,15 +20,20 @@ import {
 import * as wasm from './opcodes.js';
 
 /**
- * What results go through as they are stored: bias, residual, floor. The residual lies where the output does, a fixed distance away;
- * without one, zeros are read in its place.
+ * A residual lies where the output does, a fixed distance away; without one, zeros are read in its place: it is at
+ * (output + distance) & mask.
  */
+export const residualBeside = (distance: Local, mask: Local, residual: Local, out: Local): Code => [
+  set(distance, residual, out, wasm.i32Sub),
+  set(mask, i32(0), i32(-1), residual, wasm.i32Eqz, wasm.select),
+];
+
+/** What results go through as they are stored: bias, residual, floor. */
 function finishing(locals: Locals, out: Local, residual: Local, floorBits: Local) {
   const [distance, mask] = locals(2);
   const [bias4, floor4] = locals(2, wasm.v128);
   const begin = [
-    set(distance, residual, out, wasm.i32Sub),
-    set(mask, i32(0), i32(-1), residual, wasm.i32Eqz, wasm.select),
+    residualBeside(distance, mask, residual, out),
     set(floor4, floorBits, wasm.f32ReinterpretI32, wasm.f32x4Splat),
   ];
   /** Takes the bias of a channel from `at`. */
@@ -131,12 +136,12 @@ export function interleave(rows: readonly Local[], pairs: readonly Local[]): Cod
   }
   // Each is two halves of pairs: half a value of the four, of one pair after the other.
   const across = rows.length / 2;
-  return rows.map((_, i) => {
-    const [a, b] = [2 * i, 2 * i + 1].map((half) => {
+  return rows.map((_, vector) => {
+    const [[a, i], [b, j]] = [2 * vector, 2 * vector + 1].map((half) => {
       const value = Math.floor(half / across);
-      return { from: pairs[2 * (half % across) + (value >> 1)], lane: 2 * (value & 1) };
+      return [pairs[2 * (half % across) + (value >> 1)], 2 * (value & 1)] as const;
     });
-    return [a.from, b.from, shuffle(a.lane, a.lane + 1, 4 + b.lane, 5 + b.lane)];
+    return [a, b, shuffle(i, i + 1, 4 + j, 5 + j)];
   });
 }
 

@@ -149,7 +149,7 @@ export class VectorKernels {
   }
 
   /** Calls a kernel written by hand. */
-  call({ name, parameters, build }: RowKernel, ...values: number[]): void {
+  call([name, parameters, build]: RowKernel, ...values: number[]): void {
     this.#do(this.#kernel(name, parameters, 0, build), values);
   }
 

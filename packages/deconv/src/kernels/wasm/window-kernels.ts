@@ -116,26 +116,26 @@ function largestOfRow(locals: Locals, kind: WindowKind) {
  * For n0 planes of n1 rows of n windows, all within the input: out = the first of the largest of rows × columns values, `tapRow` and
  * 4 · apart bytes apart; NaN wins. Windows lie `step` bytes apart.
  */
-export const windowMax = (kind: WindowKind): RowKernel => ({
-  name: `windowMax${nameOf(kind)}`,
-  parameters: 11,
-  build: (locals, [out, outPlane, outRow, src, srcPlane, srcRow, tapRow, step, n0, n1, n]) => {
+export const windowMax = (kind: WindowKind): RowKernel => [
+  `windowMax${nameOf(kind)}`,
+  11,
+  (locals, [out, outPlane, outRow, src, srcPlane, srcRow, tapRow, step, n0, n1, n]) => {
     const row = largestOfRow(locals, kind);
     return eachRow(locals, [src, out, n0, srcPlane, outPlane, n1, srcRow, outRow], (sRow, oRow) =>
       row(oRow, sRow, n, tapRow, step),
     );
   },
-});
+];
 
 /**
  * paddedMax: out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch, height, width, srcRow, tapRow, step, n0, n1, n.
  * As windowMax, but each plane, `height` rows of `width` floats `line` bytes apart, is first copied to `inner`, within a plane of rows
  * `pitch` bytes apart that begins at `padded` and is what windows see; what lies around it stays as it is.
  */
-export const paddedMax = (kind: WindowKind): RowKernel => ({
-  name: `paddedMax${nameOf(kind)}`,
-  parameters: 17,
-  build: (locals, parameters) => {
+export const paddedMax = (kind: WindowKind): RowKernel => [
+  `paddedMax${nameOf(kind)}`,
+  17,
+  (locals, parameters) => {
     const [out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch] = parameters;
     const [height, width, srcRow, tapRow, step, n0, n1, n] = parameters.slice(9);
     const row = largestOfRow(locals, kind);
@@ -148,7 +148,7 @@ export const paddedMax = (kind: WindowKind): RowKernel => ({
       ];
     });
   },
-});
+];
 
 /** Where v is not at most `best`: larger, or one of them is NaN; it must not be best. */
 const better = (v: Local, best: Local): Code => [
@@ -162,10 +162,10 @@ const better = (v: Local, best: Local): Code => [
  * + `place`, `placeRow` more from row to row of windows, `placeTap` from row to row of taps, one per float within these; and first[window]
  * where none is larger than −∞. Planes of n1 × n results lie one after the other.
  */
-export const paddedArgMax = (kind: WindowKind): RowKernel => ({
-  name: `paddedArgMax${nameOf(kind)}`,
-  parameters: 20,
-  build: (locals, parameters) => {
+export const paddedArgMax = (kind: WindowKind): RowKernel => [
+  `paddedArgMax${nameOf(kind)}`,
+  20,
+  (locals, parameters) => {
     const [out, src, srcPlane, line, padded, inner, pitch, height, width] = parameters;
     const [srcRow, tapRow, step, places, first, place, placeRow, placeTap, n0, n1, n] = parameters.slice(9);
     const [to, toPlaces, toFirst, bytes, placeOfRow] = locals(5);
@@ -204,7 +204,7 @@ export const paddedArgMax = (kind: WindowKind): RowKernel => ({
       ]),
     ];
   },
-});
+];
 
 /** Does the loop over vectors that is made for steps of one float, or of two, if this is one of them. */
 const byStep = (step: Local, vectors: (stride: 1 | 2) => Code): Code =>
@@ -220,10 +220,10 @@ const strided = (from: Local, stride: 1 | 2): Code => [
  * larger: best, bestPlane, bestRow, src, srcPlane, srcRow, step, n0, n1, n.
  * For n0 planes of n1 rows of n floats: `best` becomes the larger of it and the value at `src`; NaN wins.
  */
-export const larger: RowKernel = {
-  name: 'larger',
-  parameters: 10,
-  build: (locals, [best, bestPlane, bestRow, src, srcPlane, srcRow, step, n0, n1, n]) => {
+export const larger: RowKernel = [
+  'larger',
+  10,
+  (locals, [best, bestPlane, bestRow, src, srcPlane, srcRow, step, n0, n1, n]) => {
     const [from, to, left] = locals(3);
     const vectors = (stride: 1 | 2) =>
       countdown(
@@ -243,17 +243,17 @@ export const larger: RowKernel = {
       ),
     ]);
   },
-};
+];
 
 /**
  * largest: best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n.
  * For n1 rows of n windows: where the value at `src` is larger than the `best` of the window, or the first NaN, it takes its
  * place, and `chosen` becomes places[column] + place, placeRow more from row to row.
  */
-export const largest: RowKernel = {
-  name: 'largest',
-  parameters: 11,
-  build: (locals, [best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n]) => {
+export const largest: RowKernel = [
+  'largest',
+  11,
+  (locals, [best, chosen, row, src, srcRow, srcStep, places, place, placeRow, n1, n]) => {
     const [from, at, left, old, column] = locals(5);
     const [v, b, wins] = locals(3, wasm.v128);
     const [one] = locals(1, wasm.f32);
@@ -293,4 +293,4 @@ export const largest: RowKernel = {
       [add(best, row), add(chosen, row), add(src, srcRow), add(place, placeRow)],
     );
   },
-};
+];

@@ -109,13 +109,9 @@ function inputParts(locals: Locals, inputs: number, vectors: readonly number[], 
         ]),
       ];
     };
-  const zero = end(
-    0,
-    0,
-    ends.map((c) => c * ends[0]),
-  );
+  const atZero = ends.map((c) => c * ends[0]);
   const parts = [
-    ...(zeros > 0 ? [zero] : []),
+    ...range(zeros).map((place) => end(place, 0, atZero)),
     ...pairs.map(([p, factors], i) => pair(zeros + 2 * i, p, factors)),
     end(inputs - 1, zeros, ends),
   ];
@@ -295,7 +291,7 @@ function weightRows({ inputs, taps }: Form): readonly (readonly number[])[] {
     return powers.map((power) => point ** power / scale);
   });
   const only = (tap: number) => powers.map((power) => (power === tap ? 1 : 0));
-  return [...(zeros > 0 ? [only(0)] : []), ...values, only(taps - 1)];
+  return [...range(zeros).map(only), ...values, only(taps - 1)];
 }
 
 /**

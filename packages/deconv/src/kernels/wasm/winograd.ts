@@ -121,10 +121,15 @@ function plainAxis(grid: AxisClass, inStride: number, outStride: number): TileAx
     places: [0, 1] as const,
   }));
   const span = Math.max(...places.map(({ shift }) => shift));
-  const phases = grid.phases.map((phase, kind) => ({ ...phase, kind, place: 0, residue: 0 }));
+  const phases = grid.phases.map((phase, kind) => ({
+    ...phase,
+    kind,
+    place: 0,
+    residue: 0,
+    places: [0, 1] as const,
+  }));
   const common = { tiled: false, dilation: 1, spacing: 0, taps: [0], inStride, outStride };
-  const kinds = grid.phases.map((phase) => ({ ...phase, places: [0, 1] as const }));
-  return { ...common, parts, span, kinds, phases, grid };
+  return { ...common, parts, span, kinds: phases, phases, grid };
 }
 
 /** @param kernelSize taps that are not filled up */
@@ -138,7 +143,8 @@ function tileAxis(
   // The taps of the first class by rising offset, and the distance from one to the next; alike in all.
   const [{ offsets: at, steps }] = classes;
   const order = range(at.length).sort((a, b) => at[a] - at[b]);
-  const dilation = order.length > 1 ? at[order[1]] - at[order[0]] : 1;
+  const [first, second = first + 1] = order.map((i) => at[i]);
+  const dilation = second - first;
   const low = Math.min(...classes.flatMap(({ offsets }) => offsets));
   const kinds: Phase[] = [];
   const phases: TilePhase[] = [];

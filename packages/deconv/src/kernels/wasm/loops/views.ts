@@ -56,7 +56,7 @@ export function walk(
 }
 
 /** See movers.ts. */
-const TURN: RowKernel = { name: 'turn', parameters: 14, build: turn };
+const TURN: RowKernel = ['turn', 14, turn];
 
 /** A view of an array in memory: address of its first element, strides in elements. */
 export interface View {
