@@ -10,7 +10,7 @@
  */
 
 import { range } from '../../shape.js';
-import { signed, unsigned } from './leb128.js';
+import { leb128 } from './leb128.js';
 import * as wasm from './opcodes.js';
 
 /** Value types, as they are encoded. */
@@ -36,7 +36,7 @@ export const tee = ([, ...index]: Local): Code => [0x22, index];
 
 /** Pushes an integer, a constant or a variable. */
 export const i32 = (value: number | Local): Code =>
-  typeof value === 'number' ? [0x41, signed(value)] : value;
+  typeof value === 'number' ? [0x41, leb128(value, -64)] : value;
 
 /** Pushes a float constant. */
 export const f32 = (value: number): Code => [0x43, ...new Uint8Array(Float32Array.of(value).buffer)];
@@ -54,7 +54,7 @@ export const shuffle = (...lanes: readonly [number, number, number, number]): Co
 ];
 
 /** Calls a function by its number. */
-export const call = (index: number): Code => [0x10, unsigned(index)];
+export const call = (index: number): Code => [0x10, leb128(index)];
 
 /** Calls the table entry whose number is on the stack, above its arguments; it has the type of function 0. */
 export const callIndirect: Code = [0x11, 0, 0];
@@ -136,12 +136,12 @@ export const vectors = (
 function encode(code: Code, bytes: number[] = []): number[] {
   if (typeof code !== 'number') for (const part of code) encode(part, bytes);
   else if (code < 0x100) bytes.push(code);
-  else bytes.push(0xfd, ...unsigned(code - 0x100));
+  else bytes.push(0xfd, ...leb128(code - 0x100));
   return bytes;
 }
 
 /** Items behind their number. */
-const counted = (items: readonly Code[]): Code => [unsigned(items.length), items];
+const counted = (items: readonly Code[]): Code => [leb128(items.length), items];
 
 /** Code behind its length in bytes. */
 const sized = (code: Code): Code => counted(encode(code));
@@ -151,7 +151,7 @@ const text = (value: string): Code => counted(Array.from(value, (letter) => lett
 
 const section = (id: number, entries: readonly Code[]): Code => [id, sized(counted(entries))];
 
-const localAt = (index: number): Local => [0x20, ...unsigned(index)];
+const localAt = (index: number): Local => [0x20, ...leb128(index)];
 
 /** The memory that a module imports as `env.memory`, in pages of 64 KiB. */
 export interface MemoryLimits {
@@ -171,7 +171,7 @@ export function encodeModule(
   { initial, maximum, shared }: MemoryLimits,
   functions: readonly Func[],
 ): Uint8Array<ArrayBuffer> {
-  const numbers = functions.map((_, i) => unsigned(i));
+  const numbers = functions.map((_, i) => leb128(i));
   const bodies = functions.map(([, { length }, build]) => {
     const types: ValueType[] = [];
     const locals: Locals = (count, type = wasm.i32) =>
@@ -187,9 +187,9 @@ export function encodeModule(
         1,
         functions.map(([, parameters]) => [0x60, counted(parameters), 0]),
       ),
-      section(2, [[text('env'), text('memory'), 2, shared ? 3 : 1, unsigned(initial), unsigned(maximum)]]),
+      section(2, [[text('env'), text('memory'), 2, shared ? 3 : 1, leb128(initial), leb128(maximum)]]),
       section(3, numbers),
-      section(4, [[0x70, 0, unsigned(functions.length)]]),
+      section(4, [[0x70, 0, leb128(functions.length)]]),
       section(7, [...functions.map(([name], i) => [text(name), 0, numbers[i]]), [text('table'), 1, 0]]),
       section(9, [[0, 0x41, 0, 0x0b, counted(numbers)]]),
       section(10, bodies),

@@ -38,6 +38,10 @@ interface Node {
 
 const TOKENS = /[A-Za-z]\w*|#\d+|\d*\.?\d+(?:e-?\d+)?|[<>=]=|\S/g;
 
+/** What nodes of numbers are called: what stands in front of their digits. */
+const NUMBER = '';
+const INTEGER = '#';
+
 /** The nodes of a formula, by what tells them apart; what finds or adds one; and the one that is its value. */
 function nodesOf(formula: string, names: readonly string[]) {
   const nodes = new Map<string, Node>();
@@ -62,10 +66,6 @@ function nodesOf(formula: string, names: readonly string[]) {
     });
   }
 
-  function number(value: number): Node {
-    return node('1', [], value);
-  }
-
   function parse(text: string, scope: ReadonlyMap<string, Node>): Node {
     const tokens = text.match(TOKENS) ?? [];
     let at = 0;
@@ -81,30 +81,32 @@ function nodesOf(formula: string, names: readonly string[]) {
       return node('?', [a, choice(), condition]);
     };
     const binary = (level: number): Node => {
-      if (level === LEVELS.length) return unary();
+      if (level === LEVELS.length) return primary();
       let a = binary(level + 1);
       while (tokens[at] in LEVELS[level]) {
         const op = tokens[at++];
         const b = binary(level + 1);
         // 1/3 and 0/0 are numbers already.
-        a = op === '/' && a.op === '1' && b.op === '1' ? number(a.value / b.value) : node(op, [a, b]);
+        a =
+          op === '/' && a.op === NUMBER && b.op === NUMBER
+            ? node(NUMBER, [], a.value / b.value)
+            : node(op, [a, b]);
       }
       return a;
     };
-    const unary = (): Node => {
-      if (!next('-')) return primary();
-      const a = unary();
-      return a.op === '1' ? number(-a.value) : node('neg', [a]);
-    };
     const primary = (): Node => {
+      if (next('-')) {
+        const a = primary();
+        return a.op === NUMBER ? node(NUMBER, [], -a.value) : node('neg', [a]);
+      }
       if (next('(')) {
         const inner = choice();
         expect(')');
         return inner;
       }
       const word = tokens[at++] ?? '';
-      if (word.startsWith('#')) return node('#', [], Number(word.slice(1)));
-      if (/^[\d.]/.test(word)) return number(Number(word));
+      const [, kind, digits] = word.match(/^(#?)([\d.].*)/) ?? [];
+      if (digits !== undefined) return node(kind, [], Number(digits));
       const known = scope.get(word);
       if (known !== undefined) return known;
       expect('(');
@@ -170,8 +172,8 @@ export const buildFormula =
       fixed.add(node);
       const local = localOf(node);
       const codes: Readonly<Record<string, Code>> = {
-        '#': integers(value),
-        '1': splat(value),
+        [INTEGER]: integers(value),
+        [NUMBER]: splat(value),
         p: [p, wasm.f32x4Splat],
         q: [q, wasm.f32x4Splat],
       };

@@ -1,14 +1,10 @@
-/** leb128: the integers of variable length of which WebAssembly's binary format consists. */
+/**
+ * leb128: the integers of variable length of which WebAssembly's binary format consists: seven bits a byte, the lowest first, the last
+ * byte being below 128.
+ */
 
-/** Unsigned LEB128. */
-export function unsigned(value: number): number[] {
-  const low = value % 128;
-  return value < 128 ? [low] : [low + 128, ...unsigned(Math.floor(value / 128))];
-}
-
-/** Signed LEB128 of a 32-bit integer. */
-export function signed(value: number): number[] {
+/** Of an integer from 0 to 2³¹ − 1; or, where `least` is −64, of any of 32 bits, bit 6 of the last byte being its sign. */
+export function leb128(value: number, least: 0 | -64 = 0): number[] {
   const low = value & 127;
-  // The last byte's bit 6 is the sign.
-  return value >= -64 && value < 64 ? [low] : [low + 128, ...signed(value >> 7)];
+  return value >= least && value < least + 128 ? [low] : [low | 128, ...leb128(value >> 7, least)];
 }

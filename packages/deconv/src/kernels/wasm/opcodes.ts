@@ -4,7 +4,7 @@
  * stores, which have immediates, are functions that give their code.
  */
 import type { Code } from './assembler.js';
-import { unsigned } from './leb128.js';
+import { leb128 } from './leb128.js';
 
 /* Value types. */
 export const i32 = 0x7f;
@@ -83,7 +83,7 @@ export const f32x4ConvertI32x4S = 0x1fa;
 export const f32x4RelaxedMadd = 0x205;
 
 /* Loads and stores, at the address on the stack plus `offset` bytes; more than 4 bytes of alignment is not promised. */
-const access = (opcode: Code, offset: number): Code => [opcode, 2, unsigned(offset)];
+const access = (opcode: Code, offset: number): Code => [opcode, 2, leb128(offset)];
 export const i32Load = (offset = 0): Code => access(0x28, offset);
 export const f32Load = (offset = 0): Code => access(0x2a, offset);
 export const f64Load = (offset = 0): Code => access(0x2b, offset);
