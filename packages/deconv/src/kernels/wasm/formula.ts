@@ -2,9 +2,9 @@
  * formula: elementwise functions written as text, compiled to vectors at run time. `x>0 ? x : p*x` is a kernel.
  *
  * The language: numbers, names, + − * /, one comparison, `c ? a : b` (both sides are computed), and functions, some of
- * which are written in it themselves, in front of the formula if need be: `twice(t)=2*t; twice(x)+1`. What occurs twice is computed once. All values are four floats; a comparison gives a
- * mask, good only before `?`. `#1` is an integer, for the functions that look at the bits of a float. A fault in a formula
- * is a fault of the house, and throws.
+ * which are written in it themselves, in front of the formula if need be: `twice(t)=2*t; twice(x)+1`. What occurs twice is
+ * computed once. All values are four floats; a comparison gives a mask, good only before `?`. `#1` is an integer, for the
+ * functions that look at the bits of a float. A fault in a formula is a fault of the house, and throws.
  */
 
 import {
@@ -140,11 +140,6 @@ function nodesOf(formula: string, names: readonly string[]) {
   }
 }
 
-/** How many numbers a formula takes beside its inputs: p and q. */
-export const FORMULA_NUMBERS = 2;
-/** How many integers the function takes that {@link buildFormula} builds for so many inputs. */
-export const formulaIntegers = (inputs: number): number => 4 + 2 * inputs;
-
 /**
  * out, outRow, n1, n; per input: at, row; p, q. For n1 rows of n floats: out = the formula of the inputs, `names` in their
  * order, and of the numbers p and q. The rows of an input are `row` bytes apart; one whose letter in `pattern` is 0 has one
@@ -156,20 +151,14 @@ export const buildFormula =
     const [nodes, node, root] = nodesOf(text, [...names, 'p', 'q']);
     const [out, outRow, n1, n] = parameters;
     const [p, q] = parameters.slice(-2);
-    const inputs = locals(names.length).map((pointer, i) => {
-      const [at, row] = parameters.slice(4 + 2 * i);
-      return [node(names[i]), at, row, pattern[i] === '1' ? pointer : undefined] as const;
-    });
+    const pointers = locals(names.length);
     const [to, left] = locals(2);
     const [last] = locals(1, wasm.v128);
     const kept = new Map<Node, Local>();
     const localOf = (node: Node) => remembered(kept, node, () => locals(1, wasm.v128)[0]);
-    // What does not change from element to element.
-    const fixed = new Set<Node>();
     const constants = [...nodes.values()].map((node) => {
       const { op, value, args, uses } = node;
       if (args.length > 0 || uses === 0) return [];
-      fixed.add(node);
       const local = localOf(node);
       const codes: Readonly<Record<string, Code>> = {
         [INTEGER]: integers(value),
@@ -179,12 +168,14 @@ export const buildFormula =
       };
       return op in codes ? set(local, codes[op]) : [];
     });
-    for (const [node] of inputs) {
-      localOf(node);
-      fixed.add(node);
-    }
+    const inputs = pointers.map((pointer, i) => {
+      const [at, row] = parameters.slice(4 + 2 * i);
+      return [localOf(node(names[i])), pointer, at, row, pattern[i] === '1'] as const;
+    });
+    // What does not change from element to element.
+    const fixed = [...kept.keys()];
     // Short formulas would spend as much on the loop as on themselves.
-    const light = nodes.size - fixed.size < 8;
+    const light = nodes.size - fixed.length < 8;
     const body = (offset = 0) => {
       const ready = new Set(fixed);
       const emit = (node: Node): Code => {
@@ -199,27 +190,24 @@ export const buildFormula =
         return [code, tee(localOf(node))];
       };
       return [
-        inputs.map(([node, , , pointer]) =>
-          pointer === undefined ? [] : set(localOf(node), pointer, wasm.v128Load(offset)),
-        ),
+        inputs.map(([local, pointer, , , each]) => (each ? set(local, pointer, wasm.v128Load(offset)) : [])),
         emit(root),
       ];
     };
-    const moving = inputs.flatMap(([, , , pointer]) => (pointer === undefined ? [] : [pointer]));
     return [
       constants,
       countdown(
         n1,
         1,
         [set(to, out), set(left, n)],
-        inputs.map(([node, at, , pointer]) =>
-          pointer === undefined ? set(localOf(node), at, wasm.v128Load32Splat()) : set(pointer, at),
+        inputs.map(([local, pointer, at, , each]) =>
+          each ? set(pointer, at) : set(local, at, wasm.v128Load32Splat()),
         ),
         vectors(
           left,
-          [to, ...moving],
+          [to, ...pointers.filter((_, i) => pattern[i] === '1')],
           (offset) => [to, body(offset), wasm.v128Store(offset)],
-          light ? undefined : [1],
+          light ? [4, 1] : [1],
         ),
         when(left, [
           set(last, body()),
@@ -230,7 +218,7 @@ export const buildFormula =
           when([left, i32(1), wasm.i32And], [to, last, wasm.v128Store32Lane(0)]),
         ]),
         add(out, outRow),
-        inputs.map(([, at, row]) => add(at, row)),
+        inputs.map(([, , at, row]) => add(at, row)),
       ),
     ];
   };

@@ -7,7 +7,7 @@
 import { type Build, call, encodeModule, type ValueType } from './assembler.js';
 import * as BASE from './bases.js';
 import { COMMAND_WORDS } from './commands.js';
-import { buildFormula, FORMULA_NUMBERS, formulaIntegers } from './formula.js';
+import { buildFormula } from './formula.js';
 import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';
 import * as wasm from './opcodes.js';
@@ -101,6 +101,7 @@ export class VectorKernels {
       this.#words = more;
     }
     const words = this.#words;
+    // Relative to the base `zero`, all of them; what is missing is 0.
     words.fill(BASE.zero, from, from + COMMAND_WORDS);
     words[from] = number;
     for (let i = 0; i < values.length; i++) {
@@ -169,8 +170,8 @@ export class VectorKernels {
   ): void {
     const kernel = this.#kernel(
       `${pattern} ${text}`,
-      formulaIntegers(names.length),
-      FORMULA_NUMBERS,
+      4 + 2 * names.length,
+      2,
       buildFormula(text, names, pattern),
     );
     const pieces = () =>
