@@ -123,15 +123,13 @@ export const depthwise =
       // All rows that the outputs see, and a few floats that vectors read beyond.
       [n1, i32(1), wasm.i32Sub, i32(by), wasm.i32Mul, i32((rows - 1) * down + 1), wasm.i32Add],
       set(extent, pitch, wasm.i32Mul, i32(64), wasm.i32Add),
-      each(locals, n0, [src, out], [srcPlane, outPlane], (sPlane, oPlane) => {
-        return [
-          [padded, i32(0), extent, memoryFill],
-          copyPlane(locals, [sPlane, line, target, pitch, height, width]),
-          kept.map((local, number) => loadWeight(number, local)),
-          set(start, bias, wasm.v128Load32Splat()),
-          each(locals, n1, [padded, oPlane], [rowStep, outRow], row),
-          [add(weight, 4 * count), add(bias, biasStep)],
-        ];
-      }),
+      each(locals, n0, [src, out], [srcPlane, outPlane], (sPlane, oPlane) => [
+        [padded, i32(0), extent, memoryFill],
+        copyPlane(locals, [sPlane, line, target, pitch, height, width]),
+        kept.map((local, number) => loadWeight(number, local)),
+        set(start, bias, wasm.v128Load32Splat()),
+        each(locals, n1, [padded, oPlane], [rowStep, outRow], row),
+        [add(weight, 4 * count), add(bias, biasStep)],
+      ]),
     ];
   };

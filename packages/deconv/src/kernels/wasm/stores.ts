@@ -99,15 +99,13 @@ export const store: Build = (locals, parameters) => {
   ];
   return [
     begin,
-    each(locals, n1, [c, out, bias], [c1, out1, bias1], (c, out, bias) => {
-      return [
-        channel(bias),
-        each(locals, n2, [c, out, scale], [c2, out2, out2], (cRow, oRow, sRow) => [
-          [set(cp, cRow), set(op, oRow), set(sp, sRow), set(left3, n3)],
-          when(scale, scaled, plain),
-        ]),
-      ];
-    }),
+    each(locals, n1, [c, out, bias], [c1, out1, bias1], (c, out, bias) => [
+      channel(bias),
+      each(locals, n2, [c, out, scale], [c2, out2, out2], (cRow, oRow, sRow) => [
+        [set(cp, cRow), set(op, oRow), set(sp, sRow), set(left3, n3)],
+        when(scale, scaled, plain),
+      ]),
+    ]),
   ];
 };
 
@@ -168,31 +166,29 @@ export const storeTogether =
     return [
       begin,
       c.slice(1).map((other) => set(other, other, c[0], wasm.i32Sub)),
-      each(locals, n1, [c[0], out, bias], [c1, out1, bias1], (c, out, bias) => {
-        return [
-          channel(bias),
-          each(locals, n2, [c, out], [c2, out2], (at, oRow) => [
-            [set(cp, at), set(op, oRow), set(left3, n3)],
-            countdown(
-              left3,
-              4,
-              rows.map((row, j) => set(row, place(j), wasm.v128Load(), biased)),
-              pairUp(rows, pairs),
-              // Four phases may be some of more; others fill the output without gaps.
-              interleave(rows, pairs).map((vector, i) =>
-                phases === 4 ? [four(op, vector), add(op, out3)] : four(op, vector, 16 * i),
-              ),
-              phases === 4 ? [] : add(op, 16 * phases),
-              add(cp, 16),
+      each(locals, n1, [c[0], out, bias], [c1, out1, bias1], (c, out, bias) => [
+        channel(bias),
+        each(locals, n2, [c, out], [c2, out2], (at, oRow) => [
+          [set(cp, at), set(op, oRow), set(left3, n3)],
+          countdown(
+            left3,
+            4,
+            rows.map((row, j) => set(row, place(j), wasm.v128Load(), biased)),
+            pairUp(rows, pairs),
+            // Four phases may be some of more; others fill the output without gaps.
+            interleave(rows, pairs).map((vector, i) =>
+              phases === 4 ? [four(op, vector), add(op, out3)] : four(op, vector, 16 * i),
             ),
-            countdown(
-              left3,
-              1,
-              rows.map((_, j) => one(op, [place(j), wasm.v128Load32Splat()], 4 * j)),
-              [add(cp, 4), add(op, out3)],
-            ),
-          ]),
-        ];
-      }),
+            phases === 4 ? [] : add(op, 16 * phases),
+            add(cp, 16),
+          ),
+          countdown(
+            left3,
+            1,
+            rows.map((_, j) => one(op, [place(j), wasm.v128Load32Splat()], 4 * j)),
+            [add(cp, 4), add(op, out3)],
+          ),
+        ]),
+      ]),
     ];
   };

@@ -139,14 +139,10 @@ export const paddedMax = (kind: WindowKind): RowKernel => [
     const [out, outPlane, outRow, src, srcPlane, line, padded, inner, pitch] = parameters;
     const [height, width, srcRow, tapRow, step, n0, n1, n] = parameters.slice(9);
     const row = largestOfRow(locals, kind);
-    return each(locals, n0, [src, out], [srcPlane, outPlane], (sPlane, oPlane) => {
-      return [
-        copyPlane(locals, [sPlane, line, inner, pitch, height, width]),
-        each(locals, n1, [padded, oPlane], [srcRow, outRow], (sRow, oRow) =>
-          row(oRow, sRow, n, tapRow, step),
-        ),
-      ];
-    });
+    return each(locals, n0, [src, out], [srcPlane, outPlane], (sPlane, oPlane) => [
+      copyPlane(locals, [sPlane, line, inner, pitch, height, width]),
+      each(locals, n1, [padded, oPlane], [srcRow, outRow], (sRow, oRow) => row(oRow, sRow, n, tapRow, step)),
+    ]);
   },
 ];
 
