@@ -36,7 +36,7 @@ interface Node {
   uses: number;
 }
 
-const TOKENS = /[A-Za-z]\w*|#\d+|\d*\.?\d+(?:e-?\d+)?|[<>=]=|\S/g;
+const TOKENS = /[a-z]\w*|#?\d*\.?\d+(?:e-?\d+)?|[<>=]=|\S/gi;
 
 /** What nodes of numbers are called: what stands in front of their digits. */
 const NUMBER = '';

@@ -28,16 +28,34 @@ export const residualBeside = (distance: Local, mask: Local, residual: Local, ou
   set(mask, i32(0), i32(-1), residual, wasm.i32Eqz, wasm.select),
 ];
 
-/** What results go through as they are stored: bias, residual, floor. */
-function finishing(locals: Locals, out: Local, residual: Local, floorBits: Local) {
+/** Which of the parameters of {@link storing} is the step from one output to the next. */
+const OUT3 = 8;
+
+/**
+ * What both ways of storing have in common, of n1, c1, out1, bias1; n2, c2, out2; n3, out3; residual, floor: what is done before, the loop
+ * over channels and rows, and what results go through as they are stored: bias, residual, floor.
+ */
+function storing(
+  locals: Locals,
+  [left3, ...rowPointers]: readonly Local[],
+  [c, out, bias, ...scale]: readonly Local[],
+  [n1, c1, out1, bias1, n2, c2, out2, n3, , residual, floor]: readonly Local[],
+) {
   const [distance, mask] = locals(2);
   const [bias4, floor4] = locals(2, wasm.v128);
   const begin = [
     residualBeside(distance, mask, residual, out),
-    set(floor4, floorBits, wasm.f32ReinterpretI32, wasm.f32x4Splat),
+    set(floor4, floor, wasm.f32ReinterpretI32, wasm.f32x4Splat),
   ];
-  /** Takes the bias of a channel from `at`. */
-  const channel = (at: Local) => set(bias4, at, wasm.v128Load32Splat());
+  /** `body` for each row, to whose sums, outputs and scales the pointers are set, `left3` being their number. */
+  const eachRow = (body: Code) =>
+    each(locals, n1, [c, out, bias], [c1, out1, bias1], (c, out, bias) => [
+      set(bias4, bias, wasm.v128Load32Splat()),
+      each(locals, n2, [c, out, ...scale], [c2, out2, out2], (...rows) => [
+        [rows.map((row, i) => set(rowPointers[i], row)), set(left3, n3)],
+        body,
+      ]),
+    ]);
   const biased = [bias4, wasm.f32x4Add];
   const atLeast = [floor4, wasm.f32x4Pmax];
   /** Adds the residual of what goes to `op`. */
@@ -60,7 +78,7 @@ function finishing(locals: Locals, out: Local, residual: Local, floorBits: Local
     [op, sum, biased, other(op, wasm.v128Load32Splat(offset))],
     [atLeast, wasm.v128Store32Lane(0, offset)],
   ];
-  return [begin, channel, mask, biased, atLeast, four, one] as const;
+  return [begin, eachRow, mask, biased, atLeast, four, one] as const;
 }
 
 /**
@@ -69,11 +87,17 @@ function finishing(locals: Locals, out: Local, residual: Local, floorBits: Local
  * float, `bias1` bytes on from the last; the residual (0 for none) is laid out like the output; scale (0 for none) is a plane laid
  * out like one channel of it. The floor comes as its bits.
  */
-export const store: Build = (locals, parameters) => {
-  const [c, out, bias, scale, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] = parameters;
-  const [left3, cp, op, sp] = locals(4);
+export const store: Build = (locals, [c, out, bias, scale, ...common]) => {
+  const out3 = common[OUT3];
+  const pointers = locals(4);
+  const [left3, cp, op, sp] = pointers;
   const [sums] = locals(1, wasm.v128);
-  const [begin, channel, mask, biased, atLeast, four, one] = finishing(locals, out, residual, floor);
+  const [begin, eachRow, mask, biased, atLeast, four, one] = storing(
+    locals,
+    pointers,
+    [c, out, bias, scale],
+    common,
+  );
   const value = [cp, wasm.v128Load32Splat()];
   const scaled = countdown(left3, 1, one(op, [value, sp, wasm.v128Load32Splat(), wasm.f32x4Mul]), [
     add(cp, 4),
@@ -97,16 +121,7 @@ export const store: Build = (locals, parameters) => {
     ),
     countdown(left3, 1, one(op, value), add(cp, 4), add(op, out3)),
   ];
-  return [
-    begin,
-    each(locals, n1, [c, out, bias], [c1, out1, bias1], (c, out, bias) => [
-      channel(bias),
-      each(locals, n2, [c, out, scale], [c2, out2, out2], (cRow, oRow, sRow) => [
-        [set(cp, cRow), set(op, oRow), set(sp, sRow), set(left3, n3)],
-        when(scale, scaled, plain),
-      ]),
-    ]),
-  ];
+  return [begin, eachRow(when(scale, scaled, plain))];
 };
 
 /** Rows two by two: first and second values of both, third and fourth. */
@@ -154,41 +169,38 @@ export const TOGETHER = [2, 3, 4, 6] as const;
 export const storeTogether =
   (phases: number): Build =>
   (locals, parameters) => {
-    const c = parameters.slice(0, phases);
-    const [out, bias, n1, c1, out1, bias1, n2, c2, out2, n3, out3, residual, floor] =
-      parameters.slice(phases);
-    const [left3, cp, op] = locals(3);
-    const [begin, channel, , biased, , four, one] = finishing(locals, out, residual, floor);
+    const [first, ...others] = parameters.slice(0, phases);
+    const [out, bias, ...common] = parameters.slice(phases);
+    const out3 = common[OUT3];
+    const pointers = locals(3);
+    const [left3, cp, op] = pointers;
+    const [begin, eachRow, , biased, , four, one] = storing(locals, pointers, [first, out, bias], common);
     const rows = locals(phases, wasm.v128);
     const pairs = locals(phases, wasm.v128);
     // The others are kept as their distances from the first.
-    const place = (j: number) => (j === 0 ? cp : [cp, c[j], wasm.i32Add]);
+    const places = [cp, ...others.map((other) => [cp, other, wasm.i32Add])];
     return [
       begin,
-      c.slice(1).map((other) => set(other, other, c[0], wasm.i32Sub)),
-      each(locals, n1, [c[0], out, bias], [c1, out1, bias1], (c, out, bias) => [
-        channel(bias),
-        each(locals, n2, [c, out], [c2, out2], (at, oRow) => [
-          [set(cp, at), set(op, oRow), set(left3, n3)],
-          countdown(
-            left3,
-            4,
-            rows.map((row, j) => set(row, place(j), wasm.v128Load(), biased)),
-            pairUp(rows, pairs),
-            // Four phases may be some of more; others fill the output without gaps.
-            interleave(rows, pairs).map((vector, i) =>
-              phases === 4 ? [four(op, vector), add(op, out3)] : four(op, vector, 16 * i),
-            ),
-            phases === 4 ? [] : add(op, 16 * phases),
-            add(cp, 16),
+      others.map((other) => set(other, other, first, wasm.i32Sub)),
+      eachRow([
+        countdown(
+          left3,
+          4,
+          rows.map((row, j) => set(row, places[j], wasm.v128Load(), biased)),
+          pairUp(rows, pairs),
+          // Four phases may be some of more; others fill the output without gaps.
+          interleave(rows, pairs).map((vector, i) =>
+            phases === 4 ? [four(op, vector), add(op, out3)] : four(op, vector, 16 * i),
           ),
-          countdown(
-            left3,
-            1,
-            rows.map((_, j) => one(op, [place(j), wasm.v128Load32Splat()], 4 * j)),
-            [add(cp, 4), add(op, out3)],
-          ),
-        ]),
+          phases === 4 ? [] : add(op, 16 * phases),
+          add(cp, 16),
+        ),
+        countdown(
+          left3,
+          1,
+          places.map((place, j) => one(op, [place, wasm.v128Load32Splat()], 4 * j)),
+          [add(cp, 4), add(op, out3)],
+        ),
       ]),
     ];
   };
