@@ -6,7 +6,7 @@
 import type { OpTable } from '../../../backend.js';
 import { broadcastStrides, type Shape, sizeOf, stridesOf } from '../../../shape.js';
 import { maxRows, minRows, sumColumns, sumRows } from '../row-kernels.js';
-import { CALL } from '../vector-kernels.js';
+import { CALL, inPieces } from '../vector-kernels.js';
 import type { Ground, Loop } from './ground.js';
 import { axesOf, single, walk } from './views.js';
 
@@ -25,27 +25,25 @@ function walkPieces({ kernels }: Ground, shape: Shape, kept: Shape, visitor: (ea
   const row = axes.pop() ?? { length: 1, steps: [1, 1] };
   const rows = axes.pop() ?? single(2);
   const [srcRow, toRow] = rows.steps;
-  const each = row.steps[1] === 1;
+  const [, toColumn] = row.steps;
+  const each = toColumn === 1;
   const visit = visitor(each);
-  const width = Math.min(row.length, each ? COLUMNS : CALL);
-  const height = Math.max(1, Math.floor(CALL / width));
-  const piece = (r: number, c: number, [src, to]: readonly number[]) => {
-    const [count, columns] = [Math.min(height, rows.length - r), Math.min(width, row.length - c)];
-    visit(src + r * srcRow + c, srcRow, to + r * toRow + (each ? c : 0), toRow, count, columns);
-  };
+  // What goes into other results than the rest.
+  const height = each ? rows.length : Math.max(1, Math.floor(CALL / row.length));
+  const width = each ? COLUMNS : row.length;
   kernels.shared(sizeOf(shape), false, (part) => {
-    const through = (visitAt: (at: readonly number[]) => void) => part(() => walk(axes, [0, 0], visitAt));
-    if (each) {
-      for (let c = 0; c < row.length; c += width)
-        through((at) => {
-          for (let r = 0; r < rows.length; r += height) piece(r, c, at);
-        });
-      return;
-    }
-    for (let r = 0; r < rows.length; r += height)
-      through((at) => {
-        for (let c = 0; c < row.length; c += width) piece(r, c, at);
-      });
+    for (let top = 0; top < rows.length; top += height)
+      for (let left = 0; left < row.length; left += width) {
+        const [n1, n] = [Math.min(height, rows.length - top), Math.min(width, row.length - left)];
+        const start = [top * srcRow + left, top * toRow + left * toColumn];
+        part(() =>
+          walk(axes, start, ([src, to]) =>
+            inPieces(n1, n, (r, count, c, columns) =>
+              visit(src + r * srcRow + c, srcRow, to + r * toRow + c * toColumn, toRow, count, columns),
+            ),
+          ),
+        );
+      }
   });
 }
 

@@ -72,43 +72,39 @@ export interface View {
  */
 export function copyView({ kernels }: Ground, shape: Shape, from: View, to: View): void {
   if (sizeOf(shape) === 0) return;
-  const axes = axesOf(shape, from.strides, to.strides);
-  const take = (which: number) => (which < 0 ? single(2) : axes.splice(which, 1)[0]);
-  const start = [from.at / 4, to.at / 4];
-  const along = axes.findIndex(({ steps }) => steps[1] === 1);
-  const across = axes.findIndex(({ steps }) => steps[0] === 1);
-  if (along >= 0 && across >= 0 && along !== across) {
-    const [row, column] = [axes[along], axes[across]];
-    axes.splice(Math.max(along, across), 1);
-    axes.splice(Math.min(along, across), 1);
-    const block = take(axes.length - 1);
-    const blocks = [block.length, ...block.steps.map((step) => 4 * step)] as const;
-    kernels.shared(sizeOf(shape), true, () =>
-      walk(axes, start, ([src, dst]) => {
-        const rows = [row.length, 4 * row.steps[0], column.length, 4, 4 * column.steps[1]] as const;
-        kernels.call(TURN, 4 * src, 4 * dst, ...rows, 0, 1, 0, 0, ...blocks);
-      }),
-    );
-    return;
-  }
-  const row = take(along >= 0 ? along : across >= 0 ? across : axes.length - 1);
-  // As many rows to a call as there are.
-  const most = Math.max(...axes.map(({ length }) => length));
-  const rows = take(axes.findIndex(({ length }) => length === most));
-  const [srcStep, dstStep] = row.steps;
-  const [srcRow, dstRow] = rows.steps.map((step) => 4 * step);
-  const visit = ([src, dst]: readonly number[]) => {
-    if (dstStep === 1 && (srcStep === 1 || srcStep === 0)) {
-      kernels.apply('x', 'x', String(srcStep), [4 * dst, dstRow], rows.length, row.length, [
-        [4 * src, srcRow],
-      ]);
-      return;
-    }
-    inPieces(rows.length, row.length, (r, count, c, columns) => {
-      const target = [4 * (dst + c * dstStep) + r * dstRow, dstRow, 4 * dstStep] as const;
-      const source = [4 * (src + c * srcStep) + r * srcRow, srcRow, 4 * srcStep] as const;
-      kernels.call(copy, ...target, ...source, count, columns);
-    });
+  let axes = axesOf(shape, from.strides, to.strides);
+  /** Takes an axis out; an empty one if there is none. */
+  const take = (axis = single(2)): Axis => {
+    axes = axes.filter((other) => other !== axis);
+    return axis;
   };
-  kernels.shared(sizeOf(shape), true, () => walk(axes, start, visit));
+  const along = axes.find(({ steps }) => steps[1] === 1);
+  const across = axes.find(({ steps }) => steps[0] === 1);
+  let copyAt: (at: readonly number[]) => void;
+  if (along && across && along !== across) {
+    const [row, column] = [take(along), take(across)];
+    const block = take(axes.at(-1));
+    const sizes = [row.length, 4 * row.steps[0], column.length, 4, 4 * column.steps[1], 0, 1, 0, 0];
+    sizes.push(block.length, ...block.steps.map((step) => 4 * step));
+    copyAt = ([src, dst]) => kernels.call(TURN, 4 * src, 4 * dst, ...sizes);
+  } else {
+    const row = take(along ?? across ?? axes.at(-1));
+    // As many rows to a call as there are.
+    const rows = take(axes.find(({ length }) => axes.every((other) => other.length <= length)));
+    const [srcStep, dstStep] = row.steps.map((step) => 4 * step);
+    const [srcRow, dstRow] = rows.steps.map((step) => 4 * step);
+    copyAt = ([src, dst]) => {
+      if (dstStep === 4 && (srcStep === 4 || srcStep === 0)) {
+        const pattern = String(srcStep / 4);
+        kernels.apply('x', 'x', pattern, [4 * dst, dstRow], rows.length, row.length, [[4 * src, srcRow]]);
+        return;
+      }
+      inPieces(rows.length, row.length, (r, count, c, columns) => {
+        const target = [4 * dst + c * dstStep + r * dstRow, dstRow, dstStep] as const;
+        const source = [4 * src + c * srcStep + r * srcRow, srcRow, srcStep] as const;
+        kernels.call(copy, ...target, ...source, count, columns);
+      });
+    };
+  }
+  kernels.shared(sizeOf(shape), true, () => walk(axes, [from.at / 4, to.at / 4], copyAt));
 }
