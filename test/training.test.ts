@@ -24,6 +24,7 @@ import { currentBackend } from '../packages/deconv/src/backends.js';
 import { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
 import { root } from '../scripts/setup.mjs';
 import { buildCli } from './support/cli.js';
+import { helpersUp } from './support/wasm.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'deconv-training-'));
 beforeAll(() => buildCli());
@@ -183,9 +184,9 @@ async function trained(threads: number): Promise<Uint8Array> {
     const backend = currentBackend();
     if (!(backend instanceof WasmBackend)) throw new Error('this test is about the WebAssembly backend');
     // Helpers come up by and by; the last steps are to be made with all of them.
-    for (let i = 0; step === 8 && i < 400 && backend.report.ready < threads - 1; i++)
+    for (let i = 0; step === 8 && i < 400 && helpersUp(backend) < threads - 1; i++)
       await new Promise((done) => setTimeout(done, 25));
-    ready = backend.report.ready;
+    ready = helpersUp(backend);
   }
   expect(ready).toBe(threads - 1);
   const read = new Sequential(...model);

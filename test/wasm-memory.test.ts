@@ -63,9 +63,9 @@ describe('an array that the user holds', () => {
     const x = filled(20_000, 3);
     const before = add(x, x);
     const data = before.host();
-    const size = backend.heap.memory.buffer.byteLength;
-    backend.heap.release(backend.heap.take(2 * size));
-    expect(backend.heap.memory.buffer.byteLength).toBeGreaterThan(2 * size);
+    const size = backend.engine.heap.memory.buffer.byteLength;
+    backend.engine.heap.release(backend.engine.heap.take(2 * size));
+    expect(backend.engine.heap.memory.buffer.byteLength).toBeGreaterThan(2 * size);
     expect([data.length, data[0], data[19_999]]).toEqual([20_000, 6, 6]);
     expect(data.buffer).toBeInstanceOf(ArrayBuffer);
     // What was resident over the growth is as it was.
@@ -231,14 +231,14 @@ describe('the budget', () => {
   it('gets memory back from dropped tensors when the garbage collector comes', async () => {
     const x = filled(50_000, 1);
     add(x, x);
-    const before = backend.heap.used;
+    const before = backend.engine.heap.used;
     for (let i = 0; i < 20; i++) add(x, x);
-    expect(backend.heap.used).toBeGreaterThan(before + 3e6);
-    for (let i = 0; i < 50 && backend.heap.used > before; i++) {
+    expect(backend.engine.heap.used).toBeGreaterThan(before + 3e6);
+    for (let i = 0; i < 50 && backend.engine.heap.used > before; i++) {
       collectGarbage();
       await later(10);
     }
-    expect(backend.heap.used).toBeLessThanOrEqual(before);
+    expect(backend.engine.heap.used).toBeLessThanOrEqual(before);
     expect(x.host()[0]).toBe(1);
   });
 });
@@ -292,7 +292,7 @@ describe('shapes too large for linear memory', () => {
     const w = filled(3, 1);
     const after = convGeometry([1, 1, 8], [1, 1, 3], {});
     conv(filled(8, 1), w, after);
-    const used = backend.heap.used;
+    const used = backend.engine.heap.used;
     // (2²⁰ − 1)·4096 + 3 outputs: 16 GiB.
     const g = convGeometry([1, 1, (2 ** 20 - 1) * 4096 + 3], [1, 1, 3], { stride: 4096 });
     const error = refusal(() =>
@@ -301,7 +301,7 @@ describe('shapes too large for linear memory', () => {
     expect(error.message).toBe(
       'transposed convolution: [1, 1, 1048576] and [1, 1, 3] to [1, 1, 4294963203] take 16.00 GiB, work space aside; linear memory holds 4.00 GiB — compute it in parts: fewer pictures at once, or large ones in tiles',
     );
-    expect(backend.heap.used).toBe(used);
+    expect(backend.engine.heap.used).toBe(used);
     expect(Array.from(conv(filled(8, 1), w, after).host())).toEqual(new Array(6).fill(3));
   });
 
@@ -310,23 +310,27 @@ describe('shapes too large for linear memory', () => {
     const after = convGeometry([1, 1, 8], [1, 1, 1], {});
     conv(filled(8, 1), w, after);
     // All but 64 MiB is taken.
-    const held = backend.heap.take(backend.heap.capacity - backend.heap.used - 2 ** 26);
-    const used = backend.heap.used;
+    const held = backend.engine.heap.take(
+      backend.engine.heap.capacity - backend.engine.heap.used - 2 ** 26,
+    );
+    const used = backend.engine.heap.used;
     const g = convGeometry([1, 1, 2 ** 23], [3, 1, 1], {});
     const x = filled(2 ** 23, 1);
     const error = refusal(() => conv(x, filled(3, 1), g));
     expect(error.message).toMatch(
       /^convolution: \[1, 1, 8388608\] and \[3, 1, 1\] to \[1, 3, 8388608\] take 0\.13 GiB, work space aside; linear memory holds/,
     );
-    backend.heap.release(held);
-    expect(backend.heap.used).toBeLessThan(used + 2 ** 26);
+    backend.engine.heap.release(held);
+    expect(backend.engine.heap.used).toBeLessThan(used + 2 ** 26);
     expect(conv(x, filled(3, 2), g).host()[3 * 2 ** 23 - 1]).toBe(2);
   });
 
   it('are left to the reference where there is no kernel that needs them in linear memory', () => {
     const x = filled(2 ** 20, 3);
-    const held = backend.heap.take(backend.heap.capacity - backend.heap.used - 2 ** 21);
+    const held = backend.engine.heap.take(
+      backend.engine.heap.capacity - backend.engine.heap.used - 2 ** 21,
+    );
     expect(add(x, x).host()[2 ** 20 - 1]).toBe(6);
-    backend.heap.release(held);
+    backend.engine.heap.release(held);
   });
 });

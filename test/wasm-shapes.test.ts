@@ -140,7 +140,7 @@ describe.each(TILES.map((tile) => [name(tile), tile] as const))('tile %s', (_, t
   it('works above 2 GiB, where addresses are negative as signed integers', () => {
     // Nothing is written into the space between, so that no memory is used for it.
     const high = openWasm(tile);
-    const heap = high.heap;
+    const heap = high.engine.heap;
     const block = heap.take(2 ** 31);
     const random = uniform(7);
     for (let i = 0; i < 20; i++) {

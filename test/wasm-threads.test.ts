@@ -8,6 +8,7 @@ import type { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
 import {
   type Case,
   drawInputs,
+  helpersUp,
   KERNELS,
   openWasm,
   reference,
@@ -48,7 +49,7 @@ describe.each(TILES.map((tile) => [`${tile.mr}×${tile.nr}`, tile] as const))('t
     const [, shared] = cases[0];
     const inputs = drawInputs('conv.forward', shared, uniform(1));
     for (const backend of backends) runKernel(backend, 'conv.forward', shared, inputs);
-    const up = () => backends.map(({ report }) => report.ready);
+    const up = () => backends.map(helpersUp);
     for (let i = 0; i < 400 && up().join() !== '0,1,2'; i++)
       await new Promise((done) => setTimeout(done, 25));
     expect(up()).toEqual([0, 1, 2]);

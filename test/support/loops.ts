@@ -5,22 +5,17 @@
 import { expect } from 'vitest';
 import type { Backend, OpName, OpTable } from '../../packages/deconv/src/backend.js';
 import { reference } from '../../packages/deconv/src/kernels/reference/index.js';
-import { WasmBackend } from '../../packages/deconv/src/kernels/wasm/index.js';
 import type { TypedArray } from '../../packages/deconv/src/tensor.js';
-import { operationOf, TILES, uniform } from './wasm.js';
+import { openWasm, operationOf, TILES, uniform } from './wasm.js';
 
 const nothing: Backend = {
   name: 'nothing',
-  synchronous: true,
   upload: () => expect.fail('uploaded to the reference'),
   run: ({ name }) => expect.fail(`${name} was left to the reference`),
 };
 
 /** The backend without a reference to fall back on; one for all tests, so that memory is used again. */
-export const alone = WasmBackend.open(
-  { threads: 1, wideSimd: false, tile: TILES[0] },
-  nothing,
-) as WasmBackend;
+export const alone = openWasm(TILES[0], 1, true, nothing);
 
 /** Runs an operation on a backend; the arrays stay the caller's. */
 export function runOn<K extends OpName>(

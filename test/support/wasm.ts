@@ -3,14 +3,17 @@
  * edges of that tile: one more and one less than its multiples, 1, kernels longer than the input, depthwise groups.
  */
 import { expect } from 'vitest';
-import type { Activation, OpName } from '../../packages/deconv/src/backend.js';
+import type { Activation, Backend, OpName } from '../../packages/deconv/src/backend.js';
 import type { ConvGeometry } from '../../packages/deconv/src/geometry/conv.js';
 import { convGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../packages/deconv/src/geometry/conv.js';
 import { tilingOf } from '../../packages/deconv/src/geometry/winograd.js';
 import { reference } from '../../packages/deconv/src/kernels/reference/index.js';
+import { CONTROL_AT } from '../../packages/deconv/src/kernels/wasm/commands.js';
+import * as CONTROL from '../../packages/deconv/src/kernels/wasm/control.js';
 import { WasmBackend } from '../../packages/deconv/src/kernels/wasm/index.js';
 import type { WasmOperation } from '../../packages/deconv/src/kernels/wasm/loops/ground.js';
 import type { Tile } from '../../packages/deconv/src/kernels/wasm/microkernels.js';
+import { tryTiles } from '../../packages/deconv/src/kernels/wasm/tile.js';
 import * as operations from '../../packages/deconv/src/operations.js';
 import { sizeOf } from '../../packages/deconv/src/shape.js';
 
@@ -36,10 +39,21 @@ export const TILES: readonly Tile[] = [
 ];
 
 /** The backend with this tile; to be closed when threads were started. */
-export function openWasm(tile: Tile = TILES[0], threads = 1, winograd = true): WasmBackend {
-  const backend = WasmBackend.open({ threads, wideSimd: false, winograd, tile }, reference);
-  if (backend === undefined) throw new Error('no WebAssembly with SIMD');
-  return backend;
+export function openWasm(
+  tile: Tile = TILES[0],
+  threads = 1,
+  winograd = true,
+  fallback: Backend = reference,
+): WasmBackend {
+  const choice = tryTiles([tile]);
+  if (choice === undefined) throw new Error('no WebAssembly with SIMD');
+  return new WasmBackend(choice, threads, winograd, fallback);
+}
+
+/** Helper threads of a backend that have come up, and are not lost. */
+export function helpersUp({ engine: { heap, team } }: WasmBackend): number {
+  const first = CONTROL_AT / 4 + CONTROL.taken + 1;
+  return heap.integers.subarray(first, first + team.size - 1).filter((kernels) => kernels >= 0).length;
 }
 
 /** Uniform numbers in [0, 1) from a seed (Mulberry32). */

@@ -216,8 +216,6 @@ export interface Operation<K extends OpName> {
 /** An engine that runs operations. */
 export interface Backend {
   readonly name: string;
-  /** True when values can be had at once (`tensor.data`), false when they must be awaited (`tensor.read()`). */
-  readonly synchronous: boolean;
   /** Takes values over; the caller must not use the array afterwards. */
   upload(values: TypedArray): Storage;
   /** Runs one operation. Inputs may come from another backend. */

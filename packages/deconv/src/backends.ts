@@ -9,6 +9,7 @@ import type { Backend } from './backend.js';
 import { checkName, checkOptions, refuse, show } from './errors.js';
 import { reference } from './kernels/reference/index.js';
 import { processors, WasmBackend } from './kernels/wasm/index.js';
+import { chooseTile } from './kernels/wasm/tile.js';
 import { setWide } from './kernels/wasm/wide.js';
 
 /** What {@link configure} understands. */
@@ -64,8 +65,8 @@ let winograd = true;
 
 function openWasm(): Backend {
   const count = threads === 0 ? Math.min(MOST_THREADS, Math.max(1, processors())) : threads;
-  const wideSimd = widen?.() ?? false;
-  return WasmBackend.open({ threads: count, wideSimd, winograd }, reference) ?? reference;
+  const choice = chooseTile(widen?.() ?? false);
+  return choice === undefined ? reference : new WasmBackend(choice, count, winograd, reference);
 }
 
 /** The engine that runs operations now; opened if none is. */
@@ -139,11 +140,11 @@ export async function configure(options: ConfigureOptions = {}): Promise<Configu
     const none = { wideSimd: false, winograd: false, tile: undefined, peak: undefined };
     return { backend: backend.name, threads: 1, ...none };
   }
-  const { choice, threads: working } = backend.report;
+  const { choice, engine } = backend;
   const { mr, nr } = choice.tile;
   return {
     backend: backend.name,
-    threads: working,
+    threads: engine.threads,
     wideSimd: nr >= 16,
     winograd,
     tile: `${mr}×${nr}`,

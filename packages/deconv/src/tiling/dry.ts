@@ -65,7 +65,6 @@ export class DryStorage implements Storage {
 
 class DryBackend implements Backend {
   readonly name: string;
-  readonly synchronous = true;
   readonly #real: Backend;
   readonly #ledger: Ledger;
 

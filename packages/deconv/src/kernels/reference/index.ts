@@ -8,7 +8,6 @@ import { convert, HostStorage } from '../../tensor.js';
 /** The reference backend. Synchronous; values are ordinary typed arrays. */
 export const reference: Backend = {
   name: 'reference',
-  synchronous: true,
   upload: (values) => new HostStorage(values),
   run({ reference: define, type }, inputs, attributes) {
     const values = define(

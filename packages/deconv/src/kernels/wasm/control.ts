@@ -15,8 +15,6 @@ export const done = 3;
 export const commands = 4;
 /** Address of the items: first command, number of commands, then what to add to each base. */
 export const items = 5;
-/** Helpers that are ready. */
-export const ready = 6;
 /** Bytes of work space of each thread; thread t has the t-th. */
 export const stride = 7;
 /** Where the bases of the call begin. */

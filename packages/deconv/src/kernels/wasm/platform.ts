@@ -21,53 +21,47 @@ export interface Table {
 interface WebAssemblyHost {
   Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => LinearMemory;
   Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Instance: new (
-    module: object,
-    imports: { env: { memory: LinearMemory } },
-  ) => { readonly exports: Readonly<Record<string, Command>> };
+  Instance: new (module: object, imports: { env: { memory: LinearMemory } }) => { readonly exports: Exports };
   validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 }
 
-/** The table that every module of ours exports beside its functions. */
-export const tableOf = (exports: object): Table => (exports as { table: Table }).table;
+/** What a module of ours exports: its functions, and the table that they are in. */
+export type Exports = Readonly<Record<string, Command>> & { readonly table: Table };
+
+/** A module from its bytes. */
+export const compile = (bytes: Uint8Array<ArrayBuffer>): object => new (webAssembly().Module)(bytes);
 
 /** An instance of a module over a memory. */
-export function instantiate(bytes: Uint8Array<ArrayBuffer>, memory: LinearMemory) {
-  const { Module, Instance } = webAssembly();
-  return new Instance(new Module(bytes), { env: { memory } }).exports;
-}
+export const instantiate = (module: object, memory: LinearMemory): Exports =>
+  new (webAssembly().Instance)(module, { env: { memory } }).exports;
 
 /** What the global object may have. */
 interface Host {
   readonly WebAssembly?: WebAssemblyHost;
-  readonly crossOriginIsolated?: boolean;
+  readonly performance: { now(): number };
+  readonly navigator?: { readonly hardwareConcurrency?: number };
   readonly process?: {
     readonly versions?: { readonly node?: string; readonly v8?: string };
     getBuiltinModule?(name: string): unknown;
   };
+  /** Node. Arrays made slowly share their buffer with no others. */
+  readonly Buffer?: { allocUnsafeSlow(bytes: number): { readonly buffer: ArrayBuffer } };
 }
 
 /** The global object, as far as the engine knows it. */
 export const host: Host = globalThis as object as Host;
 
-/** WebAssembly, or an error that says it is missing. */
-export function webAssembly(): WebAssemblyHost {
-  if (host.WebAssembly === undefined) throw new Error('deconv: this JavaScript engine has no WebAssembly');
-  return host.WebAssembly;
-}
+/** WebAssembly. The engine is opened only where a module has been found valid, so here it is there. */
+export const webAssembly = (): WebAssemblyHost => host.WebAssembly as WebAssemblyHost;
 
-interface NodeBuffers {
-  allocUnsafeSlow(bytes: number): { readonly buffer: ArrayBuffer };
-}
+/** A module that Node brings along; undefined in a page. */
+export const nodeModule = <T>(name: string): T | undefined =>
+  host.process?.getBuiltinModule?.(`node:${name}`) as T | undefined;
 
 /** A buffer that will be written from end to end at once. Node need not fill it with zeros before, which takes as long. */
 export function unfilled(bytes: number): ArrayBuffer {
-  const { Buffer } = globalThis as { Buffer?: NodeBuffers };
-  if (host.process?.versions?.node === undefined || Buffer === undefined) return new ArrayBuffer(bytes);
-  const { buffer } = Buffer.allocUnsafeSlow(bytes);
-  return buffer.byteLength === bytes ? buffer : new ArrayBuffer(bytes);
+  return host.Buffer?.allocUnsafeSlow(bytes).buffer ?? new ArrayBuffer(bytes);
 }
 
 /** Milliseconds since some moment. */
-export const now = (): number =>
-  (globalThis as { performance?: { now(): number } }).performance?.now() ?? Date.now();
+export const now = (): number => host.performance.now();

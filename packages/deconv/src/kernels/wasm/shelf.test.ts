@@ -3,28 +3,25 @@
 import { describe, expect, it } from 'vitest';
 import { range } from '../../shape.js';
 import { encodeModule, i32 } from './assembler.js';
+import { CONTROL_AT } from './commands.js';
 import * as CONTROL from './control.js';
-
 import { Heap } from './heap.js';
 import * as wasm from './opcodes.js';
-import { instantiate, tableOf } from './platform.js';
-import { SHELF_BYTES, Shelf } from './shelf.js';
+import { compile, instantiate } from './platform.js';
+import { SHELF_AT, SHELF_BYTES, shelfOf } from './shelf.js';
 import { type Sharing, VectorKernels } from './vector-kernels.js';
 
-const [CONTROL_AT, SHELF_AT] = [1024, 8192];
-
-describe('Shelf', () => {
+describe('shelfOf', () => {
   it('numbers what is put there, one after the other, until it is full', () => {
     const heap = new Heap(SHELF_AT + SHELF_BYTES, true, 32);
-    const main = instantiate(encodeModule(heap.limits, [['nothing', [], () => []]]), heap.memory);
-    const shelf = new Shelf(heap, tableOf(main), CONTROL_AT, SHELF_AT);
+    const nothing = encodeModule(heap.limits, [['nothing', [], () => []]]);
+    const shelve = shelfOf(heap, instantiate(compile(nothing), heap.memory).table);
     const long = range(1000).map(() => [i32(1), wasm.drop]);
     const bytes = encodeModule(heap.limits, [['command', [], () => long]]);
-    const { command } = instantiate(bytes, heap.memory);
+    const { command } = instantiate(compile(bytes), heap.memory);
     const most = Math.floor(SHELF_BYTES / (4 + 4 * Math.ceil(bytes.length / 4)));
-    for (let i = 0; i < most; i++) expect(shelf.add(bytes, command)).toBe(1 + i);
-    expect(shelf.add(bytes, command)).toBeUndefined();
-    expect(shelf.count).toBe(most);
+    for (let i = 0; i < most; i++) expect(shelve(bytes, command)).toBe(1 + i);
+    expect(shelve(bytes, command)).toBeUndefined();
     expect(heap.integers[CONTROL_AT / 4 + CONTROL.kernels]).toBe(most);
   });
 });

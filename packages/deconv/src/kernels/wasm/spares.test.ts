@@ -15,7 +15,7 @@ function connected() {
   const port = spares.connect() as MessagePort;
   const deliver = (bytes: number) => {
     const made = new ArrayBuffer(bytes);
-    port.postMessage(made, [made]);
+    port.postMessage([made], [made]);
   };
   return { spares, port, orders, deliver };
 }
@@ -73,7 +73,7 @@ it('lets go of what waits longest when it is too much', () => {
 it('goes on after a helper that could not make one', () => {
   const { spares: all, port, orders } = connected();
   for (let i = 0; i < 2; i++) all.take(2 * MB);
-  port.postMessage(0);
+  port.postMessage([]);
   expect(all.take(2 * MB)).toBeUndefined();
   expect(orders).toEqual([2 * MB, 2 * MB]);
 });
@@ -85,8 +85,6 @@ it('has none without a connection', () => {
   all.close();
   for (let i = 0; i < 3; i++) expect(all.take(2 * MB)).toBeUndefined();
   expect(orders).toEqual([2 * MB]);
-  vi.stubGlobal('MessageChannel', undefined);
-  expect(all.connect()).toBeUndefined();
 });
 
 it('in a page, gets what came between two functions', async () => {

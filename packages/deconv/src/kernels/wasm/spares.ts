@@ -8,7 +8,8 @@
  *
  * In Node a port can be read within a synchronous function; in a page only what has come since the function began is missed.
  */
-import { host } from './platform.js';
+import * as CONTROL from './control.js';
+import { nodeModule } from './platform.js';
 
 /** Arrays of fewer bytes are as quickly made as received. */
 export const SPARE_FROM = 1024 * 1024;
@@ -17,41 +18,43 @@ export const SPARE_BYTES = 128 * 1024 * 1024;
 /** Sizes of results that are remembered. */
 export const SPARE_SIZES = 4;
 
-/** The part of a helper that makes arrays: text, as it must stand on its own (see threads.ts). */
+/** Where a helper with a port makes an array, if one is on order: a part of its text (see threads.ts). */
 export const SPARE = `
-const sparer = ({ words, spare, port }) => () => {
-  const bytes = port ? Atomics.exchange(words, spare, 0) : 0;
-  if (bytes === 0) return;
-  let made = 0;
-  try {
-    made = globalThis.Buffer ? Buffer.allocUnsafeSlow(bytes).buffer : new ArrayBuffer(bytes);
-    const array = new Uint8Array(made);
-    for (let i = 0; i < bytes; i += 4096) array[i] = 0;
-  } catch {}
-  port.postMessage(made, made ? [made] : []);
-};
+    const bytes = port && Atomics.exchange(words, ${CONTROL.spare}, 0);
+    if (bytes) {
+      const made = [];
+      try {
+        const array = globalThis.Buffer ? Buffer.allocUnsafeSlow(bytes) : new Uint8Array(bytes);
+        for (let i = 0; i < bytes; i += 4096) array[i] = 0;
+        made.push(array.buffer);
+      } catch {}
+      port.postMessage(made, made);
+    }
 `;
 
+/** What comes by the port: the array's buffer, or nothing if there was no room for it. */
+type Made = readonly ArrayBuffer[];
+
 interface Port {
-  onmessage: ((event: { data: ArrayBuffer | 0 }) => void) | null;
+  onmessage: ((event: { data: Made }) => void) | null;
   close(): void;
 }
 
 interface Ports {
-  MessageChannel?: new () => { readonly port1: Port; readonly port2: object };
+  MessageChannel: new () => { readonly port1: Port; readonly port2: object };
 }
 
 interface NodePorts {
-  receiveMessageOnPort(port: Port): { readonly message: ArrayBuffer | 0 } | undefined;
+  receiveMessageOnPort(port: Port): { readonly message: Made } | undefined;
 }
 
 /** What waits to be used, and what is on order. */
 export class Spares {
   readonly #order: (bytes: number) => void;
-  readonly #node = host.process?.getBuiltinModule?.('node:worker_threads') as NodePorts | undefined;
+  readonly #node = nodeModule<NodePorts>('worker_threads');
   #port: Port | undefined;
-  /** Made last is last. */
-  readonly #made: ArrayBuffer[] = [];
+  /** By their sizes in bytes, at most one of each; made last is last. */
+  readonly #made = new Map<number, ArrayBuffer>();
   /** Sizes of the last results, in bytes. */
   readonly #sizes: number[] = [];
   #ordered = false;
@@ -61,11 +64,9 @@ export class Spares {
     this.#order = order;
   }
 
-  /** The helper's end of a new connection; undefined where the host has none. */
-  connect(): object | undefined {
-    this.close();
-    const { MessageChannel } = globalThis as Ports;
-    if (MessageChannel === undefined) return undefined;
+  /** The helper's end of a new connection. */
+  connect(): object {
+    const { MessageChannel } = globalThis as object as Ports;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     if (this.#node === undefined) port1.onmessage = ({ data }) => this.#receive(data);
@@ -82,27 +83,23 @@ export class Spares {
   /** A buffer for a result of so many bytes, if there is one; and the next, if there is reason to expect one, is on order. */
   take(bytes: number): ArrayBuffer | undefined {
     if (this.#port === undefined || bytes < SPARE_FROM || bytes > SPARE_BYTES) return undefined;
-    for (let got = this.#next(); got !== undefined; got = this.#next()) this.#receive(got.message);
-    const found = this.#made.findIndex(({ byteLength }) => byteLength === bytes);
-    const spare = found < 0 ? undefined : this.#made.splice(found, 1)[0];
-    const expected = this.#sizes.includes(bytes);
-    if (!expected && this.#sizes.unshift(bytes) > SPARE_SIZES) this.#sizes.pop();
-    if (expected && !this.#ordered && this.#made.every(({ byteLength }) => byteLength !== bytes)) {
+    const got = this.#node?.receiveMessageOnPort(this.#port);
+    if (got !== undefined) this.#receive(got.message);
+    const spare = this.#made.get(bytes);
+    this.#made.delete(bytes);
+    if (!this.#sizes.includes(bytes)) {
+      if (this.#sizes.unshift(bytes) > SPARE_SIZES) this.#sizes.pop();
+    } else if (!this.#ordered) {
       this.#ordered = true;
       this.#order(bytes);
     }
     return spare;
   }
 
-  #next() {
-    return this.#port && this.#node?.receiveMessageOnPort(this.#port);
-  }
-
-  #receive(buffer: ArrayBuffer | 0): void {
+  #receive(made: Made): void {
     this.#ordered = false;
-    if (buffer === 0) return;
-    this.#made.push(buffer);
-    const waiting = () => this.#made.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    while (waiting() > SPARE_BYTES) this.#made.shift();
+    for (const buffer of made) this.#made.set(buffer.byteLength, buffer);
+    const waiting = () => [...this.#made.keys()].reduce((sum, bytes) => sum + bytes, 0);
+    for (const bytes of this.#made.keys()) if (waiting() > SPARE_BYTES) this.#made.delete(bytes);
   }
 }

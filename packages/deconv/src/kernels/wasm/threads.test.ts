@@ -6,21 +6,18 @@
 import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Build, branchIf, encodeModule, i32, loop, when } from './assembler.js';
-import { ITEM_WORDS } from './commands.js';
+import { CONTROL_AT, ITEM_WORDS } from './commands.js';
 import * as CONTROL from './control.js';
 import { drain, INTEGERS, runItem } from './microkernels.js';
 import * as wasm from './opcodes.js';
 import { webAssembly } from './platform.js';
-import { Threads } from './threads.js';
+import { BASES_AT, Threads } from './threads.js';
 
 const LIMITS = { initial: 1, maximum: 1, shared: true };
-const CONTROL_AT = 1024;
 /** Word that helpers add 1 to for every item they finish, and the number of the item at which they die. */
 const [FINISHED, FATAL] = [0, 1];
 /** While this word is 1, helpers that have begun an item stay in it. */
 const GATE = 2;
-const BASES_AT = 2048;
-
 /** Items of a stage at most, and where they are kept. */
 const [ITEMS, ITEMS_AT] = [100, 8192];
 
@@ -61,9 +58,6 @@ function makeThreads(lostAfter: number) {
   threads = new Threads({
     memory,
     module,
-    control: CONTROL_AT,
-    bases: BASES_AT,
-    shelf: 0,
     lostAfter,
     item: (...args) => exports['item'](...args),
     drain: (...args) => {
@@ -79,10 +73,13 @@ function makeThreads(lostAfter: number) {
   return { threads, words, caller };
 }
 
-async function start(all: Threads, count: number): Promise<void> {
+/** Starts threads and waits until all are up. */
+async function start(all: Threads, words: Int32Array, count: number): Promise<void> {
   all.start(count);
-  for (let i = 0; i < 400 && all.ready < count - 1; i++) await later(10);
-  expect(all.ready).toBe(count - 1);
+  const taken = CONTROL_AT / 4 + CONTROL.taken;
+  const up = () => words.subarray(taken + 1, taken + count).every((kernels) => kernels >= 0);
+  for (let i = 0; i < 400 && !up(); i++) await later(10);
+  expect([all.size, up()]).toEqual([count, true]);
 }
 
 describe('Threads', () => {
@@ -90,7 +87,7 @@ describe('Threads', () => {
     const { threads: all, words, caller } = makeThreads(10_000);
     all.run(100);
     expect(words[FINISHED]).toBe(100);
-    await start(all, 3);
+    await start(all, words, 3);
     expect(all.size).toBe(3);
     for (let stage = 0; stage < 500; stage++) {
       // Sometimes the caller stands by, so that the helpers must have done it; and sometimes they have parked.
@@ -104,7 +101,7 @@ describe('Threads', () => {
 
   it('finds its helper at work in every stage, however soon it is there', async () => {
     const { threads: all, words, caller } = makeThreads(500);
-    await start(all, 2);
+    await start(all, words, 2);
     caller.works = false;
     for (let stage = 0; stage < 20_000; stage++) all.run(1);
     expect(words[FINISHED]).toBe(20_000);
@@ -112,7 +109,7 @@ describe('Threads', () => {
 
   it('does what interrupted helpers are at, where that may be done twice, and waits for them before the next stage', async () => {
     const { threads: all, words, caller } = makeThreads(10_000);
-    await start(all, 3);
+    await start(all, words, 3);
     caller.stalls = true;
     let overtaken = 0;
     for (let stage = 0; stage < 15; stage++) {
@@ -135,17 +132,17 @@ describe('Threads', () => {
 
   it('has arrays made by a helper, between stages and while it is parked', async () => {
     const { threads: all, words } = makeThreads(10_000);
-    await start(all, 3);
+    await start(all, words, 3);
     const sizes = [1 << 20, 3 << 20];
-    for (const bytes of sizes) all.spare(bytes);
+    for (const bytes of sizes) all.spares.take(bytes);
     for (let turn = 0; turn < 4; turn++) {
       for (const bytes of sizes) {
         words[FINISHED] = 0;
-        let made = all.spare(bytes);
+        let made = all.spares.take(bytes);
         for (let i = 0; i < 400 && made === undefined; i++) {
           all.run(10);
           await later(turn % 2 === 0 ? 1 : 20);
-          made = all.spare(bytes);
+          made = all.spares.take(bytes);
           if (made === undefined) continue;
           expect(words[FINISHED]).toBe(10 * (i + 1));
         }
@@ -156,7 +153,7 @@ describe('Threads', () => {
 
   it('says so when a helper dies in the middle, and goes on alone', async () => {
     const { threads: all, words, caller } = makeThreads(200);
-    await start(all, 2);
+    await start(all, words, 2);
     words[FATAL] = 7;
     caller.works = false;
     expect(() => all.run(20)).toThrow(
@@ -192,17 +189,5 @@ describe('Threads', () => {
     expect(all.size).toBe(1);
     all.run(20);
     expect(words[FINISHED]).toBe(20);
-  });
-
-  it('starts none over memory that cannot be shared', () => {
-    const { Memory } = webAssembly();
-    const limits = { ...LIMITS, shared: false };
-    const memory = new Memory(limits);
-    const nothing = () => {};
-    const places = { control: CONTROL_AT, bases: BASES_AT, shelf: 0 };
-    const team = { memory, module: {}, ...places, drain: nothing, item: nothing };
-    const all = new Threads(team);
-    all.start(4);
-    expect(all.size).toBe(1);
   });
 });

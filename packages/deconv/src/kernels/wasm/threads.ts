@@ -7,95 +7,99 @@
  * does not keep the process alive.
  */
 
-import { CONTROL_WORDS } from './commands.js';
+import { CONTROL_AT, CONTROL_WORDS } from './commands.js';
 import * as CONTROL from './control.js';
-import { host, type LinearMemory, now } from './platform.js';
-import { TAKE } from './shelf.js';
+import { host, type LinearMemory, nodeModule, now } from './platform.js';
+import { SHELF_AT, TAKE } from './shelf.js';
 import { SPARE, Spares } from './spares.js';
 
+/** Address of the bases of thread 0; each thread has 64 bytes. */
+export const BASES_AT = 2048;
 /** Looks for work before a helper parks: a few milliseconds, in which the caller may copy a result of some megabytes. */
 export const SPINS = 4_000_000;
 /** An item takes milliseconds; a helper that has not finished one after so long is gone. */
 export const LOST_AFTER_MS = 10_000;
 
 /** What a helper runs. It is text because it must stand on its own: in Node, in a page, bundled or not. */
-const HELPER = `${TAKE}${SPARE}
-const serve = ({ memory, module, control, bases, thread, shelf, places, spins, port }) => {
-  const { go, ready, kernels, taken, spare } = places;
+const HELPER = `
+const serve = ({ memory, module, thread, ports: [port] }) => {
   const { drain, table } = new WebAssembly.Instance(module, { env: { memory } }).exports;
-  const words = new Int32Array(memory.buffer, control, ${CONTROL_WORDS});
-  const take = taker({ memory, words, table, thread, shelf, kernels, taken });
-  const makeSpare = sparer({ words, spare, port });
-  let seen = Atomics.load(words, go);
-  Atomics.store(words, taken + thread, 0);
-  Atomics.add(words, ready, 1);
-  take();
+  const words = new Int32Array(memory.buffer, ${CONTROL_AT}, ${CONTROL_WORDS});
+  let [shelf, known] = [${SHELF_AT}, 0];
+  Atomics.store(words, ${CONTROL.taken} + thread, 0);
   for (;;) {
-    let now = seen;
-    for (let i = 0; i < spins && now === seen; i++) now = Atomics.load(words, go);
-    if (now === seen) {
-      Atomics.wait(words, go, seen);
-      now = Atomics.load(words, go);
-    }
-    seen = now;
-    take();
-    drain(control, bases, thread);
-    makeSpare();
+    const seen = Atomics.load(words, ${CONTROL.go});
+    ${TAKE}
+    drain(${CONTROL_AT}, ${BASES_AT} + 64 * thread, thread);
+    ${SPARE}
+    for (let i = 0; Atomics.load(words, ${CONTROL.go}) === seen; i++)
+      if (i >= ${SPINS}) Atomics.wait(words, ${CONTROL.go}, seen);
   }
 };
 `;
 
-/** What a helper must know of the control block, by name. */
-const PLACES = {
-  go: CONTROL.go,
-  ready: CONTROL.ready,
-  kernels: CONTROL.kernels,
-  taken: CONTROL.taken,
-  spare: CONTROL.spare,
-};
+/** What a helper is told. */
+interface Setup {
+  readonly memory: LinearMemory;
+  readonly module: object;
+  readonly thread: number;
+  /** A port for the helper that makes arrays; it moves there. */
+  readonly ports: object[];
+}
 
 interface Helper {
   terminate(): unknown;
-  unref?(): void;
-  /** Node. */
-  on?(event: 'error', listener: () => void): void;
-  /** Pages. */
-  addEventListener?(type: 'error', listener: (event: { preventDefault(): void }) => void): void;
+}
+
+interface NodeHelper extends Helper {
+  unref(): void;
+  on(event: 'error', listener: (error: Failure) => void): void;
+}
+
+interface PageHelper extends Helper {
+  onerror: ((event: Failure) => void) | null;
+  postMessage(message: object, transfer: object[]): void;
+}
+
+/** An error in a helper. In a page it is an event that would go on to the page. */
+interface Failure {
+  preventDefault?(): void;
 }
 
 interface NodeThreads {
   Worker: new (
     source: string,
     options: { eval: true; workerData: object; transferList: object[]; execArgv: string[] },
-  ) => Helper;
+  ) => NodeHelper;
 }
 
 interface PageThreads {
-  Worker?: new (url: string) => Helper & { postMessage(message: object, transfer: object[]): void };
-  Blob?: new (parts: string[], options: { type: string }) => object;
-  URL?: { createObjectURL(blob: object): string; revokeObjectURL(url: string): void };
+  Worker: new (url: string) => PageHelper;
+  Blob: new (parts: string[], options: { type: string }) => object;
+  URL: { createObjectURL(blob: object): string };
 }
 
-/** @param transfer what of the setup moves to the helper */
-function startHelper(setup: object, transfer: object[]): Helper | undefined {
-  const node = host.process?.getBuiltinModule?.('node:worker_threads') as NodeThreads | undefined;
+/** Throws where the host has no threads, or refuses them. */
+function startHelper(setup: Setup, failed: (failure: Failure) => void): Helper {
+  const node = nodeModule<NodeThreads>('worker_threads');
   if (node !== undefined) {
-    const source = `${HELPER} serve(require('node:worker_threads').workerData);`;
-    const helper = new node.Worker(source, {
+    const helper = new node.Worker(`${HELPER}serve(require('node:worker_threads').workerData);`, {
       eval: true,
       workerData: setup,
-      transferList: transfer,
+      transferList: setup.ports,
       execArgv: [],
     });
-    helper.unref?.();
+    helper.unref();
+    helper.on('error', failed);
     return helper;
   }
-  const page = globalThis as PageThreads;
-  if (page.Worker === undefined || page.Blob === undefined || page.URL === undefined) return undefined;
-  const parts = [`${HELPER} onmessage = (event) => serve(event.data);`];
-  const url = page.URL.createObjectURL(new page.Blob(parts, { type: 'text/javascript' }));
-  const helper = new page.Worker(url);
-  helper.postMessage(setup, transfer);
+  const page = host as object as PageThreads;
+  const source = new page.Blob([`${HELPER}onmessage = ({ data }) => serve(data);`], {
+    type: 'text/javascript',
+  });
+  const helper = new page.Worker(page.URL.createObjectURL(source));
+  helper.onerror = failed;
+  helper.postMessage(setup, setup.ports);
   return helper;
 }
 
@@ -103,12 +107,6 @@ function startHelper(setup: object, transfer: object[]): Helper | undefined {
 export interface Team {
   readonly memory: LinearMemory;
   readonly module: object;
-  /** Address of the control block. */
-  readonly control: number;
-  /** Address of the bases of thread 0; each thread has 64 bytes. */
-  readonly bases: number;
-  /** Address of the kernels that are made later; see shelf.ts. */
-  readonly shelf: number;
   readonly drain: (control: number, bases: number, thread: number) => void;
   /** Runs one item by itself. */
   readonly item: (control: number, bases: number, thread: number, number: number) => void;
@@ -122,15 +120,21 @@ export class Threads {
   readonly #helpers: Helper[] = [];
   /** The host refused helpers, or one was lost: from then on the caller works alone. */
   #alone = false;
-  #words: Int32Array;
+  /** The control block. Memory that is shared stays where it is when it grows; of other memory it is not used. */
+  readonly #words: Int32Array;
   /** Arrays for results: the first helper makes them. */
-  readonly #spares = new Spares((bytes) => this.#order(bytes));
+  readonly spares = new Spares((bytes) => {
+    Atomics.store(this.#words, CONTROL.spare, bytes);
+    // Helpers look at this word; whatever it is made of, a stage makes it something else.
+    Atomics.add(this.#words, CONTROL.go, 0x10000);
+    Atomics.notify(this.#words, CONTROL.go);
+  });
   /** Items of the last stage, if a helper may still be working on one that the caller has done as well. */
   #late = 0;
 
   constructor(team: Team) {
     this.#team = team;
-    this.#words = new Int32Array(team.memory.buffer, team.control, CONTROL_WORDS);
+    this.#words = new Int32Array(team.memory.buffer, CONTROL_AT, CONTROL_WORDS);
     this.#words.fill(-1, CONTROL.doing);
   }
 
@@ -139,46 +143,23 @@ export class Threads {
     return 1 + this.#helpers.length;
   }
 
-  /** Helpers that have come up. */
-  get ready(): number {
-    return Atomics.load(this.#current(), CONTROL.ready);
-  }
-
-  /** Starts helpers until there are `count` threads; they join in as they come up. */
+  /** Starts helpers until there are `count` threads, over memory that is shared; they join in as they come up. */
   start(count: number): void {
-    if (this.#alone || !(this.#team.memory.buffer instanceof SharedArrayBuffer)) return;
-    while (this.#helpers.length + 1 < count) {
-      const thread = this.#helpers.length + 1;
-      const { memory, module, control, bases, shelf } = this.#team;
-      Atomics.store(this.#current(), CONTROL.taken + thread, -1);
-      const port = thread === 1 ? this.#spares.connect() : undefined;
-      const setup = {
-        port,
-        memory,
-        module,
-        control,
-        bases: bases + 64 * thread,
-        thread,
-        shelf,
-        places: PLACES,
-        spins: SPINS,
-      };
-      let helper: Helper | undefined;
+    const { memory, module } = this.#team;
+    while (!this.#alone && this.size < count) {
+      const thread = this.size;
+      Atomics.store(this.#words, CONTROL.taken + thread, -1);
       try {
-        helper = startHelper(setup, port === undefined ? [] : [port]);
+        const setup = { memory, module, thread, ports: thread === 1 ? [this.spares.connect()] : [] };
+        const helper = startHelper(setup, (failure) => {
+          failure.preventDefault?.();
+          this.#giveUp();
+        });
+        this.#helpers.push(helper);
       } catch {
         // Forbidden by the host: a permission model, a content security policy.
-      }
-      if (helper === undefined) {
         this.#giveUp();
-        return;
       }
-      helper.on?.('error', () => this.#giveUp());
-      helper.addEventListener?.('error', (event) => {
-        event.preventDefault();
-        this.#giveUp();
-      });
-      this.#helpers.push(helper);
     }
   }
 
@@ -190,31 +171,8 @@ export class Threads {
   /** Stops all helpers. */
   stop(): void {
     this.#late = 0;
-    this.#spares.close();
+    this.spares.close();
     for (const helper of this.#helpers.splice(0)) helper.terminate();
-    Atomics.store(this.#current(), CONTROL.ready, 0);
-  }
-
-  /** A buffer for a result, if helpers have made one; see spares.ts. */
-  spare(bytes: number): ArrayBuffer | undefined {
-    return this.#spares.take(bytes);
-  }
-
-  #order(bytes: number): void {
-    const words = this.#current();
-    Atomics.store(words, CONTROL.spare, bytes);
-    // Helpers look at this word; whatever it is made of, a stage makes it something else.
-    Atomics.add(words, CONTROL.go, 0x10000);
-    Atomics.notify(words, CONTROL.go);
-  }
-
-  /** The control block, in the memory as it is since it last grew. */
-  #current(): Int32Array {
-    const { memory, control } = this.#team;
-    if (this.#words.buffer !== memory.buffer) {
-      this.#words = new Int32Array(memory.buffer, control, CONTROL_WORDS);
-    }
-    return this.#words;
   }
 
   /**
@@ -225,47 +183,48 @@ export class Threads {
    */
   run(count: number, repeatable = false): void {
     this.settle();
-    const { control, bases, drain } = this.#team;
-    const words = this.#current();
+    const { drain } = this.#team;
+    const words = this.#words;
     const epoch = (Atomics.load(words, CONTROL.epoch) + 1) & 0xffff;
+    // A stage of no items has helpers that lack kernels look at the shelf.
+    const shared = this.#know() ? count : 0;
     // This order is what makes tickets safe; see drain. A helper that looked at the epoch itself would at times be so quick
     // as to find no tickets yet, and sit the stage out.
     Atomics.store(words, CONTROL.epoch, epoch);
-    Atomics.store(words, CONTROL.count, count);
+    Atomics.store(words, CONTROL.count, shared);
     Atomics.store(words, CONTROL.done, 0);
     Atomics.store(words, CONTROL.next, epoch << 16);
     Atomics.store(words, CONTROL.go, epoch);
-    if (this.#helpers.length > 0) Atomics.notify(words, CONTROL.go);
+    Atomics.notify(words, CONTROL.go);
+    if (shared < count) {
+      this.runHere(count);
+      return;
+    }
     const start = now();
-    drain(control, bases, 0);
+    drain(CONTROL_AT, BASES_AT, 0);
     if (Atomics.load(words, CONTROL.done) >= count) return;
     if (repeatable) {
       // What an item takes on one thread. Waiting for as long as doing it again would take costs at most twice the best.
       const item = (this.size * (now() - start)) / count;
-      this.#repeat(words, count, epoch, now() + item);
-    } else this.#wait(words, count);
+      this.#repeat(count, epoch, now() + item);
+    } else this.#wait(count);
   }
 
   /** Runs a stage of `count` items without tickets, so that no helper, however late it comes, meets one. */
   runHere(count: number): void {
     this.settle();
-    const { control, bases, item } = this.#team;
-    for (let number = 0; number < count; number++) item(control, bases, 0, number);
+    for (let number = 0; number < count; number++) this.#team.item(CONTROL_AT, BASES_AT, 0, number);
   }
 
-  /** Whether every helper that has come up has taken in so many kernels from the shelf. */
-  know(kernels: number): boolean {
-    const words = this.#current();
+  /** Whether every helper that has come up has taken in all kernels on the shelf. */
+  #know(): boolean {
+    const words = this.#words;
+    const kernels = Atomics.load(words, CONTROL.kernels);
     for (let thread = 1; thread < this.size; thread++) {
-      const taken = Atomics.load(words, CONTROL.taken + thread);
-      if (taken >= 0 && taken < kernels) return false;
+      // −1, of one that has not come up, is more than all of them.
+      if (Atomics.load(words, CONTROL.taken + thread) >>> 0 < kernels) return false;
     }
     return true;
-  }
-
-  /** Has the helpers look at the shelf. */
-  teach(): void {
-    this.run(0);
   }
 
   /** Waits for a helper that was overtaken in a repeatable stage. */
@@ -274,15 +233,15 @@ export class Threads {
     const count = this.#late;
     this.#late = 0;
     try {
-      this.#wait(this.#current(), count);
+      this.#wait(count);
     } catch {
       // What it was to do has been done; it is only missed from now on.
     }
   }
 
   /** Waits until `deadline`, then does what helpers are still doing. */
-  #repeat(words: Int32Array, count: number, epoch: number, deadline: number): void {
-    const { control, bases, item } = this.#team;
+  #repeat(count: number, epoch: number, deadline: number): void {
+    const words = this.#words;
     const repeated = new Set<number>();
     for (let spins = 1; ; spins++) {
       // First what is done, then what is being done: an item that moves from one to the other in between counts once at
@@ -296,7 +255,7 @@ export class Threads {
         if (ticket >>> 16 !== epoch) continue;
         const number = ticket & 0xffff;
         if (!repeated.has(number)) {
-          item(control, bases, 0, number);
+          this.#team.item(CONTROL_AT, BASES_AT, 0, number);
           repeated.add(number);
         }
         doubled++;
@@ -308,19 +267,19 @@ export class Threads {
     }
   }
 
-  #wait(words: Int32Array, count: number): void {
+  #wait(count: number): void {
     let before = -1;
     let waited = 0;
-    let last = Date.now();
+    let last = now();
     for (let spins = 1; ; spins++) {
-      const done = Atomics.load(words, CONTROL.done);
+      const done = Atomics.load(this.#words, CONTROL.done);
       if (done >= count) return;
       if (spins % 4096 !== 0) continue;
-      const now = Date.now();
+      const time = now();
       // A process that was suspended has not waited: whatever the clock says, one look counts for little.
-      waited = done === before ? waited + Math.min(now - last, 100) : 0;
+      waited = done === before ? waited + Math.min(time - last, 100) : 0;
       before = done;
-      last = now;
+      last = time;
       if (waited > (this.#team.lostAfter ?? LOST_AFTER_MS)) {
         this.#giveUp();
         throw new Error(

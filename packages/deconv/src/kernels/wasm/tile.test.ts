@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Heap } from './heap.js';
 import { kernelBuilds, kernelModule } from './microkernels.js';
-import { instantiate, webAssembly } from './platform.js';
+import { compile, instantiate, webAssembly } from './platform.js';
 import { chooseTile, hasSimd, tryTiles } from './tile.js';
 
 describe('chooseTile', () => {
@@ -38,7 +38,7 @@ describe('chooseTile', () => {
       for (let rows = 1; rows <= mr; rows++) {
         const build = builds.get(`gemm${rows}`);
         if (build === undefined) throw new Error(`there is no kernel for ${rows} rows`);
-        const { command } = instantiate(kernelModule(build, heap.limits), heap.memory);
+        const { command } = instantiate(compile(kernelModule(build, heap.limits)), heap.memory);
         const [a, b, table, c] = [rows * K, K * nr * STRIPS, K, rows * nr * STRIPS].map((n) =>
           heap.take(4 * n),
         );

@@ -7,7 +7,7 @@
 import { type Build, type Code, encodeModule, splat } from './assembler.js';
 import { kernelBuilds, kernelModule, type Tile } from './microkernels.js';
 import * as wasm from './opcodes.js';
-import { host, instantiate, now, webAssembly } from './platform.js';
+import { compile, host, instantiate, now, webAssembly } from './platform.js';
 
 /** What the choice was and what it was made from. */
 export interface Choice {
@@ -55,7 +55,7 @@ function warm(tile: Tile): (() => number) | undefined {
   const memory = new (webAssembly().Memory)(MEMORY);
   const { mr, nr } = tile;
   const build = kernelBuilds(tile).get(`gemm${mr}`) as Build;
-  const { command: gemm } = instantiate(kernelModule(build, MEMORY), memory);
+  const { command: gemm } = instantiate(compile(kernelModule(build, MEMORY)), memory);
   const floats = new Float32Array(memory.buffer);
   const words = new Int32Array(memory.buffer);
   // Small integers, so that the sums are exact whatever the rounding.

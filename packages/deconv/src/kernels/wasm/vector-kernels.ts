@@ -11,7 +11,7 @@ import { buildFormula } from './formula.js';
 import type { Heap } from './heap.js';
 import { INTEGERS } from './microkernels.js';
 import * as wasm from './opcodes.js';
-import { type Command, instantiate } from './platform.js';
+import { type Command, compile, instantiate } from './platform.js';
 import { remembered } from './remembered.js';
 import type { RowKernel } from './row-kernels.js';
 
@@ -79,7 +79,7 @@ export class VectorKernels {
         ['run', types, build],
         ...(this.#sharing === undefined ? [] : [['command', INTEGERS, command] as const]),
       ]);
-      const made = instantiate(bytes, this.#heap.memory);
+      const made = instantiate(compile(bytes), this.#heap.memory);
       return { run: made.run, number: this.#sharing?.shelve(bytes, made.command), floats };
     });
   }

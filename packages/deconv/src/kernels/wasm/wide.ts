@@ -1,5 +1,5 @@
 /** wide: vectors of 256 bits, where the host has been asked for them. A program that never asks goes without this file. */
-import { host } from './platform.js';
+import { host, nodeModule } from './platform.js';
 
 /**
  * Asks V8 for what it has beyond the standard, by flags of the process; only Node can set them. Fused multiply–add needs
@@ -7,9 +7,7 @@ import { host } from './platform.js';
  * engines do not know it, and would complain. True when vectors may be fused.
  */
 export function setWide(): boolean {
-  const v8 = host.process?.getBuiltinModule?.('node:v8') as
-    | { setFlagsFromString(flag: string): void }
-    | undefined;
+  const v8 = nodeModule<{ setFlagsFromString(flag: string): void }>('v8');
   if (v8 === undefined) return false;
   const [major = 0, minor = 0] = (host.process?.versions?.v8 ?? '').split('.').map(Number);
   if (major === 11 && minor < 4) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { expectSame, runOn, values } from '../../../../../../test/support/loops.js';
-import { TILES } from '../../../../../../test/support/wasm.js';
+import { openWasm } from '../../../../../../test/support/wasm.js';
 import type { Activation } from '../../../backend.js';
 import {
   convGeometry,
@@ -14,7 +14,6 @@ import {
 import { sizeOf } from '../../../shape.js';
 import { reference } from '../../reference/index.js';
 import { depthwiseOf } from '../depthwise-plan.js';
-import { WasmBackend } from '../index.js';
 
 interface Axis {
   readonly n: number;
@@ -113,10 +112,7 @@ describe('each channel by itself', () => {
   });
 
   it('as it was before, of more kinds than there is room for', () => {
-    const backend = WasmBackend.open(
-      { threads: 1, wideSimd: false, tile: TILES[0] },
-      reference,
-    ) as WasmBackend;
+    const backend = openWasm();
     for (let kind = 0; kind < 80; kind++) {
       const d = 1 + Math.floor(kind / 10);
       const square: Axis = { n: 24, k: 5, s: 1, d, pad: [2 * d, 2 * d] };

@@ -67,14 +67,3 @@ export interface WasmOperation<K extends OpName> extends Operation<K> {
 export interface WasmFunction extends UnaryFunction {
   readonly wasm?: readonly string[] | ((order: number, parameters: readonly number[]) => string | undefined);
 }
-
-/** Runs an operation's loop, if it has one and the inputs are of the types it takes. */
-export function runLoop<K extends OpName>(
-  ground: Ground,
-  { wasm, takes }: WasmOperation<K>,
-  inputs: readonly Storage[],
-  attributes: OpTable[K],
-): Storage | undefined {
-  const fits = inputs.every(({ dtype }, i) => dtype === (takes?.[i] ?? 'float32'));
-  return fits ? wasm?.(ground, inputs, attributes) : undefined;
-}

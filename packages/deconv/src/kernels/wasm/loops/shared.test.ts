@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runOn, values } from '../../../../../../test/support/loops.js';
-import { openWasm, reference, TILES } from '../../../../../../test/support/wasm.js';
+import { helpersUp, openWasm, reference, TILES } from '../../../../../../test/support/wasm.js';
 import type { OpName, OpTable } from '../../../backend.js';
 import * as functions from '../../../functions.js';
 import { windowGeometry } from '../../../geometry/window.js';
@@ -103,7 +103,7 @@ const bits = (array: TypedArray) => Buffer.from(array.buffer, array.byteOffset, 
 
 describe('shared by threads', () => {
   const backends: WasmBackend[] = [];
-  const up = () => backends.map(({ report }) => report.ready);
+  const up = () => backends.map(helpersUp);
   beforeAll(async () => {
     backends.push(...[1, 2, 3].map((threads) => openWasm(TILES[0], threads)));
     for (const backend of backends) runOn(backend, 'unary', [x], unary);
