@@ -36,17 +36,17 @@ export class Ground {
     return this.engine.heap.floats.subarray(at / 4, at / 4 + length);
   }
 
-  /** Integers at an address. */
-  integers(at: number, length: number): Int32Array {
-    this.engine.settle();
-    return this.engine.heap.integers.subarray(at / 4, at / 4 + length);
-  }
-
   /** Float64 at an address. */
   doubles(at: number, length: number): Float64Array {
     this.engine.settle();
     return new Float64Array(this.engine.heap.memory.buffer, at, length);
   }
+}
+
+/** Integers at an address. */
+export function integersAt({ engine }: Ground, at: number, length: number): Int32Array {
+  engine.settle();
+  return engine.heap.integers.subarray(at / 4, at / 4 + length);
 }
 
 /** A loop: makes the result of an operation, or leaves it to the reference. */

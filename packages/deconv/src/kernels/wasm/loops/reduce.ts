@@ -7,7 +7,7 @@ import type { OpTable } from '../../../backend.js';
 import { broadcastStrides, type Shape, sizeOf, stridesOf } from '../../../shape.js';
 import { maxRows, minRows, sumColumns, sumRows } from '../row-kernels.js';
 import { CALL, inPieces } from '../vector-kernels.js';
-import type { Ground, Loop } from './ground.js';
+import { type Ground, integersAt, type Loop } from './ground.js';
 import { axesOf, single, walk } from './views.js';
 
 /** Columns whose results stay in the first-level cache while the rows pass. */
@@ -109,7 +109,7 @@ export const argMax: Loop<OpTable['argMax']> = (ground, [x], { shape, axis }) =>
   const length = shape[axis];
   const inner = sizeOf(shape.slice(axis + 1));
   const { storage, at } = ground.result(sizeOf(shape.slice(0, axis)) * inner, 'int32');
-  findLargest(ground.floats(from, x.length), ground.integers(at, storage.length), length, inner);
+  findLargest(ground.floats(from, x.length), integersAt(ground, at, storage.length), length, inner);
   return storage;
 };
 

@@ -37,21 +37,16 @@ export function walk(
   axes: readonly Axis[],
   start: readonly number[],
   visit: (at: readonly number[]) => void,
+  depth = 0,
 ): void {
-  if (axes.some(({ length }) => length === 0)) return;
-  const at = [...start];
-  const counter = new Array<number>(axes.length).fill(0);
-  for (;;) {
-    visit(at);
-    let axis = axes.length - 1;
-    for (; axis >= 0; axis--) {
-      const { length, steps } = axes[axis];
-      const turned = ++counter[axis] === length;
-      for (let i = 0; i < at.length; i++) at[i] += turned ? steps[i] * (1 - length) : steps[i];
-      if (!turned) break;
-      counter[axis] = 0;
-    }
-    if (axis < 0) return;
+  if (depth === axes.length) {
+    visit(start);
+    return;
+  }
+  const { length, steps } = axes[depth];
+  for (let i = 0; i < length; i++) {
+    const at = start.map((first, array) => first + i * steps[array]);
+    walk(axes, at, visit, depth + 1);
   }
 }
 

@@ -10,7 +10,7 @@ import { sizeOf } from '../../../shape.js';
 import { SLACK } from '../commands.js';
 import { accumulate, copy } from '../row-kernels.js';
 import { larger, largest, MOST_TAPS, paddedArgMax, paddedMax, windowMax } from '../window-kernels.js';
-import type { Ground, Loop } from './ground.js';
+import { type Ground, integersAt, type Loop } from './ground.js';
 
 /** Floats of largest values that are kept at a time. */
 const BEST_FLOATS = 1 << 19;
@@ -200,7 +200,7 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   const best = padded === undefined ? residency.room(4 * each * to) : 0;
   const places = residency.room(4 * out[2]);
   const { storage, at } = ground.result(planes * to, 'int32');
-  for (let o = 0, p = ground.integers(places, out[2]); o < out[2]; o++) p[o] = o * stride[2];
+  for (let o = 0, p = integersAt(ground, places, out[2]); o < out[2]; o++) p[o] = o * stride[2];
   // To begin with, the first input that each window sees; −1 if it sees none.
   const first = new Int32Array(to).fill(-1);
   eachTap(w, (_, window, place, rows, columns) => {
@@ -214,7 +214,7 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   if (padded !== undefined) {
     const firsts = residency.room(4 * to);
     padded.fill();
-    ground.integers(firsts, to).set(first);
+    integersAt(ground, firsts, to).set(first);
     const kernel = paddedArgMax(padded.kind);
     inParts(ground, w, padded.each, (plane, count) => {
       const tables = [places, firsts, ...padded.places] as const;
@@ -233,7 +233,7 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
   for (let plane = 0; plane < planes; plane += each) {
     const end = Math.min(planes, plane + each);
     ground.floats(best, each * to).fill(Number.NEGATIVE_INFINITY);
-    for (let i = plane; i < end; i++) ground.integers(at + 4 * i * to, to).set(first);
+    for (let i = plane; i < end; i++) integersAt(ground, at + 4 * i * to, to).set(first);
     kernels.shared((end - plane) * to * sizeOf(w.kernelSize), false, (part) => {
       for (let i = plane; i < end; i++) part(() => pool(i));
     });
@@ -245,7 +245,7 @@ export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
 export const planeGather: Loop<OpTable['plane.gather']> = (ground, [x, indices], { planes, from, to }) => {
   const [source, index] = [ground.at(x), ground.at(indices)];
   const { storage, at } = ground.result(planes * to);
-  const [values, places] = [ground.floats(source, planes * from), ground.integers(index, planes * to)];
+  const [values, places] = [ground.floats(source, planes * from), integersAt(ground, index, planes * to)];
   const out = ground.floats(at, planes * to);
   for (let plane = 0, i = 0; plane < planes; plane++) {
     const base = plane * from;
@@ -259,7 +259,7 @@ export const planeScatter: Loop<OpTable['plane.scatter']> = (ground, [x, indices
   const { planes, from, to, mode } = attributes;
   const [source, index] = [ground.at(x), ground.at(indices)];
   const { storage, at } = ground.result(planes * to);
-  const [values, places] = [ground.floats(source, planes * from), ground.integers(index, planes * from)];
+  const [values, places] = [ground.floats(source, planes * from), integersAt(ground, index, planes * from)];
   const out = ground.floats(at, planes * to).fill(0);
   for (let plane = 0, i = 0; plane < planes; plane++) {
     const base = plane * to;
