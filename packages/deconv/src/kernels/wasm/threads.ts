@@ -203,11 +203,10 @@ export class Threads {
     const start = now();
     drain(CONTROL_AT, BASES_AT, 0);
     if (Atomics.load(words, CONTROL.done) >= count) return;
-    if (repeatable) {
-      // What an item takes on one thread. Waiting for as long as doing it again would take costs at most twice the best.
-      const item = (this.size * (now() - start)) / count;
-      this.#repeat(count, epoch, now() + item);
-    } else this.#wait(count);
+    // What an item takes on one thread. Waiting for as long as doing it again would take costs at most twice the best.
+    const end = now();
+    const item = (this.size * (end - start)) / count;
+    this.#wait(count, repeatable ? end + item : undefined);
   }
 
   /** Runs a stage of `count` items without tickets, so that no helper, however late it comes, meets one. */
@@ -239,43 +238,34 @@ export class Threads {
     }
   }
 
-  /** Waits until `deadline`, then does what helpers are still doing. */
-  #repeat(count: number, epoch: number, deadline: number): void {
+  /** Waits for what helpers are doing; from the `deadline` on, does it too. */
+  #wait(count: number, deadline = Number.POSITIVE_INFINITY): void {
     const words = this.#words;
+    const epoch = Atomics.load(words, CONTROL.epoch);
     const repeated = new Set<number>();
+    let before = -1;
+    let waited = 0;
+    let last = now();
     for (let spins = 1; ; spins++) {
       // First what is done, then what is being done: an item that moves from one to the other in between counts once at
       // most, because its helper clears its word before it counts it.
       const done = Atomics.load(words, CONTROL.done);
       if (done >= count) return;
-      if (repeated.size === 0 && (spins % 64 !== 0 || now() < deadline)) continue;
+      if (spins % 64 !== 0) continue;
+      const time = now();
       let doubled = 0;
-      for (let thread = 1; thread < this.size; thread++) {
+      for (let thread = 1; time >= deadline && thread < this.size; thread++) {
         const ticket = Atomics.load(words, CONTROL.doing + thread);
         if (ticket >>> 16 !== epoch) continue;
         const number = ticket & 0xffff;
-        if (!repeated.has(number)) {
-          this.#team.item(CONTROL_AT, BASES_AT, 0, number);
-          repeated.add(number);
-        }
+        if (!repeated.has(number)) this.#team.item(CONTROL_AT, BASES_AT, 0, number);
+        repeated.add(number);
         doubled++;
       }
       if (done + doubled >= count) {
         this.#late = count;
         return;
       }
-    }
-  }
-
-  #wait(count: number): void {
-    let before = -1;
-    let waited = 0;
-    let last = now();
-    for (let spins = 1; ; spins++) {
-      const done = Atomics.load(this.#words, CONTROL.done);
-      if (done >= count) return;
-      if (spins % 4096 !== 0) continue;
-      const time = now();
       // A process that was suspended has not waited: whatever the clock says, one look counts for little.
       waited = done === before ? waited + Math.min(time - last, 100) : 0;
       before = done;
