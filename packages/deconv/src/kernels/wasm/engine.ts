@@ -17,7 +17,7 @@ import {
 import * as CONTROL from './control.js';
 import { type Block, Heap } from './heap.js';
 import { coreModule, kernelBuilds, kernelModule, type Tile } from './microkernels.js';
-import { type Command, compile, instantiate } from './platform.js';
+import { compile, instantiate } from './platform.js';
 import { remembered } from './remembered.js';
 import { SHELF_AT, SHELF_BYTES, type Shelf, shelfOf } from './shelf.js';
 import { Residency } from './storage.js';
@@ -30,8 +30,6 @@ export const MOST_PAGES = 65535;
 export const LEAST_PAGES = 8192;
 /** Bytes of commands and tables that plans may keep. */
 export const PLANS_BUDGET = 32 * 1024 * 1024;
-/** Bytes of the shelf that are left to the kernels of plans, which cannot do without. */
-export const FOR_PLANS = 96 * 1024;
 /** Items of one stage; more are run in several. */
 export const MOST_ITEMS = 60_000;
 
@@ -83,7 +81,8 @@ export class Engine {
   readonly heap: Heap;
   readonly residency: Residency;
   readonly team: Threads;
-  readonly #shelf: Shelf;
+  /** Puts a kernel where helpers find it. */
+  readonly shelve: Shelf;
   readonly #builds: ReadonlyMap<string, Build>;
   readonly #numbers = new Map<string, number | undefined>();
   /** Plans by key, used longest ago first. */
@@ -105,16 +104,16 @@ export class Engine {
     const { limits, memory } = this.heap;
     const module = compile(coreModule(limits));
     const { drain, item, table } = instantiate(module, memory);
-    this.#shelf = shelfOf(this.heap, table);
+    this.shelve = shelfOf(this.heap, table);
     this.team = new Threads({ memory, module, drain, item });
   }
 
   /** The number of a kernel as a command, which is made if nobody has wanted it before and the shelf has room. */
-  #number(name: string, build: Build | undefined, reserve: number): number | undefined {
+  #number(name: string, build: Build | undefined, reserve?: number): number | undefined {
     return remembered(this.#numbers, name, () => {
       const { limits, memory } = this.heap;
       const bytes = build && kernelModule(build, limits);
-      return bytes && this.#shelf(bytes, instantiate(compile(bytes), memory).command, reserve);
+      return bytes && this.shelve(bytes, instantiate(compile(bytes), memory).command, reserve);
     });
   }
 
@@ -128,7 +127,7 @@ export class Engine {
 
   /** Whether there is a kernel of this name, made for a plan of its own kind; it is made if there is room for such. */
   has(name: string, build: Build): boolean {
-    return this.#number(name, build, FOR_PLANS) !== undefined;
+    return this.#number(name, build) !== undefined;
   }
 
   /** The plan of this key, made if it is not known. */
@@ -197,11 +196,6 @@ export class Engine {
       }
     }
     return Atomics.load(words, CONTROL_WORD + CONTROL.flag) === 0;
-  }
-
-  /** Puts a kernel where helpers find it: the number of its `command`; undefined where there is no room. */
-  shelve(bytes: Uint8Array<ArrayBuffer>, command: Command): number | undefined {
-    return this.#shelf(bytes, command, FOR_PLANS);
   }
 
   /**

@@ -47,11 +47,18 @@ export class WasmBackend implements Backend {
     attributes: OpTable[K],
   ): Storage {
     const { residency } = this.engine;
+    const { wasm, takes } = operation;
+    const fits = inputs.every(({ dtype }, i) => dtype === (takes?.[i] ?? 'float32'));
     this.engine.settle();
     try {
-      const done = this.#loop(operation, inputs, attributes);
-      if (done !== undefined) return done;
-      // The reference reads the values where they are.
+      try {
+        const done = fits ? wasm?.(this.#ground, inputs, attributes) : undefined;
+        if (done !== undefined) return done;
+      } catch (error) {
+        // What does not fit into linear memory is left to the reference.
+        if (!(error instanceof OutOfMemory)) throw error;
+      }
+      // It reads the values where they are.
       const readable = inputs.map((storage) =>
         storage instanceof WasmStorage ? new HostStorage(storage.peek()) : storage,
       );
@@ -64,21 +71,6 @@ export class WasmBackend implements Backend {
       return refuse(name, 'input', `not enough memory for inputs of ${lengths} elements and the output`);
     } finally {
       residency.settle();
-    }
-  }
-
-  /** The operation's loop, if it has one that takes inputs of these types; what does not fit there is left to the reference. */
-  #loop<K extends OpName>(
-    { wasm, takes }: WasmOperation<K>,
-    inputs: readonly Storage[],
-    attributes: OpTable[K],
-  ): Storage | undefined {
-    if (inputs.some(({ dtype }, i) => dtype !== (takes?.[i] ?? 'float32'))) return undefined;
-    try {
-      return wasm?.(this.#ground, inputs, attributes);
-    } catch (error) {
-      if (error instanceof OutOfMemory) return undefined;
-      throw error;
     }
   }
 

@@ -20,8 +20,8 @@ describe('shelfOf', () => {
     const bytes = encodeModule(heap.limits, [['command', [], () => long]]);
     const { command } = instantiate(compile(bytes), heap.memory);
     const most = Math.floor(SHELF_BYTES / (4 + 4 * Math.ceil(bytes.length / 4)));
-    for (let i = 0; i < most; i++) expect(shelve(bytes, command)).toBe(1 + i);
-    expect(shelve(bytes, command)).toBeUndefined();
+    for (let i = 0; i < most; i++) expect(shelve(bytes, command, 0)).toBe(1 + i);
+    expect(shelve(bytes, command, 0)).toBeUndefined();
     expect(heap.integers[CONTROL_AT / 4 + CONTROL.kernels]).toBe(most);
   });
 });

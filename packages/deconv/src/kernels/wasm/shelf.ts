@@ -17,6 +17,9 @@ export const SHELF_AT = 8192;
 /** Bytes of the stretch: some two hundred kernels of operations, at 700 bytes each, and all of plans. */
 export const SHELF_BYTES = 256 * 1024;
 
+/** Bytes that are left to the kernels of plans, which cannot do without. */
+export const FOR_PLANS = 96 * 1024;
+
 /** Where a helper takes kernels in, `known` of which it has: a part of its text (see threads.ts). */
 export const TAKE = `
     while (known < Atomics.load(words, ${CONTROL.kernels})) {
@@ -28,7 +31,10 @@ export const TAKE = `
     }
 `;
 
-/** Puts a module on the shelf: the number of its `command`, undefined if that would leave less than `reserve` bytes. */
+/**
+ * Puts a module on the shelf: the number of its `command`, undefined if that would leave less than `reserve` bytes, by default
+ * what is left to the kernels of plans.
+ */
 export type Shelf = (
   bytes: Uint8Array<ArrayBuffer>,
   command: Command,
@@ -38,7 +44,7 @@ export type Shelf = (
 /** The shelf, as the calling thread sees it. */
 export function shelfOf(heap: Heap, table: Table): Shelf {
   let at = SHELF_AT;
-  return (bytes, command, reserve = 0) => {
+  return (bytes, command, reserve = FOR_PLANS) => {
     const next = at + 4 + roundUp(bytes.length, 4);
     if (next > SHELF_AT + SHELF_BYTES - reserve) return undefined;
     const { integers, memory } = heap;
