@@ -28,9 +28,7 @@ interface Stretch {
 }
 
 /** Thrown when linear memory cannot hold what is asked for. */
-export class OutOfMemory extends Error {
-  override readonly name = 'OutOfMemory';
-}
+export class OutOfMemory extends Error {}
 
 /** Linear memory is full, or the host has no more for an array. */
 export const isShortage = (error: unknown): boolean =>
