@@ -13,7 +13,7 @@ import { host, type LinearMemory, nodeModule, now } from './platform.js';
 import { SHELF_AT, TAKE } from './shelf.js';
 import { SPARE, Spares } from './spares.js';
 
-/** Address of the bases of thread 0; each thread has 64 bytes. */
+/** Address of the bases of thread 0; each thread has 64 bytes. Up to the shelf there is room for more than may be asked for. */
 export const BASES_AT = 2048;
 /** Looks for work before a helper parks: a few milliseconds, in which the caller may copy a result of some megabytes. */
 export const SPINS = 4_000_000;
