@@ -4,7 +4,7 @@
  */
 import { combinations } from '../../geometry/three-axes.js';
 import * as BASE from './bases.js';
-import { type CommandList, product, roundUp, SLACK } from './commands.js';
+import { type Place, type PlanBuilder, placeIn, product, roundUp, SLACK } from './commands.js';
 import { activateRows } from './ending.js';
 import { SPLITS } from './movers.js';
 import type { AxisClass, Problem } from './problem.js';
@@ -17,19 +17,28 @@ export interface Box {
 const floorMod = (a: number, b: number) => ((a % b) + b) % b;
 
 /** What one axis of the padded input looks like: residues of the input stride, and the reach of the offsets. */
-export interface Reach {
-  readonly residues: readonly number[];
-  readonly low: number;
-  readonly span: number;
-}
-
-function reachOf(classes: readonly AxisClass[], stride: number): Reach {
+function reachOf(classes: readonly AxisClass[], stride: number) {
   const offsets = classes.flatMap((c) => c.offsets);
-  if (offsets.length === 0) return { residues: [0], low: 0, span: 0 };
+  if (offsets.length === 0) offsets.push(0);
   const steps = offsets.map((offset) => Math.floor(offset / stride));
   const low = Math.min(...steps);
   const residues = [...new Set(offsets.map((offset) => floorMod(offset, stride)))].sort((a, b) => a - b);
   return { residues, low, span: Math.max(...steps) - low };
+}
+
+/**
+ * Of `extent` positions that lie `step` apart, from `origin` on, those inside an axis of `length`: the first, one past the last, and where
+ * the first of them is.
+ */
+export function insideOf(
+  origin: number,
+  extent: number,
+  length: number,
+  step = 1,
+): readonly [from: number, to: number, at: number] {
+  const from = Math.min(extent, Math.max(0, Math.ceil(-origin / step)));
+  const to = Math.max(from, Math.min(extent, Math.floor((length - 1 - origin) / step) + 1));
+  return [from, to, origin + from * step];
 }
 
 /** Strides of the padded input of a band, in floats. */
@@ -41,54 +50,51 @@ export interface Layout {
   readonly floats: number;
 }
 
-/** The padded input of a problem, band by band. */
-export class BandInput {
-  readonly #p: Problem;
-  /** Per axis: which residues there are, and how far the taps reach. */
-  readonly reach: readonly Reach[];
-  /** The input needs no padding and no splitting: its rows are read where they are. */
-  readonly plain: boolean;
+export type BandInput = ReturnType<typeof bandInput>;
 
-  /** @param grid length of the output grid per axis */
-  constructor(p: Problem, grid: readonly number[]) {
-    this.#p = p;
-    this.reach = p.classes.map((classes, axis) => reachOf(classes, p.inStride[axis]));
-    const plain = this.reach.every(({ low, span, residues }, axis) => {
-      const inside = grid[axis] <= p.inSize[axis];
-      return low === 0 && span === 0 && residues.join() === '0' && p.inStride[axis] === 1 && inside;
-    });
-    this.plain = plain && p.split === undefined && p.before === undefined;
-  }
+/**
+ * The padded input of a problem, band by band.
+ *
+ * @param grid length of the output grid per axis
+ */
+export function bandInput(p: Problem, grid: readonly number[]) {
+  const { inChannels, inSize, inStride, before } = p;
+  const reach = p.classes.map((classes, axis) => reachOf(classes, inStride[axis]));
+  const counts = reach.map(({ residues }) => residues.length);
+  const extentOf = (size: readonly number[]) => size.map((length, axis) => length + reach[axis].span);
+  const plain =
+    p.split === undefined &&
+    before === undefined &&
+    reach.every(
+      ({ low, span }, axis) => low === 0 && span === 0 && inStride[axis] === 1 && grid[axis] <= inSize[axis],
+    );
+
+  return { reach, plain, layout, rowOf, inside, pad };
 
   /** Strides for a band of the given size. */
-  layout(size: readonly number[]): Layout {
-    if (this.plain) {
-      const [, y, x] = this.#p.inSize;
-      return { x, y, channel: product(this.#p.inSize), plane: 0, floats: SLACK };
-    }
-    const [z, y, x] = size.map((length, axis) => length + this.reach[axis].span);
+  function layout(size: readonly number[]): Layout {
+    const [z, y, x] = plain ? inSize : extentOf(size);
+    if (plain) return { x, y, channel: z * y * x, plane: 0, floats: SLACK };
     // Planes a multiple of 4 KiB apart would all fall into the same few cache sets.
     const channel = roundUp(z * y * x, 16) + 16;
-    const plane = channel * this.#p.inChannels;
-    const planes = product(this.reach.map((reach) => reach.residues.length));
-    return { x, y, channel, plane, floats: plane * planes + SLACK };
+    const plane = channel * inChannels;
+    return { x, y, channel, plane, floats: plane * product(counts) + SLACK };
   }
 
-  /** Where an offset lies along one axis: in which residue's plane, and how many steps in. */
-  place(axis: number, offset: number): readonly [plane: number, step: number] {
-    const { residues, low } = this.reach[axis];
-    const s = this.#p.inStride[axis];
-    return [residues.indexOf(floorMod(offset, s)), Math.floor(offset / s) - low];
+  /** Where what lies so far from a grid position is to be found, in a band of this layout: in its residue's plane, some steps in. */
+  function rowOf({ plane, y, x }: Layout, offsets: readonly number[]): number {
+    const planes = offsets.map((offset, axis) =>
+      reach[axis].residues.indexOf(floorMod(offset, inStride[axis])),
+    );
+    const steps = offsets.map((offset, axis) => Math.floor(offset / inStride[axis]) - reach[axis].low);
+    return placeIn(counts, planes) * plane + placeIn([0, y, x], steps);
   }
 
   /** Positions of the padded axis that fall into the input, first and one past the last, and the input index of the first. */
-  inside(box: Box, axis: number, residue: number): readonly [number, number, number] {
-    const s = this.#p.inStride[axis];
-    const extent = box.size[axis] + this.reach[axis].span;
-    const origin = s * (box.from[axis] + this.reach[axis].low) + residue;
-    const from = Math.min(extent, Math.max(0, Math.ceil(-origin / s)));
-    const to = Math.max(from, Math.min(extent, Math.floor((this.#p.inSize[axis] - 1 - origin) / s) + 1));
-    return [from, to, origin + from * s];
+  function inside({ from, size }: Box, axis: number, residue: number) {
+    const { low, span } = reach[axis];
+    const step = inStride[axis];
+    return insideOf(step * (from[axis] + low) + residue, size[axis] + span, inSize[axis], step);
   }
 
   /**
@@ -98,31 +104,29 @@ export class BandInput {
    * @param from the first channel
    * @param all channels of a picture, of all groups
    */
-  pad(list: CommandList, box: Box, layout: Layout, picture = 0, from = 0, all = this.#p.inChannels): void {
-    const { inChannels, inSize, inStride, split = all, before } = this.#p;
+  function pad(list: PlanBuilder, box: Box, layout: Layout, picture = 0, from = 0, all = inChannels): void {
+    const { split = all } = p;
     const [depth, height, width] = inSize;
     const [levelStep, rowStep, step] = inStride;
-    const extent = box.size.map((length, axis) => length + this.reach[axis].span);
-    const [levels, ys, xs] = extent;
+    const [levels, ys, xs] = extentOf(box.size);
     const parts = [
-      { base: BASE.input, first: 0, end: split },
-      { base: BASE.second, first: split, end: all },
-    ];
-    const [down, along, across] = this.reach.map(({ residues }) => residues);
+      [BASE.input, 0, split],
+      [BASE.second, split, all],
+    ] as const;
     // All residues along a row in one pass, where there are all.
-    const whole = SPLITS.some((n) => n === step && n === across.length);
-    let plane = 0;
-    for (const [rz, ry, rx] of combinations([down, along, across])) {
-      const [z0, z1, zIn] = this.inside(box, 0, rz);
-      const [y0, y1, yIn] = this.inside(box, 1, ry);
-      const [x0, x1, xIn] = this.inside(box, 2, rx);
+    const whole = SPLITS.some((n) => n === step && n === counts[2]);
+    const planes = combinations(reach.map(({ residues }) => residues));
+    for (const [plane, residues] of planes.entries()) {
+      const [[z0, z1, zIn], [y0, y1, yIn], [x0, x1, xIn]] = residues.map((r, axis) => inside(box, axis, r));
       for (let z = 0; z < levels; z++) {
         /** A command for rows of some of the channels. */
         const push = (
           name: string,
-          source: number | readonly [number, number],
-          [first, count]: readonly [number, number],
-          [from, to]: readonly [number, number],
+          source: number | Place,
+          first: number,
+          count: number,
+          from: number,
+          to: number,
           ...line: readonly number[]
         ) => {
           const at = first * layout.channel + plane * layout.plane + (z * layout.y + from) * layout.x;
@@ -130,15 +134,15 @@ export class BandInput {
           const rows = [to - from, 4 * rowStep * width, 4 * layout.x] as const;
           if (to > from) list.push(name, source, [BASE.work, 4 * at], ...channels, ...rows, ...line);
         };
-        const zeros = (from: number, to: number) => push('pad', 0, [0, inChannels], [from, to], xs);
+        const zeros = (from: number, to: number) => push('pad', 0, 0, inChannels, from, to, xs);
         /** One command for each part of the channels, which begins at the given position of a row. */
         const move = (name: string, x: number, ...line: readonly number[]) => {
-          for (const { base, first, end } of parts) {
+          for (const [base, first, end] of parts) {
             const low = Math.max(from, first);
             const count = Math.min(from + inChannels, end) - low;
             const channel = picture * (end - first) + low - first;
             const row = (channel * depth + zIn + (z - z0) * levelStep) * height + yIn;
-            if (count > 0) push(name, [base, 4 * (row * width + x)], [low - from, count], [y0, y1], ...line);
+            if (count > 0) push(name, [base, 4 * (row * width + x)], low - from, count, y0, y1, ...line);
           }
         };
         if (z < z0 || z >= z1 || (!whole && x1 <= x0)) {
@@ -147,16 +151,16 @@ export class BandInput {
         }
         zeros(0, y0);
         if (!whole) move('pad', xIn, x0, x1 - x0, 4 * step, xs - x1);
-        else if (rx === across[0]) {
-          const origin = step * (box.from[2] + this.reach[2].low);
-          move(`split${step}`, 0, origin, width, xs, 4 * layout.plane);
-        }
+        else if (residues[2] === reach[2].residues[0])
+          move(`split${step}`, 0, step * (box.from[2] + reach[2].low), width, xs, 4 * layout.plane);
         zeros(y1, ys);
       }
-      plane++;
     }
     // Padding stays zero.
-    const rows = { c: 0, row: 4 * layout.channel, positions: layout.channel, from: 0, bias: false };
-    if (before !== undefined) activateRows(list, before, { ...rows, count: inChannels * plane });
+    const { channel } = layout;
+    activateRows(list, before, false, 0, 4 * channel, channel, {
+      from: 0,
+      count: inChannels * planes.length,
+    });
   }
 }

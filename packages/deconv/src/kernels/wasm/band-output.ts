@@ -4,9 +4,11 @@
  */
 import type { Box } from './band-input.js';
 import * as BASE from './bases.js';
-import { type CommandList, product } from './commands.js';
-import { bitsOf } from './ending.js';
+import { type PlanBuilder, placeIn, product, type Run } from './commands.js';
+import type { DenseOptions } from './dense-plan.js';
+import { bitsOf, endingOf } from './ending.js';
 import type { Phase, Problem } from './problem.js';
+import { remembered } from './remembered.js';
 import { TOGETHER } from './stores.js';
 
 /** The part of a phase that a band holds: its first grid position in the band, its length, and its first output. */
@@ -15,11 +17,10 @@ export function rangeOf(
   box: Box,
   axis: number,
   phase: Phase,
-): { local: number; count: number; out: number } {
+): readonly [local: number, count: number, out: number] {
   const from = Math.max(phase.lead, box.from[axis]);
   const to = Math.min(phase.lead + phase.count, box.from[axis] + box.size[axis]);
-  const out = (from - phase.lead) * p.outStride[axis] + phase.start;
-  return { local: from - box.from[axis], count: to - from, out };
+  return [from - box.from[axis], to - from, (from - phase.lead) * p.outStride[axis] + phase.start];
 }
 
 /** One phase of a block's result, and where it goes. */
@@ -29,13 +30,28 @@ export interface Line {
   readonly row: number;
   readonly pitch: number;
   readonly level: number;
-  /** Where it begins in a channel of the output, and on which of its rows; in floats, and rows. */
+  /** Where it begins in a channel of the output, in floats. */
   readonly out: number;
-  readonly row0: number;
   /** Levels, rows, and positions of a row. */
   readonly z: number;
   readonly y: number;
   readonly x: number;
+}
+
+/** A phase along each axis, whose results begin at `c`; nothing where the band holds nothing of it. */
+export function linesOf(
+  p: Problem,
+  box: Box,
+  phases: readonly Phase[],
+  c: number,
+  [row, level, pitch]: readonly [row: number, level: number, pitch: number],
+): Line[] {
+  const [local, [z, y, x], outs] = [0, 1, 2].map((which) =>
+    phases.map((phase, axis) => rangeOf(p, box, axis, phase)[which]),
+  );
+  if (Math.min(z, y, x) <= 0) return [];
+  const at = c + local[0] * level + local[1] * pitch + 4 * local[2];
+  return [{ c: at, row, pitch, level, out: placeIn(p.outSize, outs), z, y, x }];
 }
 
 /** How many of the first lines lie side by side in the output, alike enough to be stored together. */
@@ -55,48 +71,45 @@ function neighbours(lines: readonly Line[], step: number): number {
   return whole ?? (step > 4 && count >= 4 ? 4 : 1);
 }
 
-/** The channels that the lines hold, and what is still to be done to them. */
-export interface Finish {
-  readonly from: number;
-  readonly count: number;
-  readonly bias: boolean;
-  readonly scale: boolean;
-  /** An array laid out like the output is added. */
-  readonly residual: boolean;
-  /** No output is less; not together with a scale. */
-  readonly floor: number;
-  /** Bytes from where the output begins to the picture that the lines are of. Default 0. */
-  readonly picture?: number | undefined;
-}
-
-/** The commands that store the lines of a band. */
-export function storeBand(list: CommandList, p: Problem, lines: readonly Line[], finish: Finish): void {
+/**
+ * The commands that store the lines of a band, which hold some of the output channels.
+ *
+ * @param picture bytes from where the output begins to the picture that the lines are of
+ */
+export function storeBand(
+  list: PlanBuilder,
+  p: Problem,
+  options: DenseOptions,
+  lines: readonly Line[],
+  { from, count }: Run,
+  picture = 0,
+): void {
+  const { scale, residual } = options;
+  const { bias, floor } = endingOf(options);
   const [, height, width] = p.outSize;
   const [tz, ty, tx] = p.outStride;
   const plane = product(p.outSize);
-  const bias = finish.bias ? ([BASE.bias, 4 * finish.from] as const) : 0;
-  const bias1 = finish.bias ? 4 : 0;
+  const biases = bias ? ([BASE.bias, 4 * from] as const) : 0;
   const byRow = new Map<number, Line[]>();
-  for (const line of lines) byRow.set(line.row0, [...(byRow.get(line.row0) ?? []), line]);
+  for (const line of lines) remembered(byRow, Math.floor(line.out / width), () => [] as Line[]).push(line);
   for (const row of byRow.values()) {
     const waiting = row.sort((a, b) => a.out - b.out);
     while (waiting.length > 0) {
-      const together = finish.scale ? 1 : neighbours(waiting, tx);
+      const together = scale ? 1 : neighbours(waiting, tx);
       const side = waiting.splice(0, together);
       const [line] = side;
       const common = Math.min(...side.map(({ x }) => x));
       for (let z = 0; z < line.z; z++) {
         const c = side.map(({ c, level }) => [BASE.work, c + z * level] as const);
         const inPlane = 4 * (line.out + z * tz * height * width);
-        const to = (finish.picture ?? 0) + 4 * finish.from * plane + inPlane;
-        const channel = [finish.count, line.row, 4 * plane, bias1] as const;
+        const to = picture + 4 * from * plane + inPlane;
+        const channel = [count, line.row, 4 * plane, bias ? 4 : 0] as const;
         const rows = [line.y, line.pitch, 4 * ty * width] as const;
-        const end = [finish.residual ? ([BASE.residual, to] as const) : 0, bitsOf(finish.floor)] as const;
+        const end = [residual ? ([BASE.residual, to] as const) : 0, bitsOf(floor)] as const;
         // Those that are stored together have no scale.
-        const scale = finish.scale ? ([BASE.scale, inPlane] as const) : 0;
-        const [name, scales] = together > 1 ? [`store${together}`, []] : ['store', [scale]];
-        const out = [BASE.output, to] as const;
-        list.push(name, ...c, out, bias, ...scales, ...channel, ...rows, common, 4 * tx, ...end);
+        const scales = scale ? ([BASE.scale, inPlane] as const) : 0;
+        const [name, own] = together > 1 ? [`store${together}`, []] : ['store', [scales]];
+        list.push(name, ...c, [BASE.output, to], biases, ...own, ...channel, ...rows, common, 4 * tx, ...end);
       }
       // What some of them have more of.
       for (const longer of side.filter(({ x }) => x > common)) {

@@ -7,6 +7,7 @@
 import type { BandInput } from './band-input.js';
 import { product, roundUp } from './commands.js';
 import type { Tile } from './microkernels.js';
+import type { Problem } from './problem.js';
 import { stripsOf } from './strips.js';
 
 /** Targets for the buffers of a band, in bytes. */
@@ -34,17 +35,17 @@ export const PLAIN_TILES = 4;
 /**
  * Rows of a product from which B is packed. Rows read where they are may lie a power of two apart: packed, they do not fight for the same
  * cache sets. Short ones lie together as it is, and a few tiles do not read them often enough.
- *
- * @param tapsPerRow by how many taps each row of the padded input is read
  */
 export function packFromRows(
-  { plain }: BandInput,
+  { classes: [, , x] }: Problem,
+  { plain, reach }: BandInput,
   grid: readonly number[],
-  tapsPerRow: number,
   mr: number,
 ): number {
-  if (!plain) return (tapsPerRow >= SHARED_TAPS ? PACK_SHARED_FROM_TILES : PACK_FROM_TILES) * mr;
-  return product(grid) <= SHORT_PLANE ? Number.POSITIVE_INFINITY : PLAIN_TILES * mr + 1;
+  if (plain) return product(grid) <= SHORT_PLANE ? Number.POSITIVE_INFINITY : PLAIN_TILES * mr + 1;
+  // By how many taps each row of the padded input is read.
+  const taps = x.reduce((n, c) => n + c.offsets.length, 0) / x.length / reach[2].residues.length;
+  return (taps >= SHARED_TAPS ? PACK_SHARED_FROM_TILES : PACK_FROM_TILES) * mr;
 }
 
 /** What the product of a band will be. */

@@ -3,20 +3,20 @@ export { combinations } from '../../geometry/three-axes.js';
 
 import type { BandInput, Box } from './band-input.js';
 import { rangeOf } from './band-output.js';
-import { type CommandList, product, type Stretch, shift } from './commands.js';
+import { type PlanBuilder, product, type Stretch, shift } from './commands.js';
 import type { Band } from './items.js';
 import type { Problem, Triple } from './problem.js';
 import { remembered } from './remembered.js';
 
 /** What the commands of a band depend on, besides its place. */
-function shapeOf(p: Problem, input: BandInput, box: Box): string {
-  const perAxis = box.size.map((length, axis) => {
-    const inside = input.reach[axis].residues.map((residue) => input.inside(box, axis, residue).slice(0, 2));
-    const ranges = p.classes[axis].map((c) => c.phases.map((phase) => rangeOf(p, box, axis, phase)));
-    return [length, inside, ranges.map((list) => list.map(({ local, count }) => [local, count]))];
-  });
-  return JSON.stringify(perAxis);
-}
+const shapeOf = (p: Problem, input: BandInput, box: Box): string =>
+  JSON.stringify(
+    box.size.map((length, axis) => [
+      length,
+      input.reach[axis].residues.map((residue) => input.inside(box, axis, residue).slice(0, 2)),
+      p.classes[axis].map((c) => c.phases.map((phase) => rangeOf(p, box, axis, phase).slice(0, 2))),
+    ]),
+  );
 
 /** Length of the output grid per axis. */
 export const gridOf = (p: Problem): number[] =>
@@ -30,39 +30,44 @@ export function layBands<Part>(
   p: Problem,
   input: BandInput,
   size: readonly number[],
-  list: CommandList,
+  list: PlanBuilder,
   parts: readonly Part[],
   emit: (box: Box, part: Part) => void,
 ): Band[] {
   interface Known {
-    readonly from: readonly number[];
+    readonly origin: Triple;
     readonly stretches: readonly Stretch[];
   }
-  const grid = gridOf(p);
   const known = new Map<string, Known>();
   const bands: Band[] = [];
-  const lay = (from: readonly number[]) => {
-    const box = { from, size: size.map((length, axis) => Math.min(length, grid[axis] - from[axis])) };
-    const { from: origin, stretches } = remembered(known, shapeOf(p, input, box), () => ({
-      from,
+  eachBox(gridOf(p), size, (from, size) => {
+    const box = { from, size };
+    const { origin, stretches } = remembered(known, shapeOf(p, input, box), () => ({
+      origin: from,
       stretches: parts.map((part) => list.stretch(() => emit(box, part))),
     }));
     const steps = from.map((at, axis) => at - origin[axis]);
     const moved = { input: shift(steps, p.inStride, p.inSize), output: shift(steps, p.outStride, p.outSize) };
     for (const stretch of stretches) bands.push({ stretch, ...moved });
-  };
-  eachPlace(grid, size, lay);
+  });
   return bands;
 }
 
-/** Visits the places of a grid of three axes that lie `step` apart, in the order of memory. */
-export function eachPlace(
+/** Visits the boxes of `most` that a grid of three axes is cut into, in the order of memory; the last may be smaller. */
+export function eachBox(
   grid: readonly number[],
-  step: readonly number[],
-  visit: (place: Triple) => void,
+  most: readonly number[],
+  visit: (from: Triple, size: readonly number[]) => void,
 ): void {
-  for (let z = 0; z < grid[0]; z += step[0])
-    for (let y = 0; y < grid[1]; y += step[1]) for (let x = 0; x < grid[2]; x += step[2]) visit([z, y, x]);
+  for (let z = 0; z < grid[0]; z += most[0])
+    for (let y = 0; y < grid[1]; y += most[1])
+      for (let x = 0; x < grid[2]; x += most[2]) {
+        const from = [z, y, x] as const;
+        visit(
+          from,
+          most.map((length, axis) => Math.min(length, grid[axis] - from[axis])),
+        );
+      }
 }
 
 /** Useful floating-point operations of a problem solved so many times. */
@@ -71,17 +76,4 @@ export function flopsOf(p: Problem, times: number): number {
     classes.reduce((n, c) => n + c.phases.reduce((m, phase) => m + phase.count, 0) * c.offsets.length, 0),
   );
   return 2 * times * p.inChannels * p.outChannels * product(perAxis);
-}
-
-/** Full tiles, then the rows that are left, for the given steps of tiles and strips; of all rows, or from one to another where tiles begin. */
-export function eachTile(
-  rows: number,
-  mr: number,
-  emit: (height: number, count: number, firstRow: number) => void,
-  [from, to]: readonly [number, number] = [0, rows],
-): void {
-  const last = rows - (rows % mr);
-  const full = Math.floor((Math.min(to, last) - from) / mr);
-  if (full > 0) emit(mr, full, from);
-  if (to > last && to > from) emit(rows - last, 1, last);
 }

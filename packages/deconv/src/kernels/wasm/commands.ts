@@ -4,6 +4,7 @@
  * with shifts for the bases. The words of each in linear memory are fixed here, for those who write and who read them.
  */
 
+import { range } from '../../shape.js';
 import * as BASE from './bases.js';
 import * as CONTROL from './control.js';
 
@@ -49,49 +50,59 @@ export const FLAG_AT = CONTROL_AT + 4 * CONTROL.flag;
 /** The number of a command by its name; throws where there is none. */
 export type Commands = (name: string) => number;
 
-type Argument = number | readonly [base: number, offset: number];
+/** A place in memory: bytes from a base. */
+export type Place = readonly [base: number, offset: number];
 
-/** Builds a list of commands. */
-export class CommandList {
-  readonly words: number[] = [];
-  readonly #commands: Commands;
+type Argument = number | Place;
 
-  constructor(commands: Commands) {
-    this.#commands = commands;
-  }
+/** Builds a plan: its commands, and the tables that they read. */
+export function planBuilder(commands: Commands) {
+  const words: number[] = [];
+  const tables: number[] = [];
+  let workBytes = 0;
+  return {
+    /** Appends a command. */
+    push(name: string, ...given: readonly Argument[]): void {
+      words.push(commands(name));
+      for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
+        const argument = given[i] ?? 0;
+        words.push(...(typeof argument === 'number' ? [BASE.zero, argument] : argument));
+      }
+    },
 
-  get length(): number {
-    return this.words.length / COMMAND_WORDS;
-  }
+    /** The commands that `emit` appends. */
+    stretch(emit: () => void): Stretch {
+      const first = words.length / COMMAND_WORDS;
+      emit();
+      return { first, count: words.length / COMMAND_WORDS - first };
+    },
 
-  /** Appends a command; arguments are numbers or [base, offset]. */
-  push(name: string, ...given: readonly Argument[]): void {
-    this.words.push(this.#commands(name));
-    for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
-      const argument = given[i] ?? 0;
-      if (typeof argument === 'number') this.words.push(BASE.zero, argument);
-      else this.words.push(argument[0], argument[1]);
-    }
-  }
+    /** Appends integers to the tables and tells where they lie, in bytes. */
+    table(values: readonly number[]): number {
+      const at = 4 * tables.length;
+      for (const value of values) tables.push(value);
+      return at;
+    },
 
-  /** The commands that `emit` appends. */
-  stretch(emit: () => void): Stretch {
-    const first = this.length;
-    emit();
-    return { first, count: this.length - first };
-  }
+    /** Asks for so many bytes of work space. */
+    work(bytes: number): void {
+      workBytes = Math.max(workBytes, bytes);
+    },
+
+    /** The plan of all that was appended. */
+    plan(rest: Pick<Plan, 'stages' | 'flops'> & Partial<Plan>): Plan {
+      const none = { packStages: 0, packedBytes: 0, sharedBytes: 0 };
+      return {
+        ...none,
+        commands: Int32Array.from(words),
+        tables: Int32Array.from(tables),
+        workBytes,
+        ...rest,
+      };
+    },
+  };
 }
-
-/** Collects integers for the tables and tells where each run of them lies, in bytes. */
-export class TableBuilder {
-  readonly words: number[] = [];
-
-  add(values: readonly number[]): number {
-    const at = this.words.length * 4;
-    for (const value of values) this.words.push(value);
-    return at;
-  }
-}
+export type PlanBuilder = ReturnType<typeof planBuilder>;
 
 /** Commands that follow each other in the list. */
 export interface Stretch {
@@ -104,7 +115,10 @@ export interface Item extends Stretch {
   readonly moves: Readonly<Partial<Record<(typeof BASE_NAMES)[number], number>>>;
 }
 
-/** Work for the kernels: stages one after the other, the items of a stage in any order on any thread. */
+/**
+ * Work for the kernels: stages one after the other, the items of a stage in any order on any thread. Those of the last stage only
+ * write what depends on nothing that they write: running one twice changes nothing.
+ */
 export interface Plan {
   readonly commands: Int32Array;
   readonly tables: Int32Array;
@@ -117,8 +131,6 @@ export interface Plan {
   readonly workBytes: number;
   /** Bytes of a buffer that the threads fill together. */
   readonly sharedBytes: number;
-  /** The items of the last stage only write what depends on nothing that they write: running one twice changes nothing. */
-  readonly repeatable: boolean;
   /** Useful floating-point operations, for deciding whether threads are worth waking. */
   readonly flops: number;
 }
@@ -129,11 +141,50 @@ export const K_BLOCK = 256;
 export const SLACK = 64;
 /** Work below this is done by the calling thread alone. */
 export const SHARE_FROM_FLOPS = 4e6;
+/** Items that work worth sharing is cut into, if it allows. */
+export const ITEMS = 8;
+
+/** Items wanted of work that is cut into so many parts anyway. */
+export const itemsFor = (flops: number, parts: number): number =>
+  flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / parts) : 1;
 
 export const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
 
+/** Where a position lies in an array of three axes, or how far two lie apart; in elements. */
+export const placeIn = ([, height, width]: readonly number[], [z, y, x]: readonly number[]): number =>
+  (z * height + y) * width + x;
+
 /** Bytes between two places that lie `steps` strides apart on each axis of an array. */
-export function shift(steps: readonly number[], stride: readonly number[], size: readonly number[]): number {
-  const [z, y, x] = steps.map((step, axis) => step * stride[axis]);
-  return 4 * ((z * size[1] + y) * size[2] + x);
+export const shift = (steps: readonly number[], stride: readonly number[], size: readonly number[]) =>
+  4 *
+  placeIn(
+    size,
+    steps.map((step, axis) => step * stride[axis]),
+  );
+
+/** A run of channels, commands, …: the first, and how many. */
+export interface Run {
+  readonly from: number;
+  readonly count: number;
 }
+
+/** Runs of `each`, of which the last may be shorter; at least one, if only of nothing. */
+export const runsOf = (total: number, each: number): Run[] =>
+  range(Math.max(1, Math.ceil(total / each))).map((i) => ({
+    from: i * each,
+    count: Math.min(each, total - i * each),
+  }));
+
+/** So many runs, about alike, in whole units but for the end. */
+export function evenRuns(total: number, runs: number, unit = 1): Run[] {
+  const units = Math.ceil(total / unit);
+  const begin = (i: number) => Math.min(total, unit * Math.floor((units * i) / runs));
+  return range(runs).map((i) => ({ from: begin(i), count: begin(i + 1) - begin(i) }));
+}
+
+/** Neighbours joined, so that there are not more than `most`. */
+export const joined = (stretches: readonly Stretch[], most: number): Stretch[] =>
+  runsOf(stretches.length, Math.ceil(stretches.length / most)).map(({ from, count }) => {
+    const [{ first }, last] = [stretches[from], stretches[from + count - 1]];
+    return { first, count: last.first + last.count - first };
+  });

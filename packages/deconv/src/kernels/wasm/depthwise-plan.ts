@@ -6,19 +6,22 @@ import type { Activation } from '../../backend.js';
 import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
-import { range } from '../../shape.js';
+import { insideOf } from './band-input.js';
+import { eachBox } from './bands.js';
 import * as BASE from './bases.js';
 import {
-  CommandList,
   type Commands,
+  evenRuns,
   type Item,
+  itemsFor,
   type Plan,
+  placeIn,
+  planBuilder,
   product,
-  SHARE_FROM_FLOPS,
+  type Run,
   SLACK,
   type Stretch,
 } from './commands.js';
-import { ITEMS } from './dense-plan.js';
 import { type DepthwiseKind, depthwiseName } from './depthwise-kernel.js';
 import { bitsOf } from './ending.js';
 import { remembered } from './remembered.js';
@@ -77,23 +80,6 @@ export function depthwiseOf(
   };
 }
 
-/** What a band of outputs from `from` to `end` sees along an axis: how much in all, and of it what lies in the input. */
-function seen(
-  from: number,
-  end: number,
-  n: number,
-  taps: number,
-  dilation: number,
-  stride: number,
-  before: number,
-) {
-  const origin = from * stride - before;
-  const extent = (end - 1 - from) * stride + (taps - 1) * dilation + 1;
-  const first = Math.min(extent, Math.max(0, -origin));
-  const count = Math.max(0, Math.min(extent, n - origin) - first);
-  return { extent, first, count, at: origin + first };
-}
-
 /** The plan of such a convolution; its kernel is among the commands. */
 export function planDepthwise(
   { batch, groups: channels }: ConvGeometry,
@@ -101,7 +87,7 @@ export function planDepthwise(
   options: { readonly commands: Commands; readonly bias: boolean },
 ): Plan {
   const { taps, dilation, stride } = kind;
-  const list = new CommandList(options.commands);
+  const list = planBuilder(options.commands);
   // Columns first, then as many rows as have room beside them.
   const room = (axis: number, floats: number) =>
     Math.max(1, Math.floor((floats - (taps[axis] - 1) * dilation[axis] - 1) / stride[axis]) + 1);
@@ -114,39 +100,36 @@ export function planDepthwise(
   const rows = most(0, BAND_FLOATS / width);
   const bands = Math.ceil(outSize[0] / rows) * Math.ceil(outSize[1] / columns);
   const flops = 2 * COST * batch * channels * product(outSize) * product(taps);
-  const wanted = flops >= SHARE_FROM_FLOPS ? Math.ceil((2 * ITEMS) / Math.max(1, batch * bands)) : 1;
-  const runs = Math.min(channels, wanted);
-  const begin = (run: number) => Math.floor((channels * run) / runs);
+  const runs = Math.min(channels, itemsFor(flops, (batch * bands) / 2));
 
   const stretches = new Map<string, Stretch>();
   const items: Item[] = [];
-  let floats = 0;
-  for (let n = 0; n < batch; n++)
-    for (let y = 0; y < outSize[0]; y += rows)
-      for (let x = 0; x < outSize[1]; x += columns)
-        for (const run of range(runs)) layItem(n, y, x, begin(run), begin(run + 1) - begin(run));
-  return {
-    commands: Int32Array.from(list.words),
-    tables: new Int32Array(),
-    stages: [items],
-    packStages: 0,
-    packedBytes: 0,
-    workBytes: 4 * (floats + SLACK),
-    sharedBytes: 0,
-    repeatable: true,
-    flops,
-  };
+  eachBox([batch, ...outSize], [1, rows, columns], ([n, ...from], [, ...size]) => {
+    for (const run of evenRuns(channels, runs)) layItem(n, from, size, run);
+  });
+  return list.plan({ stages: [items], flops });
 
-  function layItem(n: number, y: number, x: number, from: number, count: number): void {
-    const end = [Math.min(outSize[0], y + rows), Math.min(outSize[1], x + columns)];
-    const [down, across] = [y, x].map((at, axis) =>
-      seen(at, end[axis], inSize[axis], taps[axis], dilation[axis], stride[axis], before[axis]),
+  function layItem(
+    n: number,
+    place: readonly number[],
+    extent: readonly number[],
+    { from, count }: Run,
+  ): void {
+    const seen = extent.map(
+      (length, axis) => (length - 1) * stride[axis] + kernelExtent(taps[axis], dilation[axis]),
     );
-    const pitch = across.extent;
-    floats = Math.max(floats, down.extent * pitch);
-    const inner = 4 * (down.first * pitch + across.first);
-    const line = [inner, 4 * pitch, down.count, across.count] as const;
-    const size = [count, end[0] - y, end[1] - x] as const;
+    const [down, across] = seen.map((length, axis) =>
+      insideOf(place[axis] * stride[axis] - before[axis], length, inSize[axis]),
+    );
+    const [height, pitch] = seen;
+    list.work(4 * (height * pitch + SLACK));
+    const line = [
+      4 * (down[0] * pitch + across[0]),
+      4 * pitch,
+      down[1] - down[0],
+      across[1] - across[0],
+    ] as const;
+    const size = [count, ...extent] as const;
     const stretch = remembered(stretches, `${line}|${size}`, () =>
       list.stretch(() => {
         const out = [[BASE.output, 0], 4 * product(outSize), 4 * outSize[1]] as const;
@@ -158,8 +141,8 @@ export function planDepthwise(
     );
     const channel = n * channels + from;
     const moves = {
-      input: 4 * ((channel * inSize[0] + down.at) * inSize[1] + across.at),
-      output: 4 * ((channel * outSize[0] + y) * outSize[1] + x),
+      input: 4 * placeIn([channel, ...inSize], [channel, down[2], across[2]]),
+      output: 4 * placeIn([channel, ...outSize], [channel, ...place]),
       weight: 4 * from * product(taps),
       bias: options.bias ? 4 * from : 0,
     };

@@ -2,7 +2,8 @@
 import type { Activation } from '../../backend.js';
 import { formulaOf } from './activations.js';
 import * as BASE from './bases.js';
-import type { CommandList } from './commands.js';
+import type { PlanBuilder, Run } from './commands.js';
+import type { DenseOptions } from './dense-plan.js';
 
 /** The bits of a float. */
 export const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0];
@@ -17,44 +18,31 @@ export interface Ending {
 }
 
 /** An activation that only keeps outputs from being less than something is left to the store. */
-export function endingOf(activation: Activation | undefined, bias: boolean): Ending {
+export function endingOf({ activation, bias }: Pick<DenseOptions, 'activation' | 'bias'>): Ending {
   const [floor, most] = activation?.parameters ?? [];
   if (activation?.fn === 'clamp' && most === Number.POSITIVE_INFINITY)
     return { activation: undefined, bias, floor };
   return { activation, bias: bias && activation === undefined, floor: Number.NEGATIVE_INFINITY };
 }
 
-/** Rows of results, one per output channel from the `from`-th on. */
-export interface Rows {
-  /** Where they begin in the work space, and how far they lie apart; in bytes. */
-  readonly c: number;
-  readonly row: number;
-  readonly positions: number;
-  readonly from: number;
-  readonly count: number;
-  readonly bias: boolean;
-}
-
-/** Bias and activation, in the result buffer. */
+/**
+ * Bias and activation, if there is one, in the work space: rows of results, one per output channel of a run, which begin
+ * at `c` and lie `row` bytes apart.
+ */
 export function activateRows(
-  list: CommandList,
-  activation: Activation,
-  { c, row, positions, from, count, bias }: Rows,
+  list: PlanBuilder,
+  activation: Activation | undefined,
+  bias: boolean,
+  c: number,
+  row: number,
+  positions: number,
+  { from, count }: Run,
 ): void {
-  const { fn, parameters } = activation;
+  if (activation === undefined) return;
   const [name] = formulaOf(activation);
-  const biases = bias ? ([BASE.bias, 4 * from] as const) : 0;
-  const slopes = fn === 'prelu' ? ([BASE.scale, 4 * from] as const) : 0;
-  list.push(
-    name,
-    [BASE.work, c],
-    count,
-    row,
-    biases,
-    bias ? 4 : 0,
-    positions,
-    bitsOf(parameters[0] ?? 0),
-    bitsOf(parameters[1] ?? 0),
-    slopes,
-  );
+  const biases = bias ? ([[BASE.bias, 4 * from], 4] as const) : [0, 0];
+  const slopes = activation.fn === 'prelu' ? ([BASE.scale, 4 * from] as const) : 0;
+  const [first = 0, second = 0] = activation.parameters;
+  const parameters = [bitsOf(first), bitsOf(second)] as const;
+  list.push(name, [BASE.work, c], count, row, ...biases, positions, ...parameters, slopes);
 }

@@ -192,7 +192,7 @@ export class Engine {
         items += 4 * ITEM_WORDS * count;
         if (stage < fromStage) continue;
         if (alone) this.team.runHere(count);
-        else this.team.run(count, plan.repeatable && last);
+        else this.team.run(count, last);
       }
     }
     return Atomics.load(words, CONTROL_WORD + CONTROL.flag) === 0;

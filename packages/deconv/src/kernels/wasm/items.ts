@@ -1,5 +1,7 @@
 /** items: the work on one picture and one group of channels, repeated for all of them by moving the bases. */
+import { range } from '../../shape.js';
 import { type Item, product, type Stretch } from './commands.js';
+import type { DenseOptions } from './dense-plan.js';
 import type { Problem } from './problem.js';
 
 /** Commands of a band, and how far its place lies from the one they were made for, in bytes. */
@@ -13,52 +15,48 @@ export interface Band {
   readonly shared?: number | undefined;
 }
 
-/** How often a problem is solved, and with what. */
-export interface Repeats {
-  readonly batch: number;
-  readonly groups: number;
-  readonly bias: boolean;
-  /** What outputs are multiplied by lies per channel, as the bias does, not per place. */
-  readonly slopes: boolean;
-  /** Floats of the packed weight of one group. */
-  readonly packedFloats: number;
-}
-
-/** The items that pack the weight, and those that do the rest. */
+/**
+ * Stages of items that pack the weight, then those that do the rest.
+ *
+ * @param packedFloats of one group
+ */
 export function layItems(
   p: Problem,
-  packs: readonly Stretch[],
-  bands: readonly Band[],
-  { batch, groups, bias, slopes, packedFloats }: Repeats,
-): readonly [packing: readonly Item[], work: readonly Item[]] {
-  const weightBytes = p.outChannels * p.inChannels * product(p.kernelSize) * 4;
-  const plane = product(p.inSize) * 4;
+  batch: number,
+  groups: number,
+  packedFloats: number,
+  { bias, activation }: DenseOptions,
+  packs: readonly (readonly Stretch[])[],
+  works: readonly (readonly Band[])[],
+): Item[][] {
+  const weightBytes = 4 * p.outChannels * p.inChannels * product(p.kernelSize);
+  const plane = 4 * product(p.inSize);
   const { split = p.inChannels } = p;
-  const outBytes = p.outChannels * product(p.outSize) * 4;
-  const packing: Item[] = [];
-  const work: Item[] = [];
-  for (let g = 0; g < groups; g++) {
-    const packed = g * packedFloats * 4;
-    for (const pack of packs) packing.push({ ...pack, moves: { weight: g * weightBytes, packed } });
-  }
-  for (let n = 0; n < batch; n++) {
-    for (let g = 0; g < groups; g++) {
-      const [packed, channels] = [g * packedFloats * 4, g * p.outChannels * 4];
-      for (const band of bands) {
-        const picture = (n + (band.picture ?? 0)) * groups + g;
-        const moves = {
-          input: picture * split * plane + band.input,
-          second: picture * (p.inChannels - split) * plane + band.input,
-          output: picture * outBytes + band.output,
-          scale: slopes ? channels : band.output,
-          packed,
-          shared: band.shared ?? 0,
-          residual: picture * outBytes + band.output,
-          bias: bias ? channels : 0,
-        };
-        work.push({ ...band.stretch, moves });
-      }
-    }
-  }
-  return [packing, work];
+  const outBytes = 4 * p.outChannels * product(p.outSize);
+  const packing = (g: number, pack: Stretch) => ({
+    ...pack,
+    moves: { weight: g * weightBytes, packed: 4 * g * packedFloats },
+  });
+  const work = (n: number, g: number, band: Band) => {
+    const picture = (n + (band.picture ?? 0)) * groups + g;
+    const channels = 4 * g * p.outChannels;
+    const moves = {
+      input: picture * split * plane + band.input,
+      second: picture * (p.inChannels - split) * plane + band.input,
+      output: picture * outBytes + band.output,
+      // Slopes lie per channel, as the bias does, not per place.
+      scale: activation?.fn === 'prelu' ? channels : band.output,
+      packed: 4 * g * packedFloats,
+      shared: band.shared ?? 0,
+      residual: picture * outBytes + band.output,
+      bias: bias ? channels : 0,
+    };
+    return { ...band.stretch, moves };
+  };
+  return [
+    ...packs.map((stage) => range(groups).flatMap((g) => stage.map((pack) => packing(g, pack)))),
+    ...works.map((stage) =>
+      range(batch).flatMap((n) => range(groups).flatMap((g) => stage.map((band) => work(n, g, band)))),
+    ),
+  ];
 }

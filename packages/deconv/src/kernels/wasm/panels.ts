@@ -5,8 +5,17 @@
 import { range } from '../../shape.js';
 import { RESULT_TARGET } from './band-size.js';
 import * as BASE from './bases.js';
-import { type CommandList, roundUp, type Stretch, type TableBuilder } from './commands.js';
-import type { Tile } from './microkernels.js';
+import {
+  evenRuns,
+  joined,
+  type Place,
+  type PlanBuilder,
+  placeIn,
+  type Run,
+  roundUp,
+  runsOf,
+  type Stretch,
+} from './commands.js';
 import type { Phase, Problem } from './problem.js';
 
 /** Tiles below which a run of output channels is not worth preparing the input for again; or, where nothing is prepared, sharing. */
@@ -25,17 +34,8 @@ export interface PanelGroup {
 }
 
 /** A run of output channels, with where its panels lie, in bytes, one address per group. */
-export interface Block {
-  readonly from: number;
-  readonly count: number;
+export interface Block extends Run {
   readonly panels: readonly number[];
-}
-
-/** The packed weight: its blocks, its length, and the commands that make it. */
-export interface Panels {
-  readonly blocks: readonly Block[];
-  readonly floats: number;
-  readonly packs: readonly Stretch[];
 }
 
 /**
@@ -55,74 +55,74 @@ export function cutChannels(
   runs: number,
   least: number,
   threads: number,
-): Omit<Block, 'panels'>[] {
+): Run[] {
   const fit = Math.max(1, Math.floor(RESULT_TARGET / (phases * positions * 4)));
   const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((least * mr) / phases)), mr);
   const limit = Math.min(channels, fit, runs > 1 ? run : fit);
   if (limit === channels) return [{ from: 0, count: channels }];
-  const unit = limit < mr ? 1 : mr;
+  return wholeTiles(channels, limit, mr, runs > 1 ? threads : 1);
+}
+
+/** Channels in runs of at most so many, all about the same, in whole tiles if there is room for one; a multiple of `times` runs. */
+export function wholeTiles(channels: number, most: number, mr: number, times: number): Run[] {
+  const unit = most < mr ? 1 : mr;
   const units = Math.ceil(channels / unit);
-  const fewest = Math.ceil(units / Math.floor(limit / unit));
-  const count = runs > 1 && fewest > 1 ? Math.min(units, roundUp(fewest, threads)) : fewest;
-  const begin = (i: number) => Math.min(channels, unit * Math.floor((units * i) / count));
-  return range(count).map((i) => ({ from: begin(i), count: begin(i + 1) - begin(i) }));
+  const fewest = Math.ceil(units / Math.floor(most / unit));
+  return evenRuns(channels, Math.min(units, roundUp(fewest, times)), unit);
 }
 
 /**
- * Rows of a product, (phase, output channel) pairs of a run of channels, in panels of at most MR: `emit` for each, with the table of its
- * rows' byte offsets in the weight, its height and its first row. Gives the number of rows.
+ * Lays out the panels of all groups, block by block: rows of a product, (phase, output channel) pairs of a run of channels, at most MR
+ * to each. Gives the blocks, the length of all, and the commands that make them.
+ *
+ * @param name the command that makes a panel
+ * @param weight where the weight lies
+ * @param places products for each group, whose panels lie one after the other
+ * @param taps what the command wants to know besides, with how far the places lie apart
  */
-export function eachPanel(
-  p: Problem,
-  phases: PanelGroup['phases'],
-  { from, count }: Omit<Block, 'panels'>,
-  mr: number,
-  tables: TableBuilder,
-  emit: (table: readonly [number, number], height: number, row: number) => void,
-): number {
-  const [, kh, kw] = p.kernelSize;
-  const rows = phases.flatMap(([z, y, x]) => {
-    const tap = (z.tap * kh + y.tap) * kw + x.tap;
-    return range(count).map((o) => 4 * ((from + o) * p.weightOut + tap));
-  });
-  const table = tables.add(rows);
-  for (let row = 0; row < rows.length; row += mr)
-    emit([BASE.tables, table + 4 * row], Math.min(mr, rows.length - row), row);
-  return rows.length;
-}
-
-/** Lays out the panels of all groups, block by block. */
 export function layPanels(
   p: Problem,
   groups: readonly PanelGroup[],
-  runs: readonly Omit<Block, 'panels'>[],
-  { mr }: Tile,
-  list: CommandList,
-  tables: TableBuilder,
-): Panels {
-  const blocks: Block[] = [];
-  const first = list.length;
-  let at = 0;
-  for (const run of runs) {
+  runs: readonly Run[],
+  mr: number,
+  list: PlanBuilder,
+  name = 'packA',
+  weight: Place = [BASE.weight, 0],
+  places = 1,
+  taps?: Place,
+) {
+  const packs: Stretch[] = [];
+  let floats = 0;
+  const blocks = runs.map((run): Block => {
     const panels = groups.map(({ phases, k, wTable }) => {
-      const start = at * 4;
-      const rows = eachPanel(p, phases, run, mr, tables, (table, height, row) => {
-        const target = [BASE.packed, start + 4 * row * k] as const;
-        list.push('packA', [BASE.weight, 0], target, table, height, [BASE.tables, wTable], k);
+      const at = 4 * floats;
+      const rows = phases.flatMap((along) => {
+        const first = placeIn(
+          p.kernelSize,
+          along.map(({ tap }) => tap),
+        );
+        return range(run.count).map((o) => 4 * ((run.from + o) * p.weightOut + first));
       });
-      at += rows * k;
-      return start;
+      const table = list.table(rows);
+      const plane = 4 * rows.length * k;
+      for (const { from, count } of runsOf(rows.length, mr)) {
+        const target = [BASE.packed, at + 4 * from * k] as const;
+        const given = [
+          weight,
+          target,
+          [BASE.tables, table + 4 * from],
+          count,
+          [BASE.tables, wTable],
+          k,
+        ] as const;
+        packs.push(
+          list.stretch(() => list.push(name, ...given, ...(taps === undefined ? [] : [taps, plane]))),
+        );
+      }
+      floats += places * rows.length * k;
+      return at;
     });
-    blocks.push({ ...run, panels });
-  }
-  return { blocks, floats: at, packs: packStretches(first, list.length) };
-}
-
-/** The commands from `first` on, which pack, as items of several. */
-export function packStretches(first: number, end: number): Stretch[] {
-  const per = Math.max(1, Math.ceil((end - first) / PACK_ITEMS));
-  return range(Math.ceil((end - first) / per)).map((i) => ({
-    first: first + i * per,
-    count: Math.min(per, end - first - i * per),
-  }));
+    return { ...run, panels };
+  });
+  return { blocks, floats, packs: joined(packs, PACK_ITEMS) };
 }

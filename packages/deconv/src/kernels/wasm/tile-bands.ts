@@ -3,9 +3,9 @@
  * tile, in it a row for every channel, in that the band's positions one after the other: of each picture, of each residue of the
  * dilation, level by level and row by row. Along axes without tiles there are more positions than outputs, which plain sums see.
  */
-import { BandInput, type Box } from './band-input.js';
+import { type Box, bandInput } from './band-input.js';
 import { gridOf } from './bands.js';
-import { product, roundUp, SLACK } from './commands.js';
+import { placeIn, product, roundUp, SLACK } from './commands.js';
 import type { Problem } from './problem.js';
 import type { TileProblem } from './winograd.js';
 import { placesOf } from './winograd-kernels.js';
@@ -65,7 +65,7 @@ export function tileBands({ problem, form, axes }: TileProblem, channels: number
   const [z, y, x] = problem.inStride;
   const step = axes[1].tiled ? y : 1;
   const rows: Problem = { ...problem, inStride: [z, y / step, x] };
-  const input = new BandInput(rows, grid);
+  const input = bandInput(rows, grid);
   return { rows, step, rowsOf, measure, cut, thin };
 
   /** A band in rows of the input that are not split. */
@@ -85,8 +85,8 @@ export function tileBands({ problem, form, axes }: TileProblem, channels: number
   function measure(size: readonly number[], pictures: number): Measures {
     const extent = extentOf(size);
     const all = positions(size, pictures);
-    const [z, y, x] = size.map((length) => length - 1);
-    const used = all - product(extent) + (z * extent[1] + y) * extent[2] + x + 1;
+    const last = size.map((length) => length - 1);
+    const used = all - product(extent) + placeIn(extent, last) + 1;
     const whole = roundUp(all + nr / 2 - 1, 8);
     const pitch = whole % 32 === 0 ? whole + 8 : whole;
     const plane = planeBytes(channels, pitch);

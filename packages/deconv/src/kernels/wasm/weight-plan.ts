@@ -14,23 +14,27 @@ import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
 import { range } from '../../shape.js';
-import { eachPlace, eachTile } from './bands.js';
+import { insideOf } from './band-input.js';
+import { combinations, eachBox } from './bands.js';
 import * as BASE from './bases.js';
 import {
-  CommandList,
   type Commands,
   type Item,
-  K_BLOCK,
+  joined,
   type Plan,
+  placeIn,
+  planBuilder,
   product,
   roundUp,
+  runsOf,
   SHARE_FROM_FLOPS,
   SLACK,
   type Stretch,
   shift,
-  TableBuilder,
 } from './commands.js';
 import type { Tile } from './microkernels.js';
+import type { Triple } from './problem.js';
+import { eachTile, type Layer, layProduct } from './products.js';
 import { remembered } from './remembered.js';
 
 /** Target for the turned x and y of one chunk, in bytes. */
@@ -46,25 +50,16 @@ export const MOST_ITEMS = 64;
 interface Chunk {
   readonly n: number;
   readonly pictures: number;
-  readonly from: readonly number[];
+  readonly from: Triple;
   readonly size: readonly number[];
-  /** What it sees of x, per axis: how many positions, the place in x of the first, and those inside x, first and one past the last. */
+  /** What it sees of x, per axis: how many positions; and those inside x, first and one past the last, and the place in x of the first. */
   readonly extent: readonly number[];
-  readonly start: readonly number[];
-  readonly first: readonly number[];
-  readonly end: readonly number[];
+  readonly inside: readonly (readonly [from: number, to: number, at: number])[];
 }
 
 /** Neighbours joined to items, all of which move alike. */
-function itemsOf(stretches: readonly Stretch[], moves: Item['moves'] = {}): Item[] {
-  const per = Math.max(1, Math.ceil(stretches.length / MOST_ITEMS));
-  return stretches
-    .filter((_, i) => i % per === 0)
-    .map(({ first }, i) => {
-      const last = stretches[Math.min(stretches.length, (i + 1) * per) - 1];
-      return { first, count: last.first + last.count - first, moves };
-    });
-}
+const itemsOf = (stretches: readonly Stretch[], moves: Item['moves'] = {}): Item[] =>
+  joined(stretches, MOST_ITEMS).map((stretch) => ({ ...stretch, moves }));
 
 /** The plan of w = weightGrad(x, y). Its bases: input is x, weight is y, output is w. */
 export function planWeight(
@@ -72,8 +67,7 @@ export function planWeight(
   options: { readonly tile: Tile; readonly commands: Commands },
 ): Plan {
   const { mr, nr } = options.tile;
-  const list = new CommandList(options.commands);
-  const tables = new TableBuilder();
+  const list = planBuilder(options.commands);
   const [xSize, ySize, k, s, d, pb] = inThreeAxes(g);
   const inputs = g.xChannels / g.groups;
   const outputs = g.yChannels / g.groups;
@@ -119,16 +113,15 @@ export function planWeight(
     { readonly like: Chunk; readonly turns: Stretch[]; readonly products: Stretch[] }
   >();
   for (let n = 0; n < g.batch; n += together)
-    eachPlace(ySize, most, (from) => {
+    eachBox(ySize, most, (from, size) => {
       const pictures = Math.min(together, g.batch - n);
-      const size = most.map((length, axis) => Math.min(length, ySize[axis] - from[axis]));
       const extent = extentOf(size);
-      const start = from.map((q, axis) => q * s[axis] - pb[axis]);
-      const first = start.map((at, axis) => Math.min(extent[axis], Math.max(0, -at)));
-      const end = start.map((at, axis) => Math.max(first[axis], Math.min(extent[axis], xSize[axis] - at)));
-      const shape = JSON.stringify([pictures, size, first, end]);
+      const inside = extent.map((length, axis) =>
+        insideOf(from[axis] * s[axis] - pb[axis], length, xSize[axis]),
+      );
+      const shape = JSON.stringify([pictures, size, inside.map((range) => range.slice(0, 2))]);
       const { like, turns, products } = remembered(known, shape, () => {
-        const like = { n, pictures, from, size, extent, start, first, end };
+        const like = { n, pictures, from, size, extent, inside };
         return { like, turns: turn(like), products: multiply(like) };
       });
       const steps = from.map((at, axis) => at - like.from[axis]);
@@ -150,17 +143,8 @@ export function planWeight(
   });
   stages.push(itemsOf(last));
 
-  return {
-    commands: Int32Array.from(list.words),
-    tables: Int32Array.from(tables.words),
-    stages,
-    packStages: 0,
-    packedBytes: 4 * groupFloats * g.groups,
-    workBytes: 0,
-    sharedBytes: together * bytes(most) + 4 * SLACK,
-    repeatable: true,
-    flops,
-  };
+  const packedBytes = 4 * groupFloats * g.groups;
+  return list.plan({ stages, packedBytes, sharedBytes: together * bytes(most) + 4 * SLACK, flops });
 
   /** The commands that turn a chunk: a stretch per picture and group. */
   function turn(chunk: Chunk): Stretch[] {
@@ -174,16 +158,16 @@ export function planWeight(
     );
   }
 
-  function turnX({ n: before, extent, start, first, end }: Chunk, n: number, group: number): void {
+  function turnX({ n: before, extent, inside }: Chunk, n: number, group: number): void {
     const [, height, width] = extent;
     const at = (n * g.groups + group) * product(extent) * pixel;
+    const [first, end, places] = [0, 1, 2].map((which) => inside.map((range) => range[which]));
     const count = end.map((t, axis) => t - first[axis]);
     if (count.some((c, axis) => c !== extent[axis]))
       list.push('clear', [BASE.shared, 4 * at], 4 * product(extent) * pixel);
     if (count.includes(0)) return;
-    const [z, y, x] = first.map((f, axis) => start[axis] + f);
-    const source = ((before + n) * g.xChannels + group * inputs) * xPlane + (z * xSize[1] + y) * xSize[2] + x;
-    const target = at + ((first[0] * height + first[1]) * width + first[2]) * pixel;
+    const source = ((before + n) * g.xChannels + group * inputs) * xPlane + placeIn(xSize, places);
+    const target = at + placeIn(extent, first) * pixel;
     const [src, dst] = [[BASE.input, 4 * source] as const, [BASE.shared, 4 * target] as const];
     const levels = [count[0], 4 * xSize[1] * xSize[2], 4 * height * width * pixel] as const;
     const rows = [count[1], 4 * xSize[2], 4 * width * pixel] as const;
@@ -204,7 +188,7 @@ export function planWeight(
     eachTile(outputs, mr, (height, tiles, firstRow) => {
       for (let z = 0; z < size[0]; z++) {
         const plane = ((chunk.n + n) * g.yChannels + group * outputs + firstRow) * yPlane;
-        const source = plane + ((from[0] + z) * ySize[1] + from[1]) * ySize[2] + from[2];
+        const source = plane + placeIn(ySize, [from[0] + z, from[1], from[2]]);
         const place = n * product(size) + z * size[1] * size[2];
         const target = panelsAt(chunk) + (group * outputs + firstRow) * pixels + place * height;
         const [src, dst] = [[BASE.weight, 4 * source] as const, [BASE.shared, 4 * target] as const];
@@ -217,39 +201,27 @@ export function planWeight(
 
   /** The commands that add a chunk's share to every tile: a stretch per group, tap row and block of output channels. */
   function multiply(chunk: Chunk): Stretch[] {
-    const [, ey, ex] = chunk.extent;
-    const picture = product(chunk.extent) * pixel;
-    const pixels = chunk.pictures * product(chunk.size);
-    const places: number[] = [];
-    for (let n = 0; n < chunk.pictures; n++) {
-      eachPlace(chunk.size, [1, 1, 1], ([z, y, x]) => {
-        const at = (z * s[0] * ey + y * s[1]) * ex + x * s[2];
-        places.push(4 * (n * g.groups * picture + at * pixel));
-      });
-    }
-    const table = tables.add(places);
+    const { extent, pictures, size } = chunk;
+    const picture = product(extent) * pixel;
+    const pixels = pictures * product(size);
+    const axes = combinations(size.map(range));
+    const table = list.table(
+      range(pictures).flatMap((n) =>
+        axes.map((at) => 4 * n * g.groups * picture + pixel * shift(at, s, extent)),
+      ),
+    );
     return range(g.groups).flatMap((group) => {
       const panels = panelsAt(chunk) + group * outputs * pixels;
       return range(tapRows).flatMap((row) => {
         const [ux, rest] = merged ? [0, row] : [row % k[2], Math.floor(row / k[2])];
-        const [uz, uy] = [Math.floor(rest / k[1]), rest % k[1]];
-        const tap = ((uz * d[0] * ey + uy * d[1]) * ex + ux * d[2]) * pixel;
-        const b = [BASE.shared, 4 * (group * picture + tap)] as const;
-        const strips = [lanes / nr, 0, 4 * nr, 4 * nr] as const;
-        return range(Math.ceil(outputs / oBlock)).map((block) =>
+        const tap = shift([Math.floor(rest / k[1]), rest % k[1], ux], d, extent);
+        const b = [BASE.shared, 4 * group * picture + pixel * tap] as const;
+        const layer: Layer = (height) => [[`gemm${height}`, b, 0, [lanes / nr, 0, 4 * nr, 4 * nr]]];
+        return runsOf(outputs, oBlock).map(({ from, count }) =>
           list.stretch(() => {
-            const o = block * oBlock;
-            for (let from = 0; from < pixels; from += K_BLOCK) {
-              const positions = [BASE.tables, table + 4 * from] as const;
-              const depth = Math.min(K_BLOCK, pixels - from);
-              eachTile(Math.min(oBlock, outputs - o), mr, (height, tiles, row0) => {
-                const firstRow = o + row0;
-                const a = [BASE.shared, 4 * (panels + firstRow * pixels + from * height)] as const;
-                const c = [BASE.packed, 4 * group * groupFloats + firstRow * cRow + 4 * row * lanes] as const;
-                const tile = [tiles, 4 * height * pixels, 0, height * cRow] as const;
-                list.push(`gemm${height}`, a, b, positions, depth, c, cRow, 0, ...strips, ...tile);
-              });
-            }
+            const factors = [[BASE.shared, 4 * (panels + from * pixels)], pixels, table] as const;
+            const c = [BASE.packed, 4 * (group * groupFloats + row * lanes) + from * cRow] as const;
+            layProduct(list, mr, factors, [c, cRow, count], [layer], true);
           }),
         );
       });

@@ -15,28 +15,31 @@ import type { ConvGeometry } from '../../geometry/conv.js';
 import { lift } from '../../geometry/three-axes.js';
 import type { Tiling } from '../../geometry/winograd.js';
 import { range } from '../../shape.js';
-import { BandInput, type Box, type Layout } from './band-input.js';
-import { type Line, rangeOf, storeBand } from './band-output.js';
-import { combinations, eachTile, flopsOf, gridOf, layBands } from './bands.js';
+import { type Box, bandInput } from './band-input.js';
+import { linesOf, storeBand } from './band-output.js';
+import { combinations, flopsOf, gridOf, layBands } from './bands.js';
 import * as BASE from './bases.js';
 import {
-  CommandList,
   FLAG_AT,
-  K_BLOCK,
+  ITEMS,
+  itemsFor,
+  type Place,
   type Plan,
+  placeIn,
+  planBuilder,
   product,
+  type Run,
   roundUp,
-  SHARE_FROM_FLOPS,
+  runsOf,
   SLACK,
   type Stretch,
-  TableBuilder,
 } from './commands.js';
-import { type DenseOptions, ITEMS } from './dense-plan.js';
+import type { DenseOptions } from './dense-plan.js';
 import { activateRows, endingOf } from './ending.js';
 import { type Band, layItems } from './items.js';
-import { kernelsFor } from './microkernels.js';
-import { eachPanel, packStretches } from './panels.js';
+import { type Block, layPanels, wholeTiles } from './panels.js';
 import type { Problem, Triple } from './problem.js';
+import { type Layer, layProduct, sideBySide } from './products.js';
 import { planeBytes, ROOM, tileBands } from './tile-bands.js';
 import { arrange, type Part, tileProblem } from './winograd.js';
 import { namesOf, placesOf } from './winograd-kernels.js';
@@ -47,22 +50,6 @@ export const PRODUCTS_TARGET = 576 * 1024;
 export const SHARED_ROWS = 96;
 export const LEAST_CHANNELS = 8;
 
-/** A run of output channels, and where its panels begin, in bytes. */
-interface Block {
-  readonly from: number;
-  readonly count: number;
-  readonly panels: number;
-}
-
-/** A run of channels. */
-interface Run {
-  readonly from: number;
-  readonly count: number;
-}
-
-/** Where the transformed input of a band lies: its base and its first byte. */
-type Place = readonly [base: number, at: number];
-
 type Tap = Part['taps'][number];
 
 /**
@@ -71,7 +58,7 @@ type Tap = Part['taps'][number];
  */
 export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, options: DenseOptions): Plan {
   const { batch, groups } = g;
-  const { scale, residual = false, tile, threads = 1 } = options;
+  const { tile, threads = 1 } = options;
   const { mr, nr } = tile;
   const tiles = tileProblem(filled, tiling, g);
   const { problem: p, form, axes } = tiles;
@@ -95,16 +82,14 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
   }
   // Residues of the dilation.
   const residues = combinations(axes.map(({ dilation }) => range(dilation)));
-  const list = new CommandList(options.commands);
-  const tables = new TableBuilder();
+  const list = planBuilder(options.commands);
   const grid = gridOf(p);
-  const whole = new BandInput(p, grid);
+  const whole = bandInput(p, grid);
   const { rows, step, rowsOf, measure, cut, thin } = tileBands(tiles, channels, nr);
-  const ending = endingOf(options.activation, options.bias);
-  let workBytes = 0;
+  const { activation } = endingOf(options);
 
   const flops = flopsOf(filled, batch * groups);
-  const least = flops >= SHARE_FROM_FLOPS ? Math.ceil(ITEMS / groups) : 1;
+  const least = itemsFor(flops, groups);
   const weightFloats = places * depth * kindCount * outChannels;
   const usual = cut(batch);
   const few = usual.count < least;
@@ -116,26 +101,17 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
   const most = Math.floor(PRODUCTS_TARGET / (4 * places * pitch * kindCount));
   const fair = Math.ceil(outChannels / Math.ceil(least / slots));
   const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / kindCount)) : outChannels;
-  const runs = cutRows(Math.max(1, Math.min(most, wanted)), together ? threads : 1);
+  const runs = wholeTiles(outChannels, Math.max(1, Math.min(most, wanted)), mr, together ? threads : 1);
   const { blocks, floats, packs } = layWeight();
-  const slopes = options.activation?.fn === 'prelu';
-  const repeats = { batch: 1, groups, bias: options.bias, slopes, packedFloats: floats };
   const given = { ...p, kernelSize: lift(g.kernelSize, 1) };
-  const stages = together ? layTogether() : [layApart()];
-  return {
-    stages: [
-      ...packs.map((stretches) => layItems(given, stretches, [], repeats)[0]),
-      ...stages.map((works) => layItems(given, [], works, repeats)[1]),
-    ],
-    commands: Int32Array.from(list.words),
-    tables: Int32Array.from(tables.words),
+  const works = together ? layTogether() : [layApart()];
+  return list.plan({
+    stages: layItems(given, 1, groups, floats, options, packs, works),
     packStages: packs.length,
-    packedBytes: floats * groups * 4 + SLACK * 4,
-    workBytes,
+    packedBytes: 4 * (floats * groups + SLACK),
     sharedBytes: slots * slot,
-    repeatable: true,
     flops,
-  };
+  });
 
   /** The bands of all pictures, in parts. */
   function lay<Share>(
@@ -169,10 +145,7 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
    */
   function layTogether(): Band[][] {
     const each = Math.max(LEAST_CHANNELS, Math.ceil((inChannels * slots) / ITEMS));
-    const turns = range(Math.ceil(inChannels / each)).map((i) => ({
-      from: i * each,
-      count: Math.min(each, inChannels - i * each),
-    }));
+    const turns = runsOf(inChannels, each);
     const at = [BASE.shared, 0] as const;
     const laid = <Share>(
       shares: readonly Share[],
@@ -192,83 +165,70 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
     return stages;
   }
 
-  /** Byte offset of a tap of the kernel, or how far one lies behind another. */
-  function tapAt(z: number, y: number, x: number): number {
-    const [, kh, kw] = p.kernelSize;
-    return 4 * ((z * kh + y) * kw + x);
-  }
-
-  /** Output channels in runs of at most so many, all about the same, in whole tiles if there is room for one; a multiple of `times` runs. */
-  function cutRows(most: number, times: number): Run[] {
-    const unit = most < mr ? 1 : mr;
-    const units = Math.ceil(outChannels / unit);
-    const count = Math.min(units, roundUp(Math.ceil(units / Math.floor(most / unit)), times));
-    const endOf = (i: number) => Math.min(outChannels, unit * Math.floor((i * units) / count));
-    return range(count).map((i) => ({ from: endOf(i), count: endOf(i + 1) - endOf(i) }));
-  }
-
   /**
    * The transformed weight: per block and place, panels of rows that are (phase, channel) pairs. Behind them lies the weight filled
    * up with zeros, if it has to be: that is a stage of its own.
    */
-  function layWeight(): { blocks: Block[]; floats: number; packs: Stretch[][] } {
-    const [[levels, ownHeight, ownWidth], [, kh, kw]] = [lift(g.kernelSize, 1), p.kernelSize];
-    const tapTable = tables.add(combinations(axes.map(({ taps }) => taps)).map((at) => tapAt(...at)));
-    const kTable = tables.add(depthOf((i, z, y, x) => 4 * i * p.weightIn + tapAt(z.tap, y.tap, x.tap)));
-    const packs: Stretch[][] = [];
+  function layWeight() {
+    const [levels, ownHeight, ownWidth] = lift(g.kernelSize, 1);
+    const [, kh, kw] = p.kernelSize;
+    const tapsOf = (taps: readonly number[]) => 4 * placeIn(p.kernelSize, taps);
+    const taps = list.table(combinations(axes.map((axis) => axis.taps)).map(tapsOf));
+    const wTable = list.table(
+      depthOf((i, along) => 4 * i * p.weightIn + tapsOf(along.map(({ tap }) => tap))),
+    );
+    const fills: Stretch[][] = [];
     let weight: Place = [BASE.weight, 0];
-    let floats = weightFloats;
+    let filledFloats = 0;
     if (kh > ownHeight || kw > ownWidth) {
-      weight = [BASE.packed, 4 * floats];
+      weight = [BASE.packed, 4 * weightFloats];
       const planes = levels * inChannels * outChannels;
       const each = [planes, 4 * ownHeight * ownWidth, 4 * kh * kw] as const;
-      const zeros = [BASE.packed, 4 * (floats + ownHeight * kw)] as const;
+      const zeros = [BASE.packed, 4 * (weightFloats + ownHeight * kw)] as const;
       const line = [0, ownWidth, 4, kw - ownWidth] as const;
-      list.push('pad', [BASE.weight, 0], weight, ...each, ownHeight, 4 * ownWidth, 4 * kw, ...line);
-      list.push('pad', 0, zeros, planes, 0, 4 * kh * kw, kh - ownHeight, 0, 4 * kw, kw);
-      packs.push([{ first: 0, count: list.length }]);
-      floats += planes * kh * kw;
-    }
-    const first = list.length;
-    let at = 0;
-    const blocks = runs.map((run) => {
-      const panels = 4 * at;
-      const plane = 4 * kindCount * run.count * depth;
-      const rows = eachPanel(p, kinds.list, run, mr, tables, (table, height, row) => {
-        const target = [BASE.packed, panels + 4 * row * depth] as const;
-        const deep = [[BASE.tables, kTable], depth] as const;
-        list.push(names.weight, weight, target, table, height, ...deep, [BASE.tables, tapTable], plane);
+      const fill = list.stretch(() => {
+        list.push('pad', [BASE.weight, 0], weight, ...each, ownHeight, 4 * ownWidth, 4 * kw, ...line);
+        list.push('pad', 0, zeros, planes, 0, 4 * kh * kw, kh - ownHeight, 0, 4 * kw, kw);
       });
-      at += places * rows * depth;
-      return { ...run, panels };
-    });
-    packs.push(packStretches(first, list.length));
-    return { blocks, floats, packs };
+      fills.push([fill]);
+      filledFloats = planes * kh * kw;
+    }
+    const group = { phases: kinds.list, k: depth, wTable };
+    const tapPlace = [BASE.tables, taps] as const;
+    const laid = layPanels(p, [group], runs, mr, list, names.weight, weight, places, tapPlace);
+    return { blocks: laid.blocks, floats: laid.floats + filledFloats, packs: [...fills, laid.packs] };
   }
 
   /** `make` of each row of B: its input channel, taps of plain sums, and row of the transformed input. */
-  function depthOf(make: (channel: number, z: Tap, y: Tap, x: Tap, row: number) => number): number[] {
+  function depthOf(make: (channel: number, along: readonly Tap[], row: number) => number): number[] {
     return parts.list.flatMap((along, part) =>
       range(inChannels).flatMap((i) =>
-        combinations(along.map(({ taps }) => taps)).map((at) => make(i, ...at, part * inChannels + i)),
+        combinations(along.map(({ taps }) => taps)).map((at) => make(i, at, part * inChannels + i)),
       ),
     );
   }
 
   /** Brings channels of the input of a band into Winograd's form. */
   function transform(box: Box, pictures: number, { from, count }: Run, [base, at]: Place): void {
-    const input = new BandInput({ ...rows, inChannels: count }, grid);
+    const input = bandInput({ ...rows, inChannels: count }, grid);
     const own = rowsOf(box);
     const layout = input.layout(own.size);
-    workBytes = Math.max(workBytes, 4 * layout.floats);
+    list.work(4 * layout.floats);
     const { extent, pitch, plane } = measure(box.size, pictures);
     const [levels, height, width] = extent;
-    const offsets = residues.map((residue) =>
-      parts.list.map((along) => inputsOf(input, layout, residue, along)),
-    );
+    // Byte offsets of a tile's inputs in the padded input of a band.
+    const inputsOf = (residue: Triple, part: readonly Part[]) =>
+      list.table(
+        combinations(
+          axes.map(({ tiled, spacing }, axis) =>
+            range(tiled ? form.inputs : 1).map((i) => part[axis].input + residue[axis] + spacing * i),
+          ),
+        ).map((offsets) => 4 * input.rowOf(layout, offsets)),
+      );
+    const tables = residues.map((residue) => parts.list.map((part) => inputsOf(residue, part)));
     for (let n = 0; n < pictures; n++) {
       input.pad(list, own, layout, n, from, inChannels * groups);
-      for (const [which, perPart] of offsets.entries())
+      for (const [which, perPart] of tables.entries())
         for (const [part, table] of perPart.entries())
           for (let z = 0; z < levels; z++) {
             const lane = ((n * residues.length + which) * levels + z) * height * width;
@@ -281,122 +241,51 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
     }
   }
 
-  /** Table of the byte offsets of a tile's inputs, for one part of the kernel, in the padded input of a band. */
-  function inputsOf(
-    input: BandInput,
-    layout: Layout,
-    residue: Triple,
-    part: readonly [Part, Part, Part],
-  ): number {
-    const [, across, along] = input.reach.map((reach) => reach.residues.length);
-    const inputs = axes.map(({ tiled, spacing }, axis) =>
-      range(tiled ? form.inputs : 1).map((i) =>
-        input.place(axis, part[axis].input + residue[axis] + spacing * i),
-      ),
-    );
-    return tables.add(
-      combinations(inputs).map(([[planeZ, z], [planeY, y], [planeX, x]]) => {
-        const plane = (planeZ * across + planeY) * along + planeX;
-        return 4 * (plane * layout.plane + (z * layout.y + y) * layout.x + x);
-      }),
-    );
-  }
-
   /** Multiplies the transformed input of a band, and stores the outputs. */
   function multiply(box: Box, pictures: number, blocks: readonly Block[], [base, at]: Place): void {
-    const { activation, bias, floor } = ending;
     const { extent, used, pitch, plane: inPlane, slot } = measure(box.size, pictures);
     const [, height, width] = extent;
     const row = 4 * pitch;
     const outAt = base === BASE.work ? at + slot : 0;
-    const kTable = tables.add(
-      depthOf((_, z, y, x, at) => at * row + 4 * ((z.shift * height + y.shift) * width + x.shift)),
-    );
-    for (const { from, count, panels } of blocks) {
+    const shifts = (along: readonly Tap[]) => along.map(({ shift }) => shift);
+    const table = list.table(depthOf((_, along, at) => at * row + 4 * placeIn(extent, shifts(along))));
+    for (const block of blocks) {
+      const { count, panels } = block;
       const rows = kindCount * count;
       const outPlane = planeBytes(rows, pitch);
-      workBytes = Math.max(workBytes, outAt + places * outPlane);
+      list.work(outAt + places * outPlane);
       for (let place = 0; place < places; place++) {
-        const emit = (wanted: readonly [number, number], [first, end]: readonly number[]) => {
-          // Once even where there is nothing to sum: the rows are zero then.
-          for (let k = first; k < end || k === first; k += K_BLOCK) {
-            const deep = Math.min(K_BLOCK, end - k);
-            const table = [BASE.tables, kTable + 4 * k] as const;
-            const tilesOf = (high: number, tiles: number, firstRow: number) => {
-              const panel = panels + 4 * ((place * rows + firstRow) * depth + k * high);
-              const down = [tiles, 4 * high * depth, 0, high * row] as const;
-              for (const { name, from, count, step } of kernelsFor(high, used, nr)) {
-                const skip = 4 * nr * from;
-                const b = [base, at + place * inPlane + skip] as const;
-                const c = [BASE.work, outAt + place * outPlane + firstRow * row + skip] as const;
-                const along = [count, 0, 4 * nr * step, 4 * nr * step] as const;
-                const fresh = k === first ? 1 : 0;
-                list.push(name, [BASE.packed, panel], b, table, deep, c, row, fresh, ...along, ...down);
-              }
-            };
-            eachTile(rows, mr, tilesOf, wanted);
-          }
-        };
+        const factors = [[BASE.packed, panels[0] + 4 * place * rows * depth], depth, table] as const;
+        const sums = [[BASE.work, outAt + place * outPlane], row, rows] as const;
+        const layer: Layer = (height) => sideBySide(height, nr, used, [base, at + place * inPlane], 0);
+        // Rows that are zero throughout at this place are set to that: sums of nothing.
         const [first, last] = kinds.at(place).map((kind) => kind * count);
         const [begin, end] = [first - (first % mr), Math.min(rows, roundUp(last, mr))];
-        emit([0, begin], [0, 0]);
-        emit(
-          [begin, end],
-          parts.at(place).map((part) => rowsFrom[part]),
-        );
-        emit([end, rows], [0, 0]);
+        const deep = parts.at(place).map((part) => rowsFrom[part]);
+        layProduct(list, mr, factors, sums, [layer], false, [], [0, begin]);
+        layProduct(list, mr, factors, sums, [layer], false, deep, [begin, end]);
+        layProduct(list, mr, factors, sums, [layer], false, [], [end, rows]);
       }
       list.push(names.output, [BASE.work, outAt], outPlane, FLAG_AT, rows, row, used);
       /** Where the results of a phase begin, of an output of the tile. */
       const resultsAt = (place: number, kind: number) => outAt + place * outPlane + kind * count * row;
-      if (activation !== undefined) {
-        const common = { row, positions: used, from, count, bias: options.bias };
-        for (let place = 0; place < form.outputs ** (form.plane ? 2 : 1); place++)
-          for (let kind = 0; kind < kindCount; kind++)
-            activateRows(list, activation, { c: resultsAt(place, kind), ...common });
-      }
+      for (let place = 0; place < form.outputs ** (form.plane ? 2 : 1); place++)
+        for (let kind = 0; kind < kindCount; kind++)
+          activateRows(list, activation, options.bias, resultsAt(place, kind), row, used, block);
       for (let n = 0; n < pictures; n++) {
-        const lines = linesOf(box, row, extent, (place, kind, residue) => {
-          const lane = (n * residues.length + residue) * product(extent);
-          return resultsAt(place, kind) + 4 * lane;
+        const lines = combinations(axes.map(({ phases }) => phases)).flatMap((phases) => {
+          const [, y, x] = phases;
+          const place = form.plane ? y.place * form.outputs + x.place : y.place + x.place;
+          const kind = kinds.list.findIndex((along) =>
+            along.every((own, axis) => own === axes[axis].kinds[phases[axis].kind]),
+          );
+          const lane = (n * residues.length + y.residue * axes[2].dilation + x.residue) * product(extent);
+          const steps = [row, 4 * height * width, 4 * width] as const;
+          return linesOf(p, box, phases, resultsAt(place, kind) + 4 * lane, steps);
         });
-        const picture = 4 * n * outChannels * product(p.outSize) * groups;
-        storeBand(list, p, lines, { from, count, scale, residual, floor, picture, bias });
+        const picture = 4 * n * groups * outChannels * product(p.outSize);
+        storeBand(list, p, options, lines, block, picture);
       }
     }
-  }
-
-  /** The outputs of a block's tiles, and where each goes. */
-  function linesOf(
-    box: Box,
-    row: number,
-    [, height, width]: readonly number[],
-    at: (place: number, kind: number, residue: number) => number,
-  ): Line[] {
-    const [, outHeight, outWidth] = p.outSize;
-    return combinations(axes.map(({ phases }) => phases)).flatMap((phases): Line[] => {
-      const [z, y, x] = phases.map((phase, axis) => rangeOf(p, box, axis, phase));
-      if (z.count <= 0 || y.count <= 0 || x.count <= 0) return [];
-      const [, py, px] = phases;
-      const place = form.plane ? py.place * form.outputs + px.place : py.place + px.place;
-      const kind = kinds.list.findIndex((along) =>
-        along.every((own, axis) => own === axes[axis].kinds[phases[axis].kind]),
-      );
-      const residue = py.residue * axes[2].dilation + px.residue;
-      const out = (z.out * outHeight + y.out) * outWidth + x.out;
-      return [
-        {
-          c: at(place, kind, residue) + 4 * ((z.local * height + y.local) * width + x.local),
-          row,
-          pitch: 4 * width,
-          level: 4 * height * width,
-          out,
-          row0: z.out * outHeight + y.out,
-          z: z.count,
-          y: y.count,
-          x: x.count,
-        },
-      ];
-    });
   }
 }

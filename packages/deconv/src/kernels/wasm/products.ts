@@ -1,0 +1,88 @@
+/** products: a product of matrices as commands: its rows in tiles, its depth in blocks, its columns in strips as the plan lays them. */
+import * as BASE from './bases.js';
+import { K_BLOCK, type Place, type PlanBuilder, runsOf } from './commands.js';
+import { kernelsFor } from './microkernels.js';
+
+/** The panels of A, one behind the other, each of so many values per row; and the table of the rows of B. */
+export type Factors = readonly [panels: Place, depth: number, table: number];
+
+/** Where the sums go, bytes from row to row, and the number of rows. */
+export type Sums = readonly [c: Place, row: number, rows: number];
+
+/**
+ * Strips that a kernel takes one after the other: where they begin in B and, in bytes from where the sums do, in C; how often, and the steps.
+ * With `outside`, every tile goes by all of them before the next one comes, else they by all tiles. What else the kernel wants to know.
+ */
+export type Strip = readonly [
+  kernel: string,
+  b: Place,
+  c: number,
+  loop: readonly number[],
+  outside?: boolean,
+  ...more: (number | Place)[],
+];
+
+/** The strips for tiles of a height, from a row on, whose share of A are so many floats. */
+export type Layer = (height: number, firstRow: number, floats: number) => readonly Strip[];
+
+/** Full tiles, then the rows that are left; of all rows, or from one to another where tiles begin. */
+export function eachTile(
+  rows: number,
+  mr: number,
+  emit: (height: number, count: number, firstRow: number) => void,
+  [from, to]: readonly number[] = [0, rows],
+): void {
+  const last = rows - (rows % mr);
+  const full = Math.floor((Math.min(to, last) - from) / mr);
+  if (full > 0) emit(mr, full, from);
+  if (to > last && to > from) emit(rows - last, 1, last);
+}
+
+/** Strips of `nr` that lie side by side in B as in C, so many positions from the given places on. */
+export const sideBySide = (
+  height: number,
+  nr: number,
+  positions: number,
+  [base, b]: Place,
+  c: number,
+): Strip[] =>
+  kernelsFor(height, positions, nr).map(({ name, from, count, step }) => {
+    const [skip, apart] = [4 * nr * from, 4 * nr * step];
+    return [name, [base, b + skip], c + skip, [count, 0, apart, apart]];
+  });
+
+/**
+ * The commands of a product.
+ *
+ * @param add the sums are added to what is there
+ * @param from,end part of the depth
+ * @param wanted rows from one to another where tiles begin. Default: all
+ */
+export function layProduct(
+  list: PlanBuilder,
+  mr: number,
+  [[aBase, a], depth, table]: Factors,
+  [[cBase, c], row, rows]: Sums,
+  layers: readonly Layer[],
+  add = false,
+  [from = 0, end = 0]: readonly number[] = [0, depth],
+  wanted?: readonly number[],
+): void {
+  for (const block of runsOf(end - from, K_BLOCK)) {
+    const k = from + block.from;
+    const fresh = add || block.from > 0 ? 0 : 1;
+    for (const layer of layers) {
+      const multiply = (height: number, tiles: number, firstRow: number) => {
+        const panel = [aBase, a + 4 * (firstRow * depth + k * height)] as const;
+        const deep = [[BASE.tables, table + 4 * k], block.count] as const;
+        const tile = [tiles, 4 * height * depth, 0, height * row];
+        const strips = layer(height, firstRow, tiles * height * block.count);
+        for (const [name, b, at, loop, outside, ...more] of strips) {
+          const loops = outside ? [...tile, ...loop] : [...loop, ...tile];
+          list.push(name, panel, b, ...deep, [cBase, c + firstRow * row + at], row, fresh, ...loops, ...more);
+        }
+      };
+      eachTile(rows, mr, multiply, wanted);
+    }
+  }
+}
