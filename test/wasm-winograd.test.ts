@@ -11,7 +11,7 @@ import {
 } from '../packages/deconv/src/geometry/conv.js';
 import { filledKernel, type Tiling, tilingOf } from '../packages/deconv/src/geometry/winograd.js';
 import { kernelBuilds, type Tile } from '../packages/deconv/src/kernels/wasm/microkernels.js';
-import { forwardProblem, inputGradProblem } from '../packages/deconv/src/kernels/wasm/problem.js';
+import { problemOf } from '../packages/deconv/src/kernels/wasm/problem.js';
 import { arrange, tileProblem } from '../packages/deconv/src/kernels/wasm/winograd.js';
 import { planWinograd } from '../packages/deconv/src/kernels/wasm/winograd-plan.js';
 import { sizeOf } from '../packages/deconv/src/shape.js';
@@ -40,8 +40,7 @@ function planOf(kernel: Linear, { geometry: g, bias, average, activation, residu
   const tiling = tilingOf(g, kernel === 'conv.inputGrad', average);
   if (tiling === undefined) return undefined;
   const filled = { ...g, kernelSize: filledKernel(g, kernel === 'conv.inputGrad', tiling) };
-  const problem =
-    kernel === 'conv.forward' ? forwardProblem(filled) : inputGradProblem(filled, !tiling.form.plane);
+  const problem = problemOf(filled, kernel === 'conv.inputGrad', !tiling.form.plane);
   const ending = { bias, scale: average, residual, activation: average ? undefined : activation };
   const options = { tile, commands, ...ending };
   return planWinograd(problem, tiling, g, options);
@@ -336,10 +335,8 @@ describe('a kernel that is filled up', () => {
     const g = make([1, 64, side, side], [64, 64, k, k], { stride: s, padding: 1 });
     const transposed = kernel === 'conv.inputGrad';
     const tiling = tilingOf(g, transposed) as Tiling;
-    const problem = (transposed ? inputGradProblem : forwardProblem)({
-      ...g,
-      kernelSize: filledKernel(g, transposed, tiling),
-    });
+    const kernelSize = filledKernel(g, transposed, tiling);
+    const problem = problemOf({ ...g, kernelSize }, transposed);
     const { axes, form } = tileProblem(problem, tiling, g);
     const parts = arrange(axes, form, (axis) => axis.parts);
     const kinds = arrange(axes, form, (axis) => axis.kinds);

@@ -16,6 +16,7 @@ import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { type Axes, inThreeAxes, type Triple } from '../../geometry/three-axes.js';
 import { range, sizeOf } from '../../shape.js';
+import { remembered } from './remembered.js';
 
 export type { Triple };
 
@@ -56,78 +57,98 @@ export interface Problem {
   readonly inStride: Triple;
   /** Step of the output per grid position. */
   readonly outStride: Triple;
-  readonly classes: readonly [readonly AxisClass[], readonly AxisClass[], readonly AxisClass[]];
+  readonly classes: readonly (readonly AxisClass[])[];
   /** Weight element (o, i, tap) lies at o·weightOut + i·weightIn + tap. */
   readonly weightOut: number;
   readonly weightIn: number;
 }
 
-function forwardAxis(out: number, k: number, d: number, pb: number): AxisClass[] {
-  const steps = range(k);
-  const phases = [{ start: 0, count: out, lead: 0, tap: 0 }];
-  return [{ offsets: steps.map((u) => u * d - pb), steps, phases, count: out }];
-}
-
 /**
  * Residue r of q = o + pb is reached by the taps u with u·d ≡ r (mod s), from input b + (r − u·d)/s where q = s·b + r.
  * With `align` all residues share one grid, so that more of them fall into one class; else each has its own, exact one.
+ *
+ * With stride 1 that is a convolution, too, whose taps go the other way: of dilation −d and padding −pb.
  */
-function transposedAxis(
+function classesOf(
   out: number,
   k: number,
   s: number,
   d: number,
   pb: number,
   align: boolean,
-): AxisClass[] {
+): readonly AxisClass[] {
   const found = new Map<string, { offsets: number[]; steps: number[]; phases: Phase[]; count: number }>();
-  const common = Math.ceil((pb - s + 1) / s);
-  for (let r = 0; r < s; r++) {
+  for (const r of range(s)) {
     const first = Math.ceil((pb - r) / s);
     const start = s * first + r - pb;
     const count = Math.floor((out - 1 - start) / s) + 1;
     if (count <= 0) continue;
-    const origin = align ? common : first;
-    const taps: number[] = [];
-    for (let u = 0; u < k; u++) if ((((u * d - r) % s) + s) % s === 0) taps.push(u);
-    const offsets = taps.map((u) => (r - u * d) / s + origin);
+    const origin = align ? Math.ceil((pb - s + 1) / s) : first;
     const lead = first - origin;
-    const key = align ? offsets.join() : `${offsets.join()}:${count}`;
-    const entry = found.get(key) ?? { offsets, steps: taps.map((u) => u - taps[0]), phases: [], count: 0 };
-    entry.phases.push({ start, count, lead, tap: taps[0] ?? 0 });
-    entry.count = Math.max(entry.count, lead + count);
-    found.set(key, entry);
+    const taps = range(k).filter((u) => (u * d - r) % s === 0);
+    const offsets = taps.map((u) => (r - u * d) / s + origin);
+    const [tap = 0] = taps;
+    const own = remembered(found, `${offsets}:${align ? 0 : count}`, () => {
+      const steps = taps.map((u) => u - tap);
+      return { offsets, steps, phases: [], count: 0 };
+    });
+    own.phases.push({ start, count, lead, tap });
+    own.count = Math.max(own.count, lead + count);
   }
   return [...found.values()];
 }
 
-/** The axes of a convolution; a single one for a kernel of one tap that changes no size: no row of it has an end. */
-function axesOf(g: ConvGeometry): Axes {
-  const pointwise = g.kernelSize.every(
-    (k, a) => k === 1 && g.stride[a] === 1 && g.padBefore[a] === 0 && g.xSize[a] === g.ySize[a],
-  );
-  if (!pointwise) return g;
-  const size = [sizeOf(g.xSize)];
+/** The axes of a kernel of one tap over a picture of so many positions. */
+const pointwise = (positions: number): Axes => {
+  const size = [positions];
   return { xSize: size, ySize: size, kernelSize: [1], stride: [1], dilation: [1], padBefore: [0] };
-}
+};
 
-/** y = conv(x, w) per picture and group. */
-export function forwardProblem(g: ConvGeometry): Problem {
+/** The axes of a convolution; a single one for a kernel of one tap that changes no size: no row of it has an end. */
+const axesOf = (g: Axes): Axes =>
+  g.kernelSize.every(
+    (k, a) => k === 1 && g.stride[a] === 1 && g.padBefore[a] === 0 && g.xSize[a] === g.ySize[a],
+  )
+    ? pointwise(sizeOf(g.xSize))
+    : g;
+
+/** Rows of a class below which phases are put on one grid, to have more rows in one product. */
+export const FEW_ROWS = 12;
+
+/**
+ * Per picture and group: y = conv(x, w), or transposed, x = convTranspose(y, w). With `together`, phases are on one grid however many
+ * rows there are.
+ */
+export function problemOf(
+  g: Axes & Pick<ConvGeometry, 'groups' | 'xChannels' | 'yChannels'>,
+  transposed: boolean,
+  together = false,
+): Problem {
   const [xSize, ySize, kernelSize, stride, dilation, padBefore] = inThreeAxes(axesOf(g));
-  const axis = (a: 0 | 1 | 2) => forwardAxis(ySize[a], kernelSize[a], dilation[a], padBefore[a]);
+  const [x, y] = [g.xChannels / g.groups, g.yChannels / g.groups];
+  const [inChannels, outChannels] = transposed ? [y, x] : [x, y];
+  const [inSize, outSize] = transposed ? [ySize, xSize] : [xSize, ySize];
+  const ones = [1, 1, 1] as const;
+  const [inStride, outStride] = transposed ? [ones, stride] : [stride, ones];
+  const way = transposed ? 1 : -1;
+  const classes = (align: boolean) =>
+    outSize.map((out, a) =>
+      classesOf(out, kernelSize[a], outStride[a], way * dilation[a], way * padBefore[a], align),
+    );
+  const own = classes(false);
+  const rows = outChannels * sizeOf(own.map((list) => Math.max(...list.map((c) => c.phases.length))));
   const taps = sizeOf(kernelSize);
-  const inChannels = g.xChannels / g.groups;
   return {
     inChannels,
-    outChannels: g.yChannels / g.groups,
-    inSize: xSize,
-    outSize: ySize,
+    outChannels,
+    inSize,
+    outSize,
     kernelSize,
-    inStride: stride,
-    outStride: [1, 1, 1],
-    classes: [axis(0), axis(1), axis(2)],
-    weightOut: inChannels * taps,
-    weightIn: taps,
+    inStride,
+    outStride,
+    classes: together || rows < FEW_ROWS ? classes(true) : own,
+    weightOut: transposed ? taps : inChannels * taps,
+    weightIn: transposed ? outChannels * taps : taps,
   };
 }
 
@@ -136,49 +157,6 @@ export function forwardProblem(g: ConvGeometry): Problem {
  * whose weight is the left operand, stored `transposed` perhaps.
  */
 export function matrixProblem(m: number, n: number, k: number, transposed = false): Problem {
-  const none = { kernelSize: [1, 1, 1], inStride: [1, 1, 1], outStride: [1, 1, 1] } as const;
-  const single = forwardAxis(1, 1, 1, 0);
-  const size = [1, 1, n] as const;
-  return {
-    ...none,
-    inChannels: k,
-    outChannels: m,
-    inSize: size,
-    outSize: size,
-    classes: [single, single, forwardAxis(n, 1, 1, 0)],
-    weightOut: transposed ? 1 : k,
-    weightIn: transposed ? m : 1,
-  };
-}
-
-/** Rows of a class below which phases are put on one grid, to have more rows in one product. */
-export const FEW_ROWS = 12;
-
-/** x = convTranspose(y, w) per picture and group. With `together`, phases are on one grid however many rows there are. */
-export function inputGradProblem(g: ConvGeometry, together = false): Problem {
-  const [xSize, ySize, kernelSize, stride, dilation, padBefore] = inThreeAxes(axesOf(g));
-  const axes = (align: boolean) =>
-    ([0, 1, 2] as const).map((a) =>
-      transposedAxis(xSize[a], kernelSize[a], stride[a], dilation[a], padBefore[a], align),
-    );
-  const taps = sizeOf(kernelSize);
-  const outChannels = g.xChannels / g.groups;
-  let [z, y, x] = axes(false);
-  const largest = [z, y, x].reduce(
-    (n, list) => n * Math.max(...list.map((c) => c.phases.length)),
-    outChannels,
-  );
-  if (together || largest < FEW_ROWS) [z, y, x] = axes(true);
-  return {
-    inChannels: g.yChannels / g.groups,
-    outChannels,
-    inSize: ySize,
-    outSize: xSize,
-    kernelSize,
-    inStride: [1, 1, 1],
-    outStride: stride,
-    classes: [z, y, x],
-    weightOut: taps,
-    weightIn: outChannels * taps,
-  };
+  const problem = problemOf({ ...pointwise(n), xChannels: k, yChannels: m, groups: 1 }, false);
+  return transposed ? { ...problem, weightOut: 1, weightIn: m } : problem;
 }

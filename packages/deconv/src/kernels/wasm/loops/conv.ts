@@ -16,7 +16,7 @@ import { depthwise } from '../depthwise-kernel.js';
 import { type Depthwise, depthwiseOf, planDepthwise } from '../depthwise-plan.js';
 import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
-import { forwardProblem, inputGradProblem, matrixProblem } from '../problem.js';
+import { matrixProblem, problemOf } from '../problem.js';
 import { remembered } from '../remembered.js';
 import { planWeight } from '../weight-plan.js';
 import { planWinograd } from '../winograd-plan.js';
@@ -214,10 +214,11 @@ function compute(
     return storage;
   }
   const options = { tile, commands, bias, scale: average, residual, activation, threads: engine.threads };
-  const problem = (g: ConvGeometry, together = false) =>
-    op === 'conv.forward'
-      ? { ...forwardProblem(g), split, before }
-      : { ...inputGradProblem(g, together), before };
+  const problem = (g: ConvGeometry, together = false) => ({
+    ...problemOf(g, op === 'conv.inputGrad', together),
+    split,
+    before,
+  });
   const dense = () => planDense(problem(g), g.batch, g.groups, options);
   if (engine.winograd && tiling !== undefined) {
     const filled = () => {
