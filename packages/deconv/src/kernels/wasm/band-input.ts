@@ -7,7 +7,7 @@ import * as BASE from './bases.js';
 import { type Place, type PlanBuilder, placeIn, product, roundUp, SLACK } from './commands.js';
 import { activateRows } from './ending.js';
 import { SPLITS } from './movers.js';
-import type { AxisClass, Problem } from './problem.js';
+import { type AxisClass, gridOf, type Problem } from './problem.js';
 
 export interface Box {
   readonly from: readonly number[];
@@ -27,18 +27,17 @@ function reachOf(classes: readonly AxisClass[], stride: number) {
 }
 
 /**
- * Of `extent` positions that lie `step` apart, from `origin` on, those inside an axis of `length`: the first, one past the last, and where
- * the first of them is.
+ * Of `extent` positions that lie `step` apart, from `origin` on, those inside an axis of `length`: the first, how many, and where the first of them is.
  */
 export function insideOf(
   origin: number,
   extent: number,
   length: number,
   step = 1,
-): readonly [from: number, to: number, at: number] {
+): readonly [from: number, count: number, at: number] {
   const from = Math.min(extent, Math.max(0, Math.ceil(-origin / step)));
   const to = Math.max(from, Math.min(extent, Math.floor((length - 1 - origin) / step) + 1));
-  return [from, to, origin + from * step];
+  return [from, to - from, origin + from * step];
 }
 
 /** Strides of the padded input of a band, in floats. */
@@ -52,12 +51,9 @@ export interface Layout {
 
 export type BandInput = ReturnType<typeof bandInput>;
 
-/**
- * The padded input of a problem, band by band.
- *
- * @param grid length of the output grid per axis
- */
-export function bandInput(p: Problem, grid: readonly number[]) {
+/** The padded input of a problem, band by band. */
+export function bandInput(p: Problem) {
+  const grid = gridOf(p);
   const { inChannels, inSize, inStride, before } = p;
   const reach = p.classes.map((classes, axis) => reachOf(classes, inStride[axis]));
   const counts = reach.map(({ residues }) => residues.length);
@@ -69,7 +65,7 @@ export function bandInput(p: Problem, grid: readonly number[]) {
       ({ low, span }, axis) => low === 0 && span === 0 && inStride[axis] === 1 && grid[axis] <= inSize[axis],
     );
 
-  return { reach, plain, layout, rowOf, inside, pad };
+  return { grid, reach, plain, layout, rowOf, inside, pad };
 
   /** Strides for a band of the given size. */
   function layout(size: readonly number[]): Layout {
@@ -90,7 +86,7 @@ export function bandInput(p: Problem, grid: readonly number[]) {
     return placeIn(counts, planes) * plane + placeIn([0, y, x], steps);
   }
 
-  /** Positions of the padded axis that fall into the input, first and one past the last, and the input index of the first. */
+  /** Positions of the padded axis that fall into the input, the first, how many, and the input index of the first. */
   function inside({ from, size }: Box, axis: number, residue: number) {
     const { low, span } = reach[axis];
     const step = inStride[axis];
@@ -106,9 +102,9 @@ export function bandInput(p: Problem, grid: readonly number[]) {
    */
   function pad(list: PlanBuilder, box: Box, layout: Layout, picture = 0, from = 0, all = inChannels): void {
     const { split = all } = p;
-    const [depth, height, width] = inSize;
+    const [, , inWidth] = inSize;
     const [levelStep, rowStep, step] = inStride;
-    const [levels, ys, xs] = extentOf(box.size);
+    const [levels, height, width] = extentOf(box.size);
     const parts = [
       [BASE.input, 0, split],
       [BASE.second, split, all],
@@ -117,7 +113,7 @@ export function bandInput(p: Problem, grid: readonly number[]) {
     const whole = SPLITS.some((n) => n === step && n === counts[2]);
     const planes = combinations(reach.map(({ residues }) => residues));
     for (const [plane, residues] of planes.entries()) {
-      const [[z0, z1, zIn], [y0, y1, yIn], [x0, x1, xIn]] = residues.map((r, axis) => inside(box, axis, r));
+      const [[z0, zs, zIn], [y0, ys, yIn], [x0, xs, xIn]] = residues.map((r, axis) => inside(box, axis, r));
       for (let z = 0; z < levels; z++) {
         /** A command for rows of some of the channels. */
         const push = (
@@ -125,35 +121,35 @@ export function bandInput(p: Problem, grid: readonly number[]) {
           source: number | Place,
           first: number,
           count: number,
-          from: number,
-          to: number,
+          row: number,
+          rows: number,
           ...line: readonly number[]
         ) => {
-          const at = first * layout.channel + plane * layout.plane + (z * layout.y + from) * layout.x;
-          const channels = [count, 4 * depth * height * width, 4 * layout.channel] as const;
-          const rows = [to - from, 4 * rowStep * width, 4 * layout.x] as const;
-          if (to > from) list.push(name, source, [BASE.work, 4 * at], ...channels, ...rows, ...line);
+          const at = first * layout.channel + plane * layout.plane + (z * layout.y + row) * layout.x;
+          const channels = [count, 4 * product(inSize), 4 * layout.channel] as const;
+          const down = [rows, 4 * rowStep * inWidth, 4 * layout.x] as const;
+          if (rows > 0) list.push(name, source, [BASE.work, 4 * at], ...channels, ...down, ...line);
         };
-        const zeros = (from: number, to: number) => push('pad', 0, 0, inChannels, from, to, xs);
+        const zeros = (row: number, end: number) => push('pad', 0, 0, inChannels, row, end - row, width);
         /** One command for each part of the channels, which begins at the given position of a row. */
         const move = (name: string, x: number, ...line: readonly number[]) => {
           for (const [base, first, end] of parts) {
             const low = Math.max(from, first);
             const count = Math.min(from + inChannels, end) - low;
             const channel = picture * (end - first) + low - first;
-            const row = (channel * depth + zIn + (z - z0) * levelStep) * height + yIn;
-            if (count > 0) push(name, [base, 4 * (row * width + x)], low - from, count, y0, y1, ...line);
+            const at = channel * product(inSize) + placeIn(inSize, [zIn + (z - z0) * levelStep, yIn, x]);
+            if (count > 0) push(name, [base, 4 * at], low - from, count, y0, ys, ...line);
           }
         };
-        if (z < z0 || z >= z1 || (!whole && x1 <= x0)) {
-          zeros(0, ys);
+        if (z < z0 || z >= z0 + zs || (!whole && xs === 0)) {
+          zeros(0, height);
           continue;
         }
         zeros(0, y0);
-        if (!whole) move('pad', xIn, x0, x1 - x0, 4 * step, xs - x1);
+        if (!whole) move('pad', xIn, x0, xs, 4 * step, width - x0 - xs);
         else if (residues[2] === reach[2].residues[0])
-          move(`split${step}`, 0, step * (box.from[2] + reach[2].low), width, xs, 4 * layout.plane);
-        zeros(y1, ys);
+          move(`split${step}`, 0, step * (box.from[2] + reach[2].low), inWidth, width, 4 * layout.plane);
+        zeros(y0 + ys, height);
       }
     }
     // Padding stays zero.

@@ -5,9 +5,8 @@
 import type { Box } from './band-input.js';
 import * as BASE from './bases.js';
 import { type PlanBuilder, placeIn, product, type Run } from './commands.js';
-import type { DenseOptions } from './dense-plan.js';
 import { bitsOf, endingOf } from './ending.js';
-import type { Phase, Problem } from './problem.js';
+import type { Phase, PlanOptions, Problem } from './problem.js';
 import { remembered } from './remembered.js';
 import { TOGETHER } from './stores.js';
 
@@ -79,13 +78,14 @@ function neighbours(lines: readonly Line[], step: number): number {
 export function storeBand(
   list: PlanBuilder,
   p: Problem,
-  options: DenseOptions,
+  options: PlanOptions,
   lines: readonly Line[],
   { from, count }: Run,
   picture = 0,
 ): void {
   const { scale, residual } = options;
-  const { bias, floor } = endingOf(options);
+  const [activation, floor] = endingOf(options.activation);
+  const bias = options.bias && activation === undefined;
   const [, height, width] = p.outSize;
   const [tz, ty, tx] = p.outStride;
   const plane = product(p.outSize);

@@ -5,7 +5,8 @@
  * threads share runs of output channels instead.
  */
 import type { BandInput } from './band-input.js';
-import { product, roundUp } from './commands.js';
+import { boxesIn } from './bands.js';
+import { product, roundUp, sum } from './commands.js';
 import type { Tile } from './microkernels.js';
 import type { Problem } from './problem.js';
 import { stripsOf } from './strips.js';
@@ -38,48 +39,36 @@ export const PLAIN_TILES = 4;
  */
 export function packFromRows(
   { classes: [, , x] }: Problem,
-  { plain, reach }: BandInput,
-  grid: readonly number[],
+  { plain, reach, grid }: BandInput,
   mr: number,
 ): number {
   if (plain) return product(grid) <= SHORT_PLANE ? Number.POSITIVE_INFINITY : PLAIN_TILES * mr + 1;
   // By how many taps each row of the padded input is read.
-  const taps = x.reduce((n, c) => n + c.offsets.length, 0) / x.length / reach[2].residues.length;
+  const taps = sum(x, (c) => c.offsets.length) / x.length / reach[2].residues.length;
   return (taps >= SHARED_TAPS ? PACK_SHARED_FROM_TILES : PACK_FROM_TILES) * mr;
 }
 
-/** What the product of a band will be. */
-export interface Demand {
-  /** Rows of the largest group of phases, and of all of them. */
-  readonly rows: number;
-  readonly allRows: number;
-  /** Distinct rows of B. */
-  readonly depth: number;
-  /** Rows from which B is packed. */
-  readonly packFrom: number;
-  /** Items that there should be, if the problem allows. */
-  readonly least: number;
-}
-
-/** Bands of a grid. */
-export interface Bands {
-  /** Length of a band per axis; the last ones may be shorter. */
-  readonly size: readonly number[];
-  readonly count: number;
-  /** Runs of output channels that each band should be cut into; 1: none. */
-  readonly runs: number;
-}
-
-/** Cuts the grid into bands. */
-export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, demand: Demand): Bands {
-  const { mr, nr } = tile;
-  const { rows, allRows, depth, packFrom, least } = demand;
-  const countOf = (size: readonly number[]) =>
-    size.reduce((n, length, axis) => n * Math.ceil(grid[axis] / length), 1);
+/**
+ * Cuts the grid into bands: the length of a band per axis, the last ones may be shorter; how many there are; and runs of output channels
+ * that each should be cut into, 1 for none.
+ *
+ * @param rows of the product: of the largest group of phases, and of all
+ * @param depth distinct rows of B
+ * @param packFrom rows from which B is packed
+ * @param least items that there should be, if the problem allows
+ */
+export function cutGrid(
+  { grid, layout }: BandInput,
+  { mr, nr }: Tile,
+  [rows, allRows]: readonly [number, number],
+  depth: number,
+  packFrom: number,
+  least: number,
+): readonly [size: readonly number[], count: number, runs: number] {
   const tooLarge = (size: readonly number[]) => {
     const positions = size[0] * size[1] * roundUp(size[2], nr);
     return (
-      input.layout(size).floats * 4 > PADDED_TARGET ||
+      layout(size).floats * 4 > PADDED_TARGET ||
       Math.min(allRows, MOST_ROWS) * positions * 4 > RESULT_TARGET ||
       (rows >= packFrom && depth * positions * 4 > PACKED_B_TARGET)
     );
@@ -98,15 +87,14 @@ export function cutGrid(input: BandInput, grid: readonly number[], tile: Tile, d
   const smaller = (size: number[]) => [1, 1, 4 * nr].some((unit, axis) => cut(size, axis, unit));
   /** Share of the lanes that bands of this size fill. */
   const fullness = (size: readonly number[]) =>
-    (size[1] * size[2]) / stripsOf(size[1], size[2], input.layout(size).x, nr, true).level;
+    (size[1] * size[2]) / stripsOf(size[1], size[2], layout(size).x, nr, true).level;
 
   const whole = [...grid];
   while (tooLarge(whole) && smaller(whole)) {}
   const thin = [...whole];
-  while (countOf(thin) < least && smaller(thin)) {}
+  while (boxesIn(grid, thin) < least && smaller(thin)) {}
+  const [few, many] = [boxesIn(grid, whole), boxesIn(grid, thin)];
   const good = fullness(thin) >= THIN * fullness(whole);
-  if (good && (countOf(thin) >= least || allRows < FEW_TILES * mr))
-    return { size: thin, count: countOf(thin), runs: 1 };
-  const count = countOf(whole);
-  return { size: whole, count, runs: Math.ceil(least / count) };
+  if (good && (many >= least || allRows < FEW_TILES * mr)) return [thin, many, 1];
+  return [whole, few, Math.ceil(least / few)];
 }

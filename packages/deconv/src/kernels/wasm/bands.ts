@@ -3,7 +3,7 @@ export { combinations } from '../../geometry/three-axes.js';
 
 import type { BandInput, Box } from './band-input.js';
 import { rangeOf } from './band-output.js';
-import { type PlanBuilder, product, type Stretch, shift } from './commands.js';
+import { type PlanBuilder, product, type Stretch, shift, sum } from './commands.js';
 import type { Band } from './items.js';
 import type { Problem, Triple } from './problem.js';
 import { remembered } from './remembered.js';
@@ -17,10 +17,6 @@ const shapeOf = (p: Problem, input: BandInput, box: Box): string =>
       p.classes[axis].map((c) => c.phases.map((phase) => rangeOf(p, box, axis, phase).slice(0, 2))),
     ]),
   );
-
-/** Length of the output grid per axis. */
-export const gridOf = (p: Problem): number[] =>
-  p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
 
 /**
  * The bands of a problem's grid, `size` each, cut into parts. Bands that differ by their place alone share the commands that
@@ -40,7 +36,7 @@ export function layBands<Part>(
   }
   const known = new Map<string, Known>();
   const bands: Band[] = [];
-  eachBox(gridOf(p), size, (from, size) => {
+  eachBox(input.grid, size, (from, size) => {
     const box = { from, size };
     const { origin, stretches } = remembered(known, shapeOf(p, input, box), () => ({
       origin: from,
@@ -70,10 +66,14 @@ export function eachBox(
       }
 }
 
+/** The number of these boxes. */
+export const boxesIn = (grid: readonly number[], most: readonly number[]): number =>
+  product(grid.map((length, axis) => Math.ceil(length / most[axis])));
+
 /** Useful floating-point operations of a problem solved so many times. */
 export function flopsOf(p: Problem, times: number): number {
   const perAxis = p.classes.map((classes) =>
-    classes.reduce((n, c) => n + c.phases.reduce((m, phase) => m + phase.count, 0) * c.offsets.length, 0),
+    sum(classes, (c) => sum(c.phases, ({ count }) => count) * c.offsets.length),
   );
   return 2 * times * p.inChannels * p.outChannels * product(perAxis);
 }

@@ -162,6 +162,10 @@ export const shift = (steps: readonly number[], stride: readonly number[], size:
     steps.map((step, axis) => step * stride[axis]),
   );
 
+/** What there is in all. */
+export const sum = <T>(list: readonly T[], of: (item: T) => number): number =>
+  list.reduce((all, item) => all + of(item), 0);
+
 /** A run of channels, commands, …: the first, and how many. */
 export interface Run {
   readonly from: number;
@@ -174,6 +178,12 @@ export const runsOf = (total: number, each: number): Run[] =>
     from: i * each,
     count: Math.min(each, total - i * each),
   }));
+
+/** The length of as few parts as have room, about alike, in whole units if there is room for one. */
+export function evenPart(whole: number, room: number, unit = 1): number {
+  const parts = Math.ceil(whole / Math.max(unit, Math.floor(room)));
+  return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
+}
 
 /** So many runs, about alike, in whole units but for the end. */
 export function evenRuns(total: number, runs: number, unit = 1): Run[] {

@@ -13,15 +13,13 @@
  * Where the sums lie as the outputs do, and K is one block, gemm stores them at once, bias and all.
  */
 
-import type { Activation } from '../../backend.js';
 import { range } from '../../shape.js';
 import { type Box, bandInput } from './band-input.js';
 import { type Line, linesOf, rangeOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromRows } from './band-size.js';
-import { combinations, flopsOf, gridOf, layBands } from './bands.js';
+import { combinations, flopsOf, layBands } from './bands.js';
 import * as BASE from './bases.js';
 import {
-  type Commands,
   itemsFor,
   K_BLOCK,
   type Place,
@@ -33,13 +31,13 @@ import {
   runsOf,
   SHARE_FROM_FLOPS,
   SLACK,
+  sum,
 } from './commands.js';
 import { activateRows, bitsOf, endingOf } from './ending.js';
 import { mergeFew } from './few-rows.js';
 import { layItems } from './items.js';
-import type { Tile } from './microkernels.js';
 import { type Block, cutChannels, layPanels, type PanelGroup, PLAIN_RUN_TILES, RUN_TILES } from './panels.js';
-import type { AxisClass, Problem } from './problem.js';
+import { type AxisClass, mostPhases, type PlanOptions, type Problem } from './problem.js';
 import { type Layer, layProduct, sideBySide } from './products.js';
 import { type Strips, stripsOf } from './strips.js';
 
@@ -69,56 +67,38 @@ interface Packed extends Packing {
   readonly strips: Strips;
 }
 
-/** What a dense plan is made for, besides its problem. */
-export interface DenseOptions {
-  readonly tile: Tile;
-  readonly commands: Commands;
-  /** There is a bias. */
-  readonly bias: boolean;
-  /** Outputs are multiplied by a plane of factors; not together with an activation. */
-  readonly scale: boolean;
-  /** An array laid out like the output is added; with an activation, only one that the store does. */
-  readonly residual?: boolean | undefined;
-  readonly activation?: Activation | undefined;
-  /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
-  readonly threads?: number | undefined;
-}
-
 /** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
-export function planDense(p: Problem, batch: number, groups: number, options: DenseOptions): Plan {
+export function planDense(p: Problem, batch: number, groups: number, options: PlanOptions): Plan {
   const { tile, scale, residual = false, threads = 1 } = options;
   const { mr, nr } = tile;
   const list = planBuilder(options.commands);
-  const ending = endingOf(options);
-  // Grid length per axis.
-  const grid = gridOf(p);
-  const input = bandInput(p, grid);
-  const packFrom = packFromRows(p, input, grid, mr);
+  const [activation, floor] = endingOf(options.activation);
+  const input = bandInput(p);
+  const packFrom = packFromRows(p, input, mr);
   const flops = flopsOf(p, batch * groups);
   const merged = mergeFew(p, tile);
-  const combos = combinations(merged?.common ?? p.classes);
-  const counts = combos.map((axes) => product(axes.map((c) => c.phases.length)));
-  const phases = counts.reduce((sum, count) => sum + count, 0);
-  const mostPhases = Math.max(...counts);
-  const mostRows = mostPhases * p.outChannels;
+  const classes = merged?.common ?? p.classes;
+  const phases = product(classes.map((list) => sum(list, (c) => c.phases.length)));
+  const phasesAtMost = mostPhases(classes);
+  const rowsAtMost = phasesAtMost * p.outChannels;
   // Distinct rows of B, should all groups be packed together.
   const depth = p.inChannels * product(p.classes.map((list) => new Set(list.flatMap((c) => c.offsets)).size));
   // Enough items for a few threads to share evenly, unless the work is too small to share at all.
   const least = itemsFor(flops, batch * groups);
-  const demand = { rows: mostRows, allRows: phases * p.outChannels, depth, packFrom, least };
-  const { size, count: bandCount, runs } = cutGrid(input, grid, tile, demand);
+  const rows = [rowsAtMost, phases * p.outChannels] as const;
+  const [size, bandCount, runs] = cutGrid(input, tile, rows, depth, packFrom, least);
   const layout = input.layout(size);
-  const classGroups = combos.map(groupOf);
+  const classGroups = combinations(classes).map(groupOf);
   // Of the only group, if phases that see different taps are in it: products whose sums are added to some of its rows, from the first
   // on, per output channel of the block, and so far apart.
   const addends = merged?.addends.map(({ axes, from, apart }) => ({ ...groupOf(axes), from, apart })) ?? [];
   // One packing for all groups, if there are several: neighbouring phases see mostly the same rows.
-  const packing = combos.length > 1 ? packingOf(classGroups) : classGroups[0];
+  const packing = classGroups.length > 1 ? packingOf(classGroups) : classGroups[0];
   // Floats from the start of the input to the band under way, when it is read where it is.
   let origin = 0;
 
   const positions = size[0] * size[1] * roundUp(size[2] + input.reach[2].span, nr);
-  const leastTiles = !input.plain || mostRows >= packFrom ? RUN_TILES : PLAIN_RUN_TILES;
+  const leastTiles = !input.plain || rowsAtMost >= packFrom ? RUN_TILES : PLAIN_RUN_TILES;
   const cuts = cutChannels(p.outChannels, phases, positions, mr, runs, leastTiles, threads);
   const { blocks, floats, packs } = layPanels(p, [...classGroups, ...addends], cuts, mr, list);
   const apart = runs > 1 || (flops >= SHARE_FROM_FLOPS && batch * groups * bandCount < 4);
@@ -139,19 +119,15 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
   }
 
   function groupOf(axes: readonly AxisClass[]): Group {
-    const taps = combinations(
-      axes.map(({ offsets, steps }) => offsets.map((offset, i) => [offset, steps[i]] as const)),
-    );
-    const [rows, places] = [0, 1].map((which) => taps.map((along) => along.map((tap) => tap[which])));
     // Input channels outermost: neighbouring taps of one channel share cache lines.
     const eachChannel = (step: number, taps: readonly number[]) =>
       range(p.inChannels).flatMap((i) => taps.map((tap) => 4 * (i * step + tap)));
-    const inRows = rows.map((row) => input.rowOf(layout, row));
+    const inRows = combinations(axes.map((own) => own.offsets)).map((at) => input.rowOf(layout, at));
     const offsets = eachChannel(layout.channel, inRows);
     const k = offsets.length;
     const kTable = list.table(offsets);
     const index = [list.table(range(k).map((i) => 4 * nr * i))];
-    const inKernel = places.map((tap) => placeIn(p.kernelSize, tap));
+    const inKernel = combinations(axes.map((own) => own.steps)).map((at) => placeIn(p.kernelSize, at));
     const wTable = list.table(eachChannel(p.weightIn, inKernel));
     return { axes, phases: combinations(axes.map((own) => own.phases)), k, kTable, index, wTable, offsets };
   }
@@ -176,11 +152,11 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     // All groups' rows packed once for the whole band, if they reach equally far and it is worth it.
     const strips = stripsFor(first, true);
     const straight = straightOf(box, first, strips);
-    const channels = blocks.reduce((sum, block) => sum + block.count, 0);
+    const channels = sum(blocks, ({ count }) => count);
     const alike = !first.includes(0) && reached.every((size) => size.join() === first.join());
     const start = 4 * layout.floats;
     const common =
-      alike && worth(packing, strips, first[0], mostPhases * channels)
+      alike && worth(packing, strips, first[0], phasesAtMost * channels)
         ? packStrips(packing, start, strips, first[0], straight !== undefined)
         : undefined;
     list.work(start);
@@ -217,7 +193,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
         for (const [number, phases] of group.phases.entries()) {
           const begin = c + number * block.count * row;
           const { level, pitch } = strips;
-          activateRows(list, ending.activation, options.bias, begin, row, level * levels, block);
+          activateRows(list, activation, options.bias, begin, row, level * levels, block);
           lines.push(...linesOf(p, box, phases, begin, [row, 4 * level, 4 * pitch]));
         }
       }
@@ -231,7 +207,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
    */
   function straightOf(box: Box, size: readonly number[], { kind, pitch, used }: Strips): number | undefined {
     const [group, ...others] = [...classGroups, ...addends];
-    const fn = ending.activation?.fn;
+    const fn = activation?.fn;
     if (others.length > 0 || group.phases.length > 1 || group.k > K_BLOCK || scale) return undefined;
     if (fn !== undefined && fn !== 'prelu' && fn !== 'leakyRelu') return undefined;
     if (p.outStride.some((step) => step > 1) || used < nr) return undefined;
@@ -251,7 +227,6 @@ export function planDense(p: Problem, batch: number, groups: number, options: De
     packed: Packed | undefined,
   ): void {
     const [{ k, kTable }] = classGroups;
-    const { activation, floor } = ending;
     const [plane, width] = [4 * product(p.outSize), 4 * p.outSize[2]];
     const whole = Math.floor(used / nr);
     // What is left at the end of a run is covered by a strip that lies further back, and computes some sums again.

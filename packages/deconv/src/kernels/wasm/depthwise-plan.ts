@@ -7,10 +7,11 @@ import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
 import { insideOf } from './band-input.js';
-import { eachBox } from './bands.js';
+import { boxesIn, eachBox } from './bands.js';
 import * as BASE from './bases.js';
 import {
   type Commands,
+  evenPart,
   evenRuns,
   type Item,
   itemsFor,
@@ -88,18 +89,15 @@ export function planDepthwise(
 ): Plan {
   const { taps, dilation, stride } = kind;
   const list = planBuilder(options.commands);
+  const seenBy = (outputs: number, axis: number) =>
+    (outputs - 1) * stride[axis] + kernelExtent(taps[axis], dilation[axis]);
   // Columns first, then as many rows as have room beside them.
-  const room = (axis: number, floats: number) =>
-    Math.max(1, Math.floor((floats - (taps[axis] - 1) * dilation[axis] - 1) / stride[axis]) + 1);
-  const most = (axis: number, floats: number) => {
-    const parts = Math.ceil(outSize[axis] / Math.min(outSize[axis], room(axis, floats)));
-    return Math.ceil(outSize[axis] / parts);
-  };
-  const columns = most(1, BAND_FLOATS / ((taps[0] - 1) * dilation[0] + 1));
-  const width = (columns - 1) * stride[1] + (taps[1] - 1) * dilation[1] + 1;
-  const rows = most(0, BAND_FLOATS / width);
-  const bands = Math.ceil(outSize[0] / rows) * Math.ceil(outSize[1] / columns);
+  const most = (axis: number, floats: number) =>
+    evenPart(outSize[axis], (floats - seenBy(1, axis)) / stride[axis] + 1);
+  const columns = most(1, BAND_FLOATS / seenBy(1, 0));
+  const rows = most(0, BAND_FLOATS / seenBy(columns, 1));
   const flops = 2 * COST * batch * channels * product(outSize) * product(taps);
+  const bands = boxesIn(outSize, [rows, columns]);
   const runs = Math.min(channels, itemsFor(flops, (batch * bands) / 2));
 
   const stretches = new Map<string, Stretch>();
@@ -115,20 +113,12 @@ export function planDepthwise(
     extent: readonly number[],
     { from, count }: Run,
   ): void {
-    const seen = extent.map(
-      (length, axis) => (length - 1) * stride[axis] + kernelExtent(taps[axis], dilation[axis]),
-    );
-    const [down, across] = seen.map((length, axis) =>
+    const [height, pitch] = extent.map(seenBy);
+    const [[above, down, y], [left, across, x]] = [height, pitch].map((length, axis) =>
       insideOf(place[axis] * stride[axis] - before[axis], length, inSize[axis]),
     );
-    const [height, pitch] = seen;
     list.work(4 * (height * pitch + SLACK));
-    const line = [
-      4 * (down[0] * pitch + across[0]),
-      4 * pitch,
-      down[1] - down[0],
-      across[1] - across[0],
-    ] as const;
+    const line = [4 * (above * pitch + left), 4 * pitch, down, across] as const;
     const size = [count, ...extent] as const;
     const stretch = remembered(stretches, `${line}|${size}`, () =>
       list.stretch(() => {
@@ -141,7 +131,7 @@ export function planDepthwise(
     );
     const channel = n * channels + from;
     const moves = {
-      input: 4 * placeIn([channel, ...inSize], [channel, down[2], across[2]]),
+      input: 4 * placeIn([channel, ...inSize], [channel, y, x]),
       output: 4 * placeIn([channel, ...outSize], [channel, ...place]),
       weight: 4 * from * product(taps),
       bias: options.bias ? 4 * from : 0,

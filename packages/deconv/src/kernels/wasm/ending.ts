@@ -3,26 +3,21 @@ import type { Activation } from '../../backend.js';
 import { formulaOf } from './activations.js';
 import * as BASE from './bases.js';
 import type { PlanBuilder, Run } from './commands.js';
-import type { DenseOptions } from './dense-plan.js';
 
 /** The bits of a float. */
 export const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0];
 
-/** What is left to the storing of a band, and what is done to its sums before. */
-export interface Ending {
-  /** Applied in the work space, with the bias. */
-  readonly activation: Activation | undefined;
-  /** At the store. */
-  readonly bias: boolean;
-  readonly floor: number;
-}
-
-/** An activation that only keeps outputs from being less than something is left to the store. */
-export function endingOf({ activation, bias }: Pick<DenseOptions, 'activation' | 'bias'>): Ending {
+/**
+ * What is applied to the sums of a band in the work space, with the bias, and the least that outputs may be, which is left to the store:
+ * so is an activation that does nothing else, and a bias without one.
+ */
+export function endingOf(
+  activation: Activation | undefined,
+): readonly [activation: Activation | undefined, floor: number] {
   const [floor, most] = activation?.parameters ?? [];
-  if (activation?.fn === 'clamp' && most === Number.POSITIVE_INFINITY)
-    return { activation: undefined, bias, floor };
-  return { activation, bias: bias && activation === undefined, floor: Number.NEGATIVE_INFINITY };
+  return activation?.fn === 'clamp' && most === Number.POSITIVE_INFINITY
+    ? [undefined, floor]
+    : [activation, Number.NEGATIVE_INFINITY];
 }
 
 /**

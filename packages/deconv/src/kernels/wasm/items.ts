@@ -1,8 +1,7 @@
 /** items: the work on one picture and one group of channels, repeated for all of them by moving the bases. */
 import { range } from '../../shape.js';
 import { type Item, product, type Stretch } from './commands.js';
-import type { DenseOptions } from './dense-plan.js';
-import type { Problem } from './problem.js';
+import type { PlanOptions, Problem } from './problem.js';
 
 /** Commands of a band, and how far its place lies from the one they were made for, in bytes. */
 export interface Band {
@@ -25,7 +24,7 @@ export function layItems(
   batch: number,
   groups: number,
   packedFloats: number,
-  { bias, activation }: DenseOptions,
+  { activation }: PlanOptions,
   packs: readonly (readonly Stretch[])[],
   works: readonly (readonly Band[])[],
 ): Item[][] {
@@ -49,7 +48,7 @@ export function layItems(
       packed: 4 * g * packedFloats,
       shared: band.shared ?? 0,
       residual: picture * outBytes + band.output,
-      bias: bias ? channels : 0,
+      bias: channels,
     };
     return { ...band.stretch, moves };
   };

@@ -16,6 +16,8 @@ import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { type Axes, inThreeAxes, type Triple } from '../../geometry/three-axes.js';
 import { range, sizeOf } from '../../shape.js';
+import type { Commands } from './commands.js';
+import type { Tile } from './microkernels.js';
 import { remembered } from './remembered.js';
 
 export type { Triple };
@@ -61,6 +63,21 @@ export interface Problem {
   /** Weight element (o, i, tap) lies at o·weightOut + i·weightIn + tap. */
   readonly weightOut: number;
   readonly weightIn: number;
+}
+
+/** What a dense or Winograd plan is made for, besides its problem. */
+export interface PlanOptions {
+  readonly tile: Tile;
+  readonly commands: Commands;
+  /** There is a bias. */
+  readonly bias: boolean;
+  /** Outputs are multiplied by a plane of factors; not together with an activation. */
+  readonly scale: boolean;
+  /** An array laid out like the output is added; with an activation, only one that the store does. */
+  readonly residual?: boolean | undefined;
+  readonly activation?: Activation | undefined;
+  /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
+  readonly threads?: number | undefined;
 }
 
 /**
@@ -112,6 +129,14 @@ const axesOf = (g: Axes): Axes =>
     ? pointwise(sizeOf(g.xSize))
     : g;
 
+/** Length of the output grid per axis. */
+export const gridOf = (p: Problem): number[] =>
+  p.classes.map((classes) => Math.max(1, ...classes.map((c) => c.count)));
+
+/** Phases of the largest combination of classes. */
+export const mostPhases = (classes: Problem['classes']): number =>
+  sizeOf(classes.map((list) => Math.max(...list.map((c) => c.phases.length))));
+
 /** Rows of a class below which phases are put on one grid, to have more rows in one product. */
 export const FEW_ROWS = 12;
 
@@ -136,7 +161,6 @@ export function problemOf(
       classesOf(out, kernelSize[a], outStride[a], way * dilation[a], way * padBefore[a], align),
     );
   const own = classes(false);
-  const rows = outChannels * sizeOf(own.map((list) => Math.max(...list.map((c) => c.phases.length))));
   const taps = sizeOf(kernelSize);
   return {
     inChannels,
@@ -146,7 +170,7 @@ export function problemOf(
     kernelSize,
     inStride,
     outStride,
-    classes: together || rows < FEW_ROWS ? classes(true) : own,
+    classes: together || outChannels * mostPhases(own) < FEW_ROWS ? classes(true) : own,
     weightOut: transposed ? taps : inChannels * taps,
     weightIn: transposed ? outChannels * taps : taps,
   };

@@ -4,8 +4,8 @@
  * dilation, level by level and row by row. Along axes without tiles there are more positions than outputs, which plain sums see.
  */
 import { type Box, bandInput } from './band-input.js';
-import { gridOf } from './bands.js';
-import { placeIn, product, roundUp, SLACK } from './commands.js';
+import { boxesIn } from './bands.js';
+import { evenPart, placeIn, product, roundUp, SLACK } from './commands.js';
 import type { Problem } from './problem.js';
 import type { TileProblem } from './winograd.js';
 import { placesOf } from './winograd-kernels.js';
@@ -58,14 +58,14 @@ export const planeBytes = (rows: number, pitch: number): number => 4 * (pitch * 
  * @param nr floats of a strip
  */
 export function tileBands({ problem, form, axes }: TileProblem, channels: number, nr: number) {
-  const grid = gridOf(problem);
   const places = placesOf(form);
   const residues = product(axes.map(({ dilation }) => dilation));
   // Tiles step over rows of the input, `step` at a time, which are not split by residue.
   const [z, y, x] = problem.inStride;
   const step = axes[1].tiled ? y : 1;
   const rows: Problem = { ...problem, inStride: [z, y / step, x] };
-  const input = bandInput(rows, grid);
+  const input = bandInput(rows);
+  const { grid } = input;
   return { rows, step, rowsOf, measure, cut, thin };
 
   /** A band in rows of the input that are not split. */
@@ -97,24 +97,15 @@ export function tileBands({ problem, form, axes }: TileProblem, channels: number
   /** Bands of so many tiles at most: several pictures, or rows of one, or parts of a row; all about the same. */
   function cutTo(batch: number, fit: number): Cut {
     const size = [...grid];
-    const even = (whole: number, room: number, unit = 1) => {
-      const parts = Math.ceil(whole / Math.max(unit, Math.floor(room)));
-      return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
-    };
-    const pictures = even(batch, fit / positions(grid, 1));
+    const pictures = evenPart(batch, fit / positions(grid, 1));
     for (const [axis, unit] of [1, 1, 4].entries()) {
       const { span } = axes[axis];
       // One position along this axis, whole ones along the next.
-      const slice = size.map((_, a) => (a < axis ? size[a] : a > axis ? grid[a] : 1 - span));
-      size[axis] = even(grid[axis], fit / positions(slice, pictures) - span, unit);
+      const slice = size.map((length, a) => (a === axis ? 1 - span : length));
+      size[axis] = evenPart(grid[axis], fit / positions(slice, pictures) - span, unit);
     }
-    const bands = grid.map((length, axis) => Math.ceil(length / size[axis]));
-    return {
-      ...measure(size, pictures),
-      size,
-      pictures,
-      count: Math.ceil(batch / pictures) * product(bands),
-    };
+    const count = Math.ceil(batch / pictures) * boxesIn(grid, size);
+    return { ...measure(size, pictures), size, pictures, count };
   }
 
   /**

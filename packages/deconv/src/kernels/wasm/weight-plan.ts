@@ -52,9 +52,9 @@ interface Chunk {
   readonly pictures: number;
   readonly from: Triple;
   readonly size: readonly number[];
-  /** What it sees of x, per axis: how many positions; and those inside x, first and one past the last, and the place in x of the first. */
+  /** What it sees of x, per axis: how many positions; and those inside x: the first, how many, and the place in x of the first. */
   readonly extent: readonly number[];
-  readonly inside: readonly (readonly [from: number, to: number, at: number])[];
+  readonly inside: readonly (readonly [from: number, count: number, at: number])[];
 }
 
 /** Neighbours joined to items, all of which move alike. */
@@ -161,8 +161,7 @@ export function planWeight(
   function turnX({ n: before, extent, inside }: Chunk, n: number, group: number): void {
     const [, height, width] = extent;
     const at = (n * g.groups + group) * product(extent) * pixel;
-    const [first, end, places] = [0, 1, 2].map((which) => inside.map((range) => range[which]));
-    const count = end.map((t, axis) => t - first[axis]);
+    const [first, count, places] = [0, 1, 2].map((which) => inside.map((range) => range[which]));
     if (count.some((c, axis) => c !== extent[axis]))
       list.push('clear', [BASE.shared, 4 * at], 4 * product(extent) * pixel);
     if (count.includes(0)) return;

@@ -17,7 +17,7 @@ import type { Tiling } from '../../geometry/winograd.js';
 import { range } from '../../shape.js';
 import { type Box, bandInput } from './band-input.js';
 import { linesOf, storeBand } from './band-output.js';
-import { combinations, flopsOf, gridOf, layBands } from './bands.js';
+import { combinations, flopsOf, layBands } from './bands.js';
 import * as BASE from './bases.js';
 import {
   FLAG_AT,
@@ -34,12 +34,12 @@ import {
   SLACK,
   type Stretch,
 } from './commands.js';
-import type { DenseOptions } from './dense-plan.js';
 import { activateRows, endingOf } from './ending.js';
 import { type Band, layItems } from './items.js';
 import { type Block, layPanels, wholeTiles } from './panels.js';
-import type { Problem, Triple } from './problem.js';
+import type { PlanOptions, Problem, Triple } from './problem.js';
 import { type Layer, layProduct, sideBySide } from './products.js';
+import { remembered } from './remembered.js';
 import { planeBytes, ROOM, tileBands } from './tile-bands.js';
 import { arrange, type Part, tileProblem } from './winograd.js';
 import { namesOf, placesOf } from './winograd-kernels.js';
@@ -56,7 +56,7 @@ type Tap = Part['taps'][number];
  * The plan of a convolution or its transpose in tiles; the problem is that of the kernel filled up to what they take. Results that
  * are not finite raise the flag of the call.
  */
-export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, options: DenseOptions): Plan {
+export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, options: PlanOptions): Plan {
   const { batch, groups } = g;
   const { tile, threads = 1 } = options;
   const { mr, nr } = tile;
@@ -83,10 +83,9 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
   // Residues of the dilation.
   const residues = combinations(axes.map(({ dilation }) => range(dilation)));
   const list = planBuilder(options.commands);
-  const grid = gridOf(p);
-  const whole = bandInput(p, grid);
+  const whole = bandInput(p);
   const { rows, step, rowsOf, measure, cut, thin } = tileBands(tiles, channels, nr);
-  const { activation } = endingOf(options);
+  const [activation] = endingOf(options.activation);
 
   const flops = flopsOf(filled, batch * groups);
   const least = itemsFor(flops, groups);
@@ -119,15 +118,13 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
     emit: (box: Box, pictures: number, share: Share) => void,
   ): Band[] {
     const { size, pictures } = bands;
-    const rest = batch % pictures;
-    const bandsOf = (count: number, from: number, to: number) => {
-      if (from === to) return [];
-      const made = layBands(p, whole, size, list, shares, (box, share) => emit(box, count, share));
-      return range((to - from) / count).flatMap((i) =>
-        made.map((band) => ({ ...band, picture: from + i * count })),
+    const known = new Map<number, Band[]>();
+    return runsOf(batch, pictures).flatMap(({ from, count }) => {
+      const made = remembered(known, count, () =>
+        layBands(p, whole, size, list, shares, (box, share) => emit(box, count, share)),
       );
-    };
-    return [...bandsOf(pictures, 0, batch - rest), ...bandsOf(rest, batch - rest, batch)];
+      return made.map((band) => ({ ...band, picture: from }));
+    });
   }
 
   /** Bands that one thread works on from end to end. */
@@ -153,16 +150,13 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
     ) => {
       const works = lay(shares, emit);
       const each = shares.length;
-      return (first: number) =>
-        works
-          .slice(first * each, (first + slots) * each)
-          .map((band, i) => ({ ...band, shared: Math.floor(i / each) * slot }));
+      return runsOf(works.length, slots * each).map(({ from, count }) =>
+        works.slice(from, from + count).map((band, i) => ({ ...band, shared: Math.floor(i / each) * slot })),
+      );
     };
     const turned = laid(turns, (box, pictures, run) => transform(box, pictures, run, at));
     const multiplied = laid(blocks, (box, pictures, block) => multiply(box, pictures, [block], at));
-    const stages: Band[][] = [];
-    for (let first = 0; first < count; first += slots) stages.push(turned(first), multiplied(first));
-    return stages;
+    return turned.flatMap((stage, i) => [stage, multiplied[i]]);
   }
 
   /**
@@ -210,7 +204,7 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
 
   /** Brings channels of the input of a band into Winograd's form. */
   function transform(box: Box, pictures: number, { from, count }: Run, [base, at]: Place): void {
-    const input = bandInput({ ...rows, inChannels: count }, grid);
+    const input = bandInput({ ...rows, inChannels: count });
     const own = rowsOf(box);
     const layout = input.layout(own.size);
     list.work(4 * layout.floats);
