@@ -115,6 +115,8 @@ export function bandInput(p: Problem) {
     for (const [plane, residues] of planes.entries()) {
       const [[z0, zs, zIn], [y0, ys, yIn], [x0, xs, xIn]] = residues.map((r, axis) => inside(box, axis, r));
       for (let z = 0; z < levels; z++) {
+        const seen = z >= z0 && z < z0 + zs && (whole || xs > 0);
+        const [top, rows] = seen ? [y0, ys] : [height, 0];
         /** A command for rows of some of the channels. */
         const push = (
           name: string,
@@ -138,18 +140,14 @@ export function bandInput(p: Problem) {
             const count = Math.min(from + inChannels, end) - low;
             const channel = picture * (end - first) + low - first;
             const at = channel * product(inSize) + placeIn(inSize, [zIn + (z - z0) * levelStep, yIn, x]);
-            if (count > 0) push(name, [base, 4 * at], low - from, count, y0, ys, ...line);
+            if (count > 0) push(name, [base, 4 * at], low - from, count, top, rows, ...line);
           }
         };
-        if (z < z0 || z >= z0 + zs || (!whole && xs === 0)) {
-          zeros(0, height);
-          continue;
-        }
-        zeros(0, y0);
+        zeros(0, top);
         if (!whole) move('pad', xIn, x0, xs, 4 * step, width - x0 - xs);
         else if (residues[2] === reach[2].residues[0])
           move(`split${step}`, 0, step * (box.from[2] + reach[2].low), inWidth, width, 4 * layout.plane);
-        zeros(y0 + ys, height);
+        zeros(top + rows, height);
       }
     }
     // Padding stays zero.

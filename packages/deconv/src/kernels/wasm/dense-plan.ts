@@ -146,7 +146,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
     /** Whether rows of B in such strips are worth packing for so many rows of A, and there is room for them. */
     const worth = ({ k }: Packing, strips: Strips, levels: number, rows: number) =>
       addends.length === 0 &&
-      (strips.kind === 'short' || rows >= packFrom) &&
+      (strips.short || rows >= packFrom) &&
       4 * k * strips.level * levels <= PACKED_B_TARGET;
 
     // All groups' rows packed once for the whole band, if they reach equally far and it is worth it.
@@ -173,9 +173,8 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
         const [levels] = size;
         const rows = group.phases.length * block.count;
         const packable = (strips: Strips) => worth(group, strips, levels, rows);
-        const short = common?.strips ?? stripsFor(size, true);
-        const strips =
-          common !== undefined || short.kind !== 'short' || packable(short) ? short : stripsFor(size, false);
+        const best = common?.strips ?? stripsFor(size, true);
+        const strips = common !== undefined || !best.short || packable(best) ? best : stripsFor(size, false);
         const row = 4 * (roundUp(strips.level * levels, 16) + 16);
         const c = at;
         at += rows * row + SLACK * 4;
@@ -205,13 +204,18 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
    * Whether the sums of a band, in such strips, can be stored by the kernels that make them, because they lie as in the output: then
    * where, in bytes from its beginning.
    */
-  function straightOf(box: Box, size: readonly number[], { kind, pitch, used }: Strips): number | undefined {
+  function straightOf(
+    box: Box,
+    size: readonly number[],
+    { short, runs, pitch, used }: Strips,
+  ): number | undefined {
     const [group, ...others] = [...classGroups, ...addends];
     const fn = activation?.fn;
     if (others.length > 0 || group.phases.length > 1 || group.k > K_BLOCK || scale) return undefined;
     if (fn !== undefined && fn !== 'prelu' && fn !== 'leakyRelu') return undefined;
     if (p.outStride.some((step) => step > 1) || used < nr) return undefined;
-    if (kind === 'short' || (kind === 'flat' && pitch !== p.outSize[2])) return undefined;
+    // Rows that run on into one must do so in the output.
+    if (short || (runs < size[1] && pitch !== p.outSize[2])) return undefined;
     const ranges = group.phases[0].map((phase, axis) => rangeOf(p, box, axis, phase));
     if (size[0] > 1 || ranges.some(([local, count], axis) => local > 0 || count < size[axis]))
       return undefined;
@@ -228,12 +232,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
   ): void {
     const [{ k, kTable }] = classGroups;
     const [plane, width] = [4 * product(p.outSize), 4 * p.outSize[2]];
-    const whole = Math.floor(used / nr);
-    // What is left at the end of a run is covered by a strip that lies further back, and computes some sums again.
-    const stretches = [
-      [0, 0, whole],
-      [used - nr, whole, used % nr > 0 ? 1 : 0],
-    ].filter(([, , times]) => times > 0);
+    const stretches = stretchesOf(used, perRun, true);
     const stripBytes = 4 * nr * (packed?.k ?? 1);
     const [slope] = activation?.parameters ?? [];
     const slopes = activation?.fn === 'leakyRelu' ? list.table(new Array<number>(mr).fill(bitsOf(slope))) : 0;
@@ -289,30 +288,35 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
     return (height, _, floats) => [[`gemm${height}`, [BASE.work, at], 0, loop, floats > A_STAYS_FLOATS]];
   }
 
-  /** Rows of B, packed strip by strip; `back`: the last strip of a run lies as far back as it must to end with it. */
+  /**
+   * Strips of a run: where they begin, the number of the first, and how many there are. With `back`, what is left at the end is covered
+   * by a strip that lies as far back as it must, and computes some sums again.
+   */
+  function stretchesOf(used: number, count: number, back: boolean): number[][] {
+    const last = back && used % nr > 0 ? 1 : 0;
+    return [
+      [0, 0, count - last],
+      [used - nr, count - 1, last],
+    ].filter(([, , times]) => times > 0);
+  }
+
+  /** Rows of B, packed strip by strip; `back`: see {@link stretchesOf}. */
   function packStrips(packing: Packing, at: number, strips: Strips, levels: number, back = false): Packed {
     const { x: width, y: height } = layout;
     const { kTable, k } = packing;
-    const { kind, pitch, used, level, perRun, runs, runStep } = strips;
+    const { short, pitch, used, level, perRun, runs, runStep } = strips;
     const stripBytes = 4 * nr * k;
     // Second vector, and second pair of vectors, of a strip: further along the row, or in the next rows.
-    const short = kind === 'short';
-    const d1 = short && pitch === 4 ? 4 * width : 16;
-    const d2 = short ? 4 * width * (pitch === 4 ? 2 : 1) : 32;
+    const vectors = [4, 8].map((i) => 4 * (short ? Math.floor(i / pitch) * width + (i % pitch) : i));
     // Runs of one strip are packed together, as strips that lie as far apart.
     const [calls, together, apart] = perRun === 1 ? [1, runs, runStep] : [runs, perRun, nr];
-    const last = back && used % nr > 0 ? 1 : 0;
-    for (let z = 0; z < levels; z++) {
-      for (let run = 0; run < calls; run++) {
-        const pack = (from: number, strip: number, times: number) => {
-          const source = rowAt(z * height * width + run * runStep + from);
+    for (let z = 0; z < levels; z++)
+      for (let run = 0; run < calls; run++)
+        for (const [first, strip, times] of stretchesOf(used, together, back)) {
+          const source = rowAt(z * height * width + run * runStep + first);
           const target = [BASE.work, at + ((z * runs + run) * perRun + strip) * stripBytes] as const;
-          list.push('packB', source, target, [BASE.tables, kTable], k, times, 4 * apart, d1, d2);
-        };
-        pack(0, 0, together - last);
-        if (last > 0) pack(used - nr, together - 1, 1);
-      }
-    }
+          list.push('packB', source, target, [BASE.tables, kTable], k, times, 4 * apart, ...vectors);
+        }
     const end = at + 4 * (k * level * levels + SLACK);
     list.work(end);
     return { ...packing, at, strips, end };

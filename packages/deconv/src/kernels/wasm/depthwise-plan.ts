@@ -52,30 +52,27 @@ export function depthwiseOf(
   activation: Activation | undefined,
 ): Depthwise | undefined {
   const [xSize, ySize, taps, stride, dilation, padBefore] = inThreeAxes(g);
+  const extents = taps.map((k, axis) => kernelExtent(k, dilation[axis]));
   if (g.groups === 1 || g.xChannels !== g.groups || g.yChannels !== g.groups) return undefined;
   if (activation !== undefined && activation.fn !== 'clamp') return undefined;
-  if (taps[0] > 1 || stride[0] > 1 || padBefore[0] !== 0 || xSize[0] !== ySize[0] || xSize[0] > 1)
-    return undefined;
+  if (taps[0] * stride[0] * xSize[0] * ySize[0] > 1 || padBefore[0] !== 0) return undefined;
   // What one output sees must leave room for others.
-  const reach = taps.map((k, axis) => kernelExtent(k, dilation[axis]));
-  if (product(reach) > BAND_FLOATS / 4) return undefined;
-  if (stride[2] > 2 || (transposed && stride[1] * stride[2] > 1) || product(taps) > MOST_TAPS)
-    return undefined;
-  const turned = (axis: number) => (taps[axis] - 1) * dilation[axis] - padBefore[axis];
+  if (product(extents) > BAND_FLOATS / 4 || product(taps) > MOST_TAPS) return undefined;
+  if (stride[2] > 2 || (transposed && stride[1] * stride[2] > 1)) return undefined;
+  const plane = ([, y, x]: readonly number[]) => [y, x] as const;
   const kind: DepthwiseKind = {
-    taps: [taps[1], taps[2]],
-    dilation: [dilation[1], dilation[2]],
-    stride: [stride[1], stride[2]],
+    taps: plane(taps),
+    dilation: plane(dilation),
+    stride: plane(stride),
     flipped: transposed,
   };
-  const [from, to] = transposed ? [ySize, xSize] : [xSize, ySize];
   const [floor = Number.NEGATIVE_INFINITY, ceiling = Number.POSITIVE_INFINITY] = activation?.parameters ?? [];
   return {
     kind,
     name: depthwiseName(kind),
-    inSize: [from[1], from[2]],
-    outSize: [to[1], to[2]],
-    before: transposed ? [turned(1), turned(2)] : [padBefore[1], padBefore[2]],
+    inSize: plane(transposed ? ySize : xSize),
+    outSize: plane(transposed ? xSize : ySize),
+    before: plane(padBefore.map((pad, axis) => (transposed ? extents[axis] - 1 - pad : pad))),
     floor,
     ceiling,
   };

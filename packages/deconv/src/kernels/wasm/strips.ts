@@ -3,8 +3,8 @@ import { roundUp } from './commands.js';
 
 /** How the positions of a band are laid into strips. */
 export interface Strips {
-  /** 'rows': each row rounded up; 'flat': rows run on through the padding; 'short': several rows make one strip. */
-  readonly kind: 'rows' | 'flat' | 'short';
+  /** Several rows make one strip; else each is rounded up, or they run on through the padding, as one run. */
+  readonly short: boolean;
   /** Floats from one row of the result to the next. */
   readonly pitch: number;
   /** Floats of one z-level of the result. */
@@ -17,24 +17,18 @@ export interface Strips {
   readonly runStep: number;
 }
 
-/** Strips of `nr` positions over one level of `rows` × `width`, whose rows lie `padded` floats apart in the input. */
+/** Strips of `nr` positions over one level of `rows` × `width`, whose rows lie `padded` floats apart in the input; `short` where that fits. */
 export function stripsOf(rows: number, width: number, padded: number, nr: number, short: boolean): Strips {
-  const strips = (
-    kind: Strips['kind'],
-    pitch: number,
-    used: number,
-    runs: number,
-    runStep: number,
-  ): Strips => {
+  const strips = (short: boolean, pitch: number, used: number, runs: number, runStep: number): Strips => {
     const perRun = Math.ceil(used / nr);
-    return { kind, pitch, level: runs * perRun * nr, used, perRun, runs, runStep };
+    return { short, pitch, level: runs * perRun * nr, used, perRun, runs, runStep };
   };
   const perStrip = nr / width;
   if (short && width >= 4 && (perStrip === 2 || perStrip === 4))
-    return strips('short', width, nr, Math.ceil(rows / perStrip), perStrip * padded);
+    return strips(true, width, nr, Math.ceil(rows / perStrip), perStrip * padded);
   const byRow = roundUp(width, nr);
   const through = (rows - 1) * padded + width;
   return roundUp(through, nr) < byRow * rows
-    ? strips('flat', padded, through, 1, 0)
-    : strips('rows', byRow, width, rows, padded);
+    ? strips(false, padded, through, 1, 0)
+    : strips(false, byRow, width, rows, padded);
 }

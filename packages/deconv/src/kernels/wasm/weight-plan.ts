@@ -33,7 +33,6 @@ import {
   shift,
 } from './commands.js';
 import type { Tile } from './microkernels.js';
-import type { Triple } from './problem.js';
 import { eachTile, type Layer, layProduct } from './products.js';
 import { remembered } from './remembered.js';
 
@@ -46,15 +45,14 @@ export const SUMS_TARGET = 128 * 1024;
 /** Items of a stage, at most: each should be worth a thread's while. */
 export const MOST_ITEMS = 64;
 
-/** A piece of K: a box of output positions of one or more whole pictures. */
+/** A piece of K, a box of output positions of one or more whole pictures, but for its place. */
 interface Chunk {
-  readonly n: number;
   readonly pictures: number;
-  readonly from: Triple;
   readonly size: readonly number[];
-  /** What it sees of x, per axis: how many positions; and those inside x: the first, how many, and the place in x of the first. */
+  /** What it sees of x, per axis: how many positions, and which of them lie inside x: the first, and how many. */
   readonly extent: readonly number[];
-  readonly inside: readonly (readonly [from: number, count: number, at: number])[];
+  readonly first: readonly number[];
+  readonly count: readonly number[];
 }
 
 /** Neighbours joined to items, all of which move alike. */
@@ -79,8 +77,7 @@ export function planWeight(
   const tapRows = merged ? k[0] * k[1] : taps;
   // Floats per position of the turned x: an odd number of cache lines, so that the positions of a block of K do not
   // all fall into a few of the cache's sets.
-  const lines = Math.ceil(lanes / 16);
-  const pixel = merged ? inputs : 16 * (lines % 2 === 0 ? lines + 1 : lines);
+  const pixel = merged ? inputs : 16 * (Math.ceil(lanes / 16) | 1);
   const cRow = 4 * (tapRows * lanes + 16);
   const groupFloats = (cRow / 4) * outputs + SLACK;
   const extentOf = (size: readonly number[]) =>
@@ -89,12 +86,11 @@ export function planWeight(
     4 * g.groups * (product(extentOf(size)) * pixel + product(size) * outputs);
 
   // As much of K at a time as the buffer holds: pictures, else levels, rows or a part of a row of one.
+  const together = Math.max(1, Math.min(g.batch, Math.floor(CHUNK_TARGET / bytes(ySize))));
   const most = [...ySize];
   for (const axis of [0, 1, 2]) {
     while (bytes(most) > CHUNK_TARGET && most[axis] > 1) most[axis] = Math.ceil(most[axis] / 2);
   }
-  const whole = most.every((length, axis) => length === ySize[axis]);
-  const together = whole ? Math.max(1, Math.min(g.batch, Math.floor(CHUNK_TARGET / bytes(most)))) : 1;
 
   const flops = 2 * g.batch * g.groups * outputs * inputs * taps * yPlane;
   // Output channels are shared out too: for threads where tap rows are few, and so that the sums of an item stay in the
@@ -107,27 +103,23 @@ export function planWeight(
   const clear = list.stretch(() => list.push('clear', [BASE.packed, 0], 4 * groupFloats * g.groups));
   const stages = [itemsOf([clear])];
 
-  // Chunks that differ by their place alone share their commands.
-  const known = new Map<
-    string,
-    { readonly like: Chunk; readonly turns: Stretch[]; readonly products: Stretch[] }
-  >();
+  // Chunks that differ by their place alone share their commands: those of the first, moved.
+  const known = new Map<string, { readonly turns: Stretch[]; readonly products: Stretch[] }>();
   for (let n = 0; n < g.batch; n += together)
     eachBox(ySize, most, (from, size) => {
-      const pictures = Math.min(together, g.batch - n);
       const extent = extentOf(size);
       const inside = extent.map((length, axis) =>
         insideOf(from[axis] * s[axis] - pb[axis], length, xSize[axis]),
       );
-      const shape = JSON.stringify([pictures, size, inside.map((range) => range.slice(0, 2))]);
-      const { like, turns, products } = remembered(known, shape, () => {
-        const like = { n, pictures, from, size, extent, inside };
-        return { like, turns: turn(like), products: multiply(like) };
-      });
-      const steps = from.map((at, axis) => at - like.from[axis]);
+      const [first, count] = [0, 1].map((which) => inside.map((range) => range[which]));
+      const chunk = { pictures: Math.min(together, g.batch - n), size, extent, first, count };
+      const { turns, products } = remembered(known, JSON.stringify(chunk), () => ({
+        turns: turn(chunk),
+        products: multiply(chunk),
+      }));
       const moves = {
-        input: 4 * (n - like.n) * g.xChannels * xPlane + shift(steps, s, xSize),
-        weight: 4 * (n - like.n) * g.yChannels * yPlane + shift(steps, [1, 1, 1], ySize),
+        input: 4 * n * g.xChannels * xPlane + shift(from, s, xSize),
+        weight: 4 * (n * g.yChannels * yPlane + placeIn(ySize, from)),
       };
       stages.push(itemsOf(turns, moves), itemsOf(products));
     });
@@ -158,14 +150,14 @@ export function planWeight(
     );
   }
 
-  function turnX({ n: before, extent, inside }: Chunk, n: number, group: number): void {
+  function turnX({ extent, first, count }: Chunk, n: number, group: number): void {
     const [, height, width] = extent;
     const at = (n * g.groups + group) * product(extent) * pixel;
-    const [first, count, places] = [0, 1, 2].map((which) => inside.map((range) => range[which]));
     if (count.some((c, axis) => c !== extent[axis]))
       list.push('clear', [BASE.shared, 4 * at], 4 * product(extent) * pixel);
     if (count.includes(0)) return;
-    const source = ((before + n) * g.xChannels + group * inputs) * xPlane + placeIn(xSize, places);
+    const begin = first.map((place, axis) => place - pb[axis]);
+    const source = (n * g.xChannels + group * inputs) * xPlane + placeIn(xSize, begin);
     const target = at + placeIn(extent, first) * pixel;
     const [src, dst] = [[BASE.input, 4 * source] as const, [BASE.shared, 4 * target] as const];
     const levels = [count[0], 4 * xSize[1] * xSize[2], 4 * height * width * pixel] as const;
@@ -180,14 +172,14 @@ export function planWeight(
   }
 
   function turnY(chunk: Chunk, n: number, group: number): void {
-    const { size, from } = chunk;
+    const { size } = chunk;
     const pixels = chunk.pictures * product(size);
     // Rows that fill the width are one long row.
     const [rows, width] = size[2] === ySize[2] ? [1, size[1] * size[2]] : [size[1], size[2]];
     eachTile(outputs, mr, (height, tiles, firstRow) => {
       for (let z = 0; z < size[0]; z++) {
-        const plane = ((chunk.n + n) * g.yChannels + group * outputs + firstRow) * yPlane;
-        const source = plane + placeIn(ySize, [from[0] + z, from[1], from[2]]);
+        const plane = (n * g.yChannels + group * outputs + firstRow) * yPlane;
+        const source = plane + z * ySize[1] * ySize[2];
         const place = n * product(size) + z * size[1] * size[2];
         const target = panelsAt(chunk) + (group * outputs + firstRow) * pixels + place * height;
         const [src, dst] = [[BASE.weight, 4 * source] as const, [BASE.shared, 4 * target] as const];
