@@ -3,6 +3,7 @@
  * strip is one contiguous row. Where nothing is to be padded or split, the input itself.
  */
 import { combinations } from '../../geometry/three-axes.js';
+import { range } from '../../shape.js';
 import * as BASE from './bases.js';
 import { type Place, type PlanBuilder, placeIn, product, roundUp, SLACK } from './commands.js';
 import { activateRows } from './ending.js';
@@ -14,15 +15,13 @@ export interface Box {
   readonly size: readonly number[];
 }
 
-const floorMod = (a: number, b: number) => ((a % b) + b) % b;
-
 /** What one axis of the padded input looks like: residues of the input stride, and the reach of the offsets. */
 function reachOf(classes: readonly AxisClass[], stride: number) {
   const offsets = classes.flatMap((c) => c.offsets);
   if (offsets.length === 0) offsets.push(0);
   const steps = offsets.map((offset) => Math.floor(offset / stride));
   const low = Math.min(...steps);
-  const residues = [...new Set(offsets.map((offset) => floorMod(offset, stride)))].sort((a, b) => a - b);
+  const residues = range(stride).filter((r) => offsets.some((offset) => (offset - r) % stride === 0));
   return { residues, low, span: Math.max(...steps) - low };
 }
 
@@ -80,7 +79,7 @@ export function bandInput(p: Problem) {
   /** Where what lies so far from a grid position is to be found, in a band of this layout: in its residue's plane, some steps in. */
   function rowOf({ plane, y, x }: Layout, offsets: readonly number[]): number {
     const planes = offsets.map((offset, axis) =>
-      reach[axis].residues.indexOf(floorMod(offset, inStride[axis])),
+      reach[axis].residues.findIndex((r) => (offset - r) % inStride[axis] === 0),
     );
     const steps = offsets.map((offset, axis) => Math.floor(offset / inStride[axis]) - reach[axis].low);
     return placeIn(counts, planes) * plane + placeIn([0, y, x], steps);

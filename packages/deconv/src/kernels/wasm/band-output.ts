@@ -4,7 +4,7 @@
  */
 import type { Box } from './band-input.js';
 import * as BASE from './bases.js';
-import { type PlanBuilder, placeIn, product, type Run } from './commands.js';
+import { columnsOf, type PlanBuilder, placeIn, product, type Run } from './commands.js';
 import { bitsOf, endingOf } from './ending.js';
 import type { Phase, PlanOptions, Problem } from './problem.js';
 import { remembered } from './remembered.js';
@@ -37,6 +37,10 @@ export interface Line {
   readonly x: number;
 }
 
+/** The same of a phase along each axis: grid positions, lengths, and first outputs. */
+export const rangesOf = (p: Problem, box: Box, phases: readonly Phase[]): number[][] =>
+  columnsOf(phases.map((phase, axis) => rangeOf(p, box, axis, phase)));
+
 /** A phase along each axis, whose results begin at `c`; nothing where the band holds nothing of it. */
 export function linesOf(
   p: Problem,
@@ -45,9 +49,7 @@ export function linesOf(
   c: number,
   [row, level, pitch]: readonly [row: number, level: number, pitch: number],
 ): Line[] {
-  const [local, [z, y, x], outs] = [0, 1, 2].map((which) =>
-    phases.map((phase, axis) => rangeOf(p, box, axis, phase)[which]),
-  );
+  const [local, [z, y, x], outs] = rangesOf(p, box, phases);
   if (Math.min(z, y, x) <= 0) return [];
   const at = c + local[0] * level + local[1] * pitch + 4 * local[2];
   return [{ c: at, row, pitch, level, out: placeIn(p.outSize, outs), z, y, x }];

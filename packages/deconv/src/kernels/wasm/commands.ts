@@ -150,6 +150,10 @@ export const itemsFor = (flops: number, parts: number): number =>
 
 export const roundUp = (value: number, to: number) => Math.ceil(value / to) * to;
 
+/** Lists of the first of each list's entries, of the second, …; all are alike long. */
+export const columnsOf = (rows: readonly (readonly number[])[]): number[][] =>
+  rows[0].map((_, column) => rows.map((row) => row[column]));
+
 /** Where a position lies in an array of three axes, or how far two lie apart; in elements. */
 export const placeIn = ([, height, width]: readonly number[], [z, y, x]: readonly number[]): number =>
   (z * height + y) * width + x;

@@ -15,7 +15,7 @@
 
 import { range } from '../../shape.js';
 import { type Box, bandInput } from './band-input.js';
-import { type Line, linesOf, rangeOf, storeBand } from './band-output.js';
+import { type Line, linesOf, rangesOf, storeBand } from './band-output.js';
 import { cutGrid, PACKED_B_TARGET, packFromRows } from './band-size.js';
 import { combinations, flopsOf, layBands } from './bands.js';
 import * as BASE from './bases.js';
@@ -35,7 +35,7 @@ import {
 } from './commands.js';
 import { activateRows, bitsOf, endingOf } from './ending.js';
 import { mergeFew } from './few-rows.js';
-import { layItems } from './items.js';
+import { planItems } from './items.js';
 import { type Block, cutChannels, layPanels, type PanelGroup, PLAIN_RUN_TILES, RUN_TILES } from './panels.js';
 import { type AxisClass, mostPhases, type PlanOptions, type Problem } from './problem.js';
 import { type Layer, layProduct, sideBySide } from './products.js';
@@ -103,12 +103,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
   const { blocks, floats, packs } = layPanels(p, [...classGroups, ...addends], cuts, mr, list);
   const apart = runs > 1 || (flops >= SHARE_FROM_FLOPS && batch * groups * bandCount < 4);
   const bands = layBands(p, input, size, list, apart ? blocks.map((block) => [block]) : [blocks], layBand);
-  return list.plan({
-    stages: layItems(p, batch, groups, floats, options, [packs], [bands]),
-    packStages: 1,
-    packedBytes: 4 * (floats * groups + SLACK),
-    flops,
-  });
+  return planItems(list, p, batch, groups, floats, options, [packs], [bands], flops);
 
   /** One packing for groups: every distinct row once. */
   function packingOf(groups: readonly Group[]): Packing {
@@ -216,11 +211,9 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
     if (p.outStride.some((step) => step > 1) || used < nr) return undefined;
     // Rows that run on into one must do so in the output.
     if (short || (runs < size[1] && pitch !== p.outSize[2])) return undefined;
-    const ranges = group.phases[0].map((phase, axis) => rangeOf(p, box, axis, phase));
-    if (size[0] > 1 || ranges.some(([local, count], axis) => local > 0 || count < size[axis]))
-      return undefined;
-    const outs = ranges.map(([, , out]) => out);
-    return 4 * placeIn(p.outSize, outs);
+    const [local, count, outs] = rangesOf(p, box, group.phases[0]);
+    const whole = Math.max(...local) === 0 && count.every((length, axis) => length === size[axis]);
+    return whole && size[0] === 1 ? 4 * placeIn(p.outSize, outs) : undefined;
   }
 
   /** Sums that go to the output at once, with what is to be done to them. */

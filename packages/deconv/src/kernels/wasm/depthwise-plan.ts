@@ -11,6 +11,7 @@ import { boxesIn, eachBox } from './bands.js';
 import * as BASE from './bases.js';
 import {
   type Commands,
+  columnsOf,
   evenPart,
   evenRuns,
   type Item,
@@ -19,7 +20,6 @@ import {
   placeIn,
   planBuilder,
   product,
-  type Run,
   SLACK,
   type Stretch,
 } from './commands.js';
@@ -99,40 +99,34 @@ export function planDepthwise(
 
   const stretches = new Map<string, Stretch>();
   const items: Item[] = [];
-  eachBox([batch, ...outSize], [1, rows, columns], ([n, ...from], [, ...size]) => {
-    for (const run of evenRuns(channels, runs)) layItem(n, from, size, run);
-  });
-  return list.plan({ stages: [items], flops });
-
-  function layItem(
-    n: number,
-    place: readonly number[],
-    extent: readonly number[],
-    { from, count }: Run,
-  ): void {
-    const [height, pitch] = extent.map(seenBy);
-    const [[above, down, y], [left, across, x]] = [height, pitch].map((length, axis) =>
-      insideOf(place[axis] * stride[axis] - before[axis], length, inSize[axis]),
+  eachBox([batch, ...outSize], [1, rows, columns], ([n, ...place], [, ...size]) => {
+    const [height, pitch] = size.map(seenBy);
+    const [[above, left], [down, across], first] = columnsOf(
+      [height, pitch].map((length, axis) =>
+        insideOf(place[axis] * stride[axis] - before[axis], length, inSize[axis]),
+      ),
     );
     list.work(4 * (height * pitch + SLACK));
     const line = [4 * (above * pitch + left), 4 * pitch, down, across] as const;
-    const size = [count, ...extent] as const;
-    const stretch = remembered(stretches, `${line}|${size}`, () =>
-      list.stretch(() => {
-        const out = [[BASE.output, 0], 4 * product(outSize), 4 * outSize[1]] as const;
-        const source = [[BASE.input, 0], 4 * product(inSize), 4 * inSize[1]] as const;
-        const bias = options.bias ? ([BASE.bias, 0] as const) : 0;
-        const ends = [bitsOf(floor), bitsOf(ceiling)] as const;
-        list.push(name, ...out, ...source, [BASE.work, 0], ...line, [BASE.weight, 0], bias, ...ends, ...size);
-      }),
-    );
-    const channel = n * channels + from;
-    const moves = {
-      input: 4 * placeIn([channel, ...inSize], [channel, y, x]),
-      output: 4 * placeIn([channel, ...outSize], [channel, ...place]),
-      weight: 4 * from * product(taps),
-      bias: options.bias ? 4 * from : 0,
-    };
-    items.push({ ...stretch, moves });
-  }
+    for (const { from, count } of evenRuns(channels, runs)) {
+      const stretch = remembered(stretches, `${line}|${[count, ...size]}`, () =>
+        list.stretch(() => {
+          const out = [[BASE.output, 0], 4 * product(outSize), 4 * outSize[1]] as const;
+          const source = [[BASE.input, 0], 4 * product(inSize), 4 * inSize[1]] as const;
+          const bias = options.bias ? ([BASE.bias, 0] as const) : 0;
+          const ends = [bitsOf(floor), bitsOf(ceiling), count, ...size];
+          list.push(name, ...out, ...source, [BASE.work, 0], ...line, [BASE.weight, 0], bias, ...ends);
+        }),
+      );
+      const channel = n * channels + from;
+      const moves = {
+        input: 4 * placeIn([channel, ...inSize], [channel, ...first]),
+        output: 4 * placeIn([channel, ...outSize], [channel, ...place]),
+        weight: 4 * from * product(taps),
+        bias: 4 * from,
+      };
+      items.push({ ...stretch, moves });
+    }
+  });
+  return list.plan({ stages: [items], flops });
 }

@@ -1,6 +1,6 @@
 /** items: the work on one picture and one group of channels, repeated for all of them by moving the bases. */
 import { range } from '../../shape.js';
-import { type Item, product, type Stretch } from './commands.js';
+import { type Plan, type PlanBuilder, product, SLACK, type Stretch } from './commands.js';
 import type { PlanOptions, Problem } from './problem.js';
 
 /** Commands of a band, and how far its place lies from the one they were made for, in bytes. */
@@ -15,11 +15,12 @@ export interface Band {
 }
 
 /**
- * Stages of items that pack the weight, then those that do the rest.
+ * The plan of stages of items that pack the weight, then those that do the rest.
  *
  * @param packedFloats of one group
  */
-export function layItems(
+export function planItems(
+  list: PlanBuilder,
   p: Problem,
   batch: number,
   groups: number,
@@ -27,7 +28,9 @@ export function layItems(
   { activation }: PlanOptions,
   packs: readonly (readonly Stretch[])[],
   works: readonly (readonly Band[])[],
-): Item[][] {
+  flops: number,
+  sharedBytes = 0,
+): Plan {
   const weightBytes = 4 * p.outChannels * p.inChannels * product(p.kernelSize);
   const plane = 4 * product(p.inSize);
   const { split = p.inChannels } = p;
@@ -52,10 +55,12 @@ export function layItems(
     };
     return { ...band.stretch, moves };
   };
-  return [
+  const stages = [
     ...packs.map((stage) => range(groups).flatMap((g) => stage.map((pack) => packing(g, pack)))),
     ...works.map((stage) =>
       range(batch).flatMap((n) => range(groups).flatMap((g) => stage.map((band) => work(n, g, band)))),
     ),
   ];
+  const packedBytes = 4 * (packedFloats * groups + SLACK);
+  return list.plan({ stages, packStages: packs.length, packedBytes, sharedBytes, flops });
 }

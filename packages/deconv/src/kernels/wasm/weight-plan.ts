@@ -19,6 +19,7 @@ import { combinations, eachBox } from './bands.js';
 import * as BASE from './bases.js';
 import {
   type Commands,
+  columnsOf,
   type Item,
   joined,
   type Plan,
@@ -111,7 +112,7 @@ export function planWeight(
       const inside = extent.map((length, axis) =>
         insideOf(from[axis] * s[axis] - pb[axis], length, xSize[axis]),
       );
-      const [first, count] = [0, 1].map((which) => inside.map((range) => range[which]));
+      const [first, count] = columnsOf(inside);
       const chunk = { pictures: Math.min(together, g.batch - n), size, extent, first, count };
       const { turns, products } = remembered(known, JSON.stringify(chunk), () => ({
         turns: turn(chunk),

@@ -31,11 +31,10 @@ import {
   type Run,
   roundUp,
   runsOf,
-  SLACK,
   type Stretch,
 } from './commands.js';
 import { activateRows, endingOf } from './ending.js';
-import { type Band, layItems } from './items.js';
+import { type Band, planItems } from './items.js';
 import { type Block, layPanels, wholeTiles } from './panels.js';
 import type { PlanOptions, Problem, Triple } from './problem.js';
 import { type Layer, layProduct, sideBySide } from './products.js';
@@ -104,13 +103,7 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
   const { blocks, floats, packs } = layWeight();
   const given = { ...p, kernelSize: lift(g.kernelSize, 1) };
   const works = together ? layTogether() : [layApart()];
-  return list.plan({
-    stages: layItems(given, 1, groups, floats, options, packs, works),
-    packStages: packs.length,
-    packedBytes: 4 * (floats * groups + SLACK),
-    sharedBytes: slots * slot,
-    flops,
-  });
+  return planItems(list, given, 1, groups, floats, options, packs, works, flops, slots * slot);
 
   /** The bands of all pictures, in parts. */
   function lay<Share>(
