@@ -1,11 +1,11 @@
 /** bands: the bands of an output grid, one after the other, and what dense and Winograd plans have in common. */
-export { combinations } from '../../geometry/three-axes.js';
+import { combinations } from '../../geometry/three-axes.js';
 
 import type { BandInput, Box } from './band-input.js';
 import { rangeOf } from './band-output.js';
-import { type PlanBuilder, product, type Stretch, shift, sum } from './commands.js';
+import { type PlanBuilder, product, runsOf, type Stretch, shift, sum } from './commands.js';
 import type { Band } from './items.js';
-import type { Problem, Triple } from './problem.js';
+import type { Problem } from './problem.js';
 import { remembered } from './remembered.js';
 
 /** What the commands of a band depend on, besides its place. */
@@ -31,13 +31,13 @@ export function layBands<Part>(
   emit: (box: Box, part: Part) => void,
 ): Band[] {
   interface Known {
-    readonly origin: Triple;
+    readonly origin: readonly number[];
     readonly stretches: readonly Stretch[];
   }
   const known = new Map<string, Known>();
   const bands: Band[] = [];
-  eachBox(input.grid, size, (from, size) => {
-    const box = { from, size };
+  for (const box of boxesOf(input.grid, size)) {
+    const { from } = box;
     const { origin, stretches } = remembered(known, shapeOf(p, input, box), () => ({
       origin: from,
       stretches: parts.map((part) => list.stretch(() => emit(box, part))),
@@ -45,30 +45,22 @@ export function layBands<Part>(
     const steps = from.map((at, axis) => at - origin[axis]);
     const moved = { input: shift(steps, p.inStride, p.inSize), output: shift(steps, p.outStride, p.outSize) };
     for (const stretch of stretches) bands.push({ stretch, ...moved });
-  });
+  }
   return bands;
 }
 
-/** Visits the boxes of `most` that a grid of three axes is cut into, in the order of memory; the last may be smaller. */
-export function eachBox(
-  grid: readonly number[],
-  most: readonly number[],
-  visit: (from: Triple, size: readonly number[]) => void,
-): void {
-  for (let z = 0; z < grid[0]; z += most[0])
-    for (let y = 0; y < grid[1]; y += most[1])
-      for (let x = 0; x < grid[2]; x += most[2]) {
-        const from = [z, y, x] as const;
-        visit(
-          from,
-          most.map((length, axis) => Math.min(length, grid[axis] - from[axis])),
-        );
-      }
-}
+/** The boxes of `most` that a grid of three axes is cut into, in the order of memory; the last may be smaller. */
+export const boxesOf = (grid: readonly number[], most: readonly number[]): Box[] =>
+  combinations(grid.map((length, axis) => runsOf(length, most[axis]))).map((runs) => ({
+    from: runs.map(({ from }) => from),
+    size: runs.map(({ count }) => count),
+  }));
 
 /** The number of these boxes. */
 export const boxesIn = (grid: readonly number[], most: readonly number[]): number =>
   product(grid.map((length, axis) => Math.ceil(length / most[axis])));
+
+export { combinations };
 
 /** Useful floating-point operations of a problem solved so many times. */
 export function flopsOf(p: Problem, times: number): number {

@@ -176,12 +176,9 @@ export interface Run {
   readonly count: number;
 }
 
-/** Runs of `each`, of which the last may be shorter; at least one, if only of nothing. */
+/** Runs of `each`, of which the last may be shorter. */
 export const runsOf = (total: number, each: number): Run[] =>
-  range(Math.max(1, Math.ceil(total / each))).map((i) => ({
-    from: i * each,
-    count: Math.min(each, total - i * each),
-  }));
+  range(Math.ceil(total / each)).map((i) => ({ from: i * each, count: Math.min(each, total - i * each) }));
 
 /** The length of as few parts as have room, about alike, in whole units if there is room for one. */
 export function evenPart(whole: number, room: number, unit = 1): number {

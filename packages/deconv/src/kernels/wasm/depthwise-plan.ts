@@ -7,7 +7,7 @@ import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
 import { insideOf } from './band-input.js';
-import { boxesIn, eachBox } from './bands.js';
+import { boxesIn, boxesOf } from './bands.js';
 import * as BASE from './bases.js';
 import {
   type Commands,
@@ -99,7 +99,10 @@ export function planDepthwise(
 
   const stretches = new Map<string, Stretch>();
   const items: Item[] = [];
-  eachBox([batch, ...outSize], [1, rows, columns], ([n, ...place], [, ...size]) => {
+  for (const {
+    from: [n, ...place],
+    size: [, ...size],
+  } of boxesOf([batch, ...outSize], [1, rows, columns])) {
     const [height, pitch] = size.map(seenBy);
     const [[above, left], [down, across], first] = columnsOf(
       [height, pitch].map((length, axis) =>
@@ -127,6 +130,6 @@ export function planDepthwise(
       };
       items.push({ ...stretch, moves });
     }
-  });
+  }
   return list.plan({ stages: [items], flops });
 }

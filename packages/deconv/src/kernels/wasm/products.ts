@@ -1,6 +1,6 @@
 /** products: a product of matrices as commands: its rows in tiles, its depth in blocks, its columns in strips as the plan lays them. */
 import * as BASE from './bases.js';
-import { K_BLOCK, type Place, type PlanBuilder, runsOf } from './commands.js';
+import { K_BLOCK, type Place, type PlanBuilder } from './commands.js';
 import { kernelsFor } from './microkernels.js';
 
 /** The panels of A, one behind the other, each of so many values per row; and the table of the rows of B. */
@@ -68,18 +68,19 @@ export function layProduct(
   [from = 0, end = 0]: readonly number[] = [0, depth],
   wanted?: readonly number[],
 ): void {
-  for (const block of runsOf(end - from, K_BLOCK)) {
-    const k = from + block.from;
-    const fresh = add || block.from > 0 ? 0 : 1;
+  // Once even where there is nothing to sum: the rows are zero then.
+  for (let k = from; k < end || k === from; k += K_BLOCK) {
+    const deep = Math.min(K_BLOCK, end - k);
+    const fresh = add || k > from ? 0 : 1;
     for (const layer of layers) {
       const multiply = (height: number, tiles: number, firstRow: number) => {
         const panel = [aBase, a + 4 * (firstRow * depth + k * height)] as const;
-        const deep = [[BASE.tables, table + 4 * k], block.count] as const;
+        const rowsOfB = [[BASE.tables, table + 4 * k], deep] as const;
         const tile = [tiles, 4 * height * depth, 0, height * row];
-        const strips = layer(height, firstRow, tiles * height * block.count);
-        for (const [name, b, at, loop, outside, ...more] of strips) {
+        for (const [name, b, at, loop, outside, ...more] of layer(height, firstRow, tiles * height * deep)) {
           const loops = outside ? [...tile, ...loop] : [...loop, ...tile];
-          list.push(name, panel, b, ...deep, [cBase, c + firstRow * row + at], row, fresh, ...loops, ...more);
+          const sums = [[cBase, c + firstRow * row + at], row, fresh] as const;
+          list.push(name, panel, b, ...rowsOfB, ...sums, ...loops, ...more);
         }
       };
       eachTile(rows, mr, multiply, wanted);

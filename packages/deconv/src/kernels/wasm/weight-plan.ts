@@ -15,7 +15,7 @@ import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
 import { range } from '../../shape.js';
 import { insideOf } from './band-input.js';
-import { combinations, eachBox } from './bands.js';
+import { boxesOf, combinations } from './bands.js';
 import * as BASE from './bases.js';
 import {
   type Commands,
@@ -106,14 +106,14 @@ export function planWeight(
 
   // Chunks that differ by their place alone share their commands: those of the first, moved.
   const known = new Map<string, { readonly turns: Stretch[]; readonly products: Stretch[] }>();
-  for (let n = 0; n < g.batch; n += together)
-    eachBox(ySize, most, (from, size) => {
+  for (const { from: n, count: pictures } of runsOf(g.batch, together))
+    for (const { from, size } of boxesOf(ySize, most)) {
       const extent = extentOf(size);
       const inside = extent.map((length, axis) =>
         insideOf(from[axis] * s[axis] - pb[axis], length, xSize[axis]),
       );
       const [first, count] = columnsOf(inside);
-      const chunk = { pictures: Math.min(together, g.batch - n), size, extent, first, count };
+      const chunk = { pictures, size, extent, first, count };
       const { turns, products } = remembered(known, JSON.stringify(chunk), () => ({
         turns: turn(chunk),
         products: multiply(chunk),
@@ -123,7 +123,7 @@ export function planWeight(
         weight: 4 * (n * g.yChannels * yPlane + placeIn(ySize, from)),
       };
       stages.push(itemsOf(turns, moves), itemsOf(products));
-    });
+    }
 
   // w into its own order.
   const last = range(g.groups).map((group) => {
