@@ -75,7 +75,8 @@ export function planWeight(
   // Lanes: (tap along x, channel) together where channels are few, else channels of one tap.
   const merged = d[2] === 1 && inputs < 4 * nr && inputs % nr !== 0;
   const lanes = roundUp(merged ? k[2] * inputs : inputs, nr);
-  const tapRows = merged ? k[0] * k[1] : taps;
+  const alongX = merged ? 1 : k[2];
+  const tapRows = k[0] * k[1] * alongX;
   // Floats per position of the turned x: an odd number of cache lines, so that the positions of a block of K do not
   // all fall into a few of the cache's sets.
   const pixel = merged ? inputs : 16 * (Math.ceil(lanes / 16) | 1);
@@ -130,8 +131,7 @@ export function planWeight(
     const out = [BASE.output, 4 * group * outputs * inputs * taps] as const;
     const from = [BASE.packed, 4 * group * groupFloats] as const;
     const tapStep = 4 * (merged ? inputs : lanes);
-    const src2 = merged ? 4 * lanes : 4 * lanes * k[2];
-    const steps = [outputs, cRow, 4 * inputs * taps, k[0] * k[1], src2, 4 * k[2]] as const;
+    const steps = [outputs, cRow, 4 * inputs * taps, k[0] * k[1], 4 * lanes * alongX, 4 * k[2]] as const;
     return list.stretch(() => list.push('turn', from, out, k[2], tapStep, inputs, 4, 4 * taps, 0, ...steps));
   });
   stages.push(itemsOf(last));
@@ -204,10 +204,8 @@ export function planWeight(
     );
     return range(g.groups).flatMap((group) => {
       const panels = panelsAt(chunk) + group * outputs * pixels;
-      return range(tapRows).flatMap((row) => {
-        const [ux, rest] = merged ? [0, row] : [row % k[2], Math.floor(row / k[2])];
-        const tap = shift([Math.floor(rest / k[1]), rest % k[1], ux], d, extent);
-        const b = [BASE.shared, 4 * group * picture + pixel * tap] as const;
+      return combinations([k[0], k[1], alongX].map(range)).flatMap((tap, row) => {
+        const b = [BASE.shared, 4 * group * picture + pixel * shift(tap, d, extent)] as const;
         const layer: Layer = (height) => [[`gemm${height}`, b, 0, [lanes / nr, 0, 4 * nr, 4 * nr]]];
         return runsOf(outputs, oBlock).map(({ from, count }) =>
           list.stretch(() => {

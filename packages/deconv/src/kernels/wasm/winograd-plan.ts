@@ -36,7 +36,7 @@ import {
 import { activateRows, endingOf } from './ending.js';
 import { type Band, planItems } from './items.js';
 import { type Block, layPanels, wholeTiles } from './panels.js';
-import type { PlanOptions, Problem, Triple } from './problem.js';
+import type { PlanOptions, Problem } from './problem.js';
 import { type Layer, layProduct, sideBySide } from './products.js';
 import { remembered } from './remembered.js';
 import { planeBytes, ROOM, tileBands } from './tile-bands.js';
@@ -203,28 +203,27 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
     list.work(4 * layout.floats);
     const { extent, pitch, plane } = measure(box.size, pictures);
     const [levels, height, width] = extent;
-    // Byte offsets of a tile's inputs in the padded input of a band.
-    const inputsOf = (residue: Triple, part: readonly Part[]) =>
-      list.table(
-        combinations(
-          axes.map(({ tiled, spacing }, axis) =>
-            range(tiled ? form.inputs : 1).map((i) => part[axis].input + residue[axis] + spacing * i),
-          ),
-        ).map((offsets) => 4 * input.rowOf(layout, offsets)),
-      );
-    const tables = residues.map((residue) => parts.list.map((part) => inputsOf(residue, part)));
+    // For each residue and part, the byte offsets of a tile's inputs in the padded input of a band.
+    const tables = residues.flatMap((residue, which) =>
+      parts.list.map((along, part) => {
+        const inputs = axes.map(({ tiled, spacing }, axis) =>
+          range(tiled ? form.inputs : 1).map((i) => along[axis].input + residue[axis] + spacing * i),
+        );
+        const rows = combinations(inputs).map((offsets) => 4 * input.rowOf(layout, offsets));
+        return [which, part, list.table(rows)] as const;
+      }),
+    );
     for (let n = 0; n < pictures; n++) {
       input.pad(list, own, layout, n, from, inChannels * groups);
-      for (const [which, perPart] of tables.entries())
-        for (const [part, table] of perPart.entries())
-          for (let z = 0; z < levels; z++) {
-            const lane = ((n * residues.length + which) * levels + z) * height * width;
-            const to = [base, at + 4 * ((part * inChannels + from) * pitch + lane)] as const;
-            const level = [BASE.work, 4 * z * layout.y * layout.x] as const;
-            const each = [count, 4 * layout.channel, 4 * pitch] as const;
-            const down = [height, 4 * step * layout.x, 4 * width, width] as const;
-            list.push(names.input, level, to, [BASE.tables, table], plane, ...each, ...down);
-          }
+      for (const [which, part, table] of tables)
+        for (let z = 0; z < levels; z++) {
+          const lane = ((n * residues.length + which) * levels + z) * height * width;
+          const to = [base, at + 4 * ((part * inChannels + from) * pitch + lane)] as const;
+          const level = [BASE.work, 4 * z * layout.y * layout.x] as const;
+          const each = [count, 4 * layout.channel, 4 * pitch] as const;
+          const down = [height, 4 * step * layout.x, 4 * width, width] as const;
+          list.push(names.input, level, to, [BASE.tables, table], plane, ...each, ...down);
+        }
     }
   }
 
