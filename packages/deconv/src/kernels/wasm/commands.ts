@@ -66,7 +66,8 @@ export function planBuilder(commands: Commands) {
       words.push(commands(name));
       for (let i = 0; i < COMMAND_ARGUMENTS; i++) {
         const argument = given[i] ?? 0;
-        words.push(...(typeof argument === 'number' ? [BASE.zero, argument] : argument));
+        if (typeof argument === 'number') words.push(BASE.zero, argument);
+        else words.push(argument[0], argument[1]);
       }
     },
 
@@ -155,8 +156,8 @@ export const columnsOf = (rows: readonly (readonly number[])[]): number[][] =>
   rows[0].map((_, column) => rows.map((row) => row[column]));
 
 /** Where a position lies in an array of three axes, or how far two lie apart; in elements. */
-export const placeIn = ([, height, width]: readonly number[], [z, y, x]: readonly number[]): number =>
-  (z * height + y) * width + x;
+export const placeIn = (size: readonly number[], at: readonly number[]): number =>
+  (at[0] * size[1] + at[1]) * size[2] + at[2];
 
 /** Bytes between two places that lie `steps` strides apart on each axis of an array. */
 export const shift = (steps: readonly number[], stride: readonly number[], size: readonly number[]) =>

@@ -107,10 +107,11 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
 
   /** One packing for groups: every distinct row once. */
   function packingOf(groups: readonly Group[]): Packing {
-    const rows = [...new Set(groups.flatMap(({ offsets }) => offsets))];
-    const places = new Map(rows.map((row, place) => [row, 4 * nr * place]));
+    const places = new Map<number, number>();
+    for (const row of groups.flatMap(({ offsets }) => offsets))
+      if (!places.has(row)) places.set(row, 4 * nr * places.size);
     const index = groups.map(({ offsets }) => list.table(offsets.map((row) => places.get(row) ?? 0)));
-    return { kTable: list.table(rows), k: rows.length, index };
+    return { kTable: list.table([...places.keys()]), k: places.size, index };
   }
 
   function groupOf(axes: readonly AxisClass[]): Group {
@@ -121,7 +122,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
     const offsets = eachChannel(layout.channel, inRows);
     const k = offsets.length;
     const kTable = list.table(offsets);
-    const index = [list.table(range(k).map((i) => 4 * nr * i))];
+    const index = [list.table(offsets.map((_, i) => 4 * nr * i))];
     const inKernel = combinations(axes.map((own) => own.steps)).map((at) => placeIn(p.kernelSize, at));
     const wTable = list.table(eachChannel(p.weightIn, inKernel));
     return { axes, phases: combinations(axes.map((own) => own.phases)), k, kTable, index, wTable, offsets };
@@ -250,7 +251,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
                 ? [[BASE.scale, channel] as const, 4 * height]
                 : [[BASE.tables, slopes] as const, 0];
           const name = `gemm${height}${activation === undefined ? 'floor' : 'slope'}`;
-          return [name, b, 4 * first, [times, 0, stripBytes, 4 * nr], false, ...bias, ...end];
+          return [name, b, 4 * first, [times, 0, stripBytes, 4 * nr], false, [...bias, ...end]];
         });
       const sums = [[BASE.output, begin], plane, count] as const;
       for (const rows of runsOf(count, some))

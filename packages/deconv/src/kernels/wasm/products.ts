@@ -19,7 +19,7 @@ export type Strip = readonly [
   c: number,
   loop: readonly number[],
   outside?: boolean,
-  ...more: (number | Place)[],
+  more?: readonly (number | Place)[],
 ];
 
 /** The strips for tiles of a height, from a row on, whose share of A are so many floats. */
@@ -75,12 +75,15 @@ export function layProduct(
     for (const layer of layers) {
       const multiply = (height: number, tiles: number, firstRow: number) => {
         const panel = [aBase, a + 4 * (firstRow * depth + k * height)] as const;
-        const rowsOfB = [[BASE.tables, table + 4 * k], deep] as const;
         const tile = [tiles, 4 * height * depth, 0, height * row];
-        for (const [name, b, at, loop, outside, ...more] of layer(height, firstRow, tiles * height * deep)) {
+        for (const [name, b, at, loop, outside, more = []] of layer(
+          height,
+          firstRow,
+          tiles * height * deep,
+        )) {
           const loops = outside ? [...tile, ...loop] : [...loop, ...tile];
-          const sums = [[cBase, c + firstRow * row + at], row, fresh] as const;
-          list.push(name, panel, b, ...rowsOfB, ...sums, ...loops, ...more);
+          const sums = [cBase, c + firstRow * row + at] as const;
+          list.push(name, panel, b, [BASE.tables, table + 4 * k], deep, sums, row, fresh, ...loops, ...more);
         }
       };
       eachTile(rows, mr, multiply, wanted);

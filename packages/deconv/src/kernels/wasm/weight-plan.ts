@@ -196,11 +196,13 @@ export function planWeight(
     const { extent, pictures, size } = chunk;
     const picture = product(extent) * pixel;
     const pixels = pictures * product(size);
-    const axes = combinations(size.map(range));
+    let places = [0];
+    for (const [axis, length] of size.entries()) {
+      const along = range(length).map((i) => i * s[axis]);
+      places = places.flatMap((at) => along.map((step) => at * extent[axis] + step));
+    }
     const table = list.table(
-      range(pictures).flatMap((n) =>
-        axes.map((at) => 4 * n * g.groups * picture + pixel * shift(at, s, extent)),
-      ),
+      range(pictures).flatMap((n) => places.map((at) => 4 * (n * g.groups * picture + at * pixel))),
     );
     return range(g.groups).flatMap((group) => {
       const panels = panelsAt(chunk) + group * outputs * pixels;
