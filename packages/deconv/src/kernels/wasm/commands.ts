@@ -160,12 +160,10 @@ export const placeIn = (size: readonly number[], at: readonly number[]): number 
   (at[0] * size[1] + at[1]) * size[2] + at[2];
 
 /** Bytes between two places that lie `steps` strides apart on each axis of an array. */
-export const shift = (steps: readonly number[], stride: readonly number[], size: readonly number[]) =>
-  4 *
-  placeIn(
-    size,
-    steps.map((step, axis) => step * stride[axis]),
-  );
+export function shift(steps: readonly number[], stride: readonly number[], size: readonly number[]): number {
+  const at = steps.map((step, axis) => step * stride[axis]);
+  return 4 * placeIn(size, at);
+}
 
 /** What there is in all. */
 export const sum = <T>(list: readonly T[], of: (item: T) => number): number =>

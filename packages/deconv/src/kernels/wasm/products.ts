@@ -54,8 +54,9 @@ export const sideBySide = (
 /**
  * The commands of a product.
  *
+ * @param layers products of the same A, whose strips are laid one layer after the other within each block of the depth
  * @param add the sums are added to what is there
- * @param from,end part of the depth
+ * @param summed part of the depth that is summed, from one value to another; empty for none. Default: all
  * @param wanted rows from one to another where tiles begin. Default: all
  */
 export function layProduct(
@@ -65,9 +66,10 @@ export function layProduct(
   [[cBase, c], row, rows]: Sums,
   layers: readonly Layer[],
   add = false,
-  [from = 0, end = 0]: readonly number[] = [0, depth],
+  summed: readonly number[] = [0, depth],
   wanted?: readonly number[],
 ): void {
+  const [from = 0, end = 0] = summed;
   // Once even where there is nothing to sum: the rows are zero then.
   for (let k = from; k < end || k === from; k += K_BLOCK) {
     const deep = Math.min(K_BLOCK, end - k);
@@ -76,11 +78,8 @@ export function layProduct(
       const multiply = (height: number, tiles: number, firstRow: number) => {
         const panel = [aBase, a + 4 * (firstRow * depth + k * height)] as const;
         const tile = [tiles, 4 * height * depth, 0, height * row];
-        for (const [name, b, at, loop, outside, more = []] of layer(
-          height,
-          firstRow,
-          tiles * height * deep,
-        )) {
+        const strips = layer(height, firstRow, tiles * height * deep);
+        for (const [name, b, at, loop, outside, more = []] of strips) {
           const loops = outside ? [...tile, ...loop] : [...loop, ...tile];
           const sums = [cBase, c + firstRow * row + at] as const;
           list.push(name, panel, b, [BASE.tables, table + 4 * k], deep, sums, row, fresh, ...loops, ...more);
