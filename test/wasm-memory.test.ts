@@ -165,7 +165,7 @@ describe('the budget', () => {
   const FLOATS = 4 * 2 ** 20;
 
   it('moves the oldest values out, whole, and lets them in again', () => {
-    const residency = new Residency(new Heap(8192, false, 32768));
+    const residency = new Residency(new Heap(8192, false, 32768), () => undefined);
     // 40 × 16 MiB: more than may be resident.
     const all = Array.from({ length: 40 }, (_, i) => {
       const { storage, at } = residency.result('float32', FLOATS);
@@ -202,7 +202,7 @@ describe('the budget', () => {
   });
 
   it('does not move what the operation under way uses', () => {
-    const residency = new Residency(new Heap(8192, false, 32768));
+    const residency = new Residency(new Heap(8192, false, 32768), () => undefined);
     const first = residency.result('float32', FLOATS);
     residency.settle();
     const at = residency.address(first.storage);
@@ -215,7 +215,7 @@ describe('the budget', () => {
   });
 
   it('bounds the number of small values too', () => {
-    const residency = new Residency(new Heap(8192, false, 32768));
+    const residency = new Residency(new Heap(8192, false, 32768), () => undefined);
     const all: Storage[] = [];
     for (let i = 0; i < 40_000; i++) {
       const storage = residency.fromArray(Float32Array.of(i));
@@ -310,9 +310,7 @@ describe('shapes too large for linear memory', () => {
     const after = convGeometry([1, 1, 8], [1, 1, 1], {});
     conv(filled(8, 1), w, after);
     // All but 64 MiB is taken.
-    const held = backend.engine.heap.take(
-      backend.engine.heap.capacity - backend.engine.heap.used - 2 ** 26,
-    );
+    const held = backend.engine.heap.take(backend.engine.heap.capacity - backend.engine.heap.used - 2 ** 26);
     const used = backend.engine.heap.used;
     const g = convGeometry([1, 1, 2 ** 23], [3, 1, 1], {});
     const x = filled(2 ** 23, 1);
@@ -327,9 +325,7 @@ describe('shapes too large for linear memory', () => {
 
   it('are left to the reference where there is no kernel that needs them in linear memory', () => {
     const x = filled(2 ** 20, 3);
-    const held = backend.engine.heap.take(
-      backend.engine.heap.capacity - backend.engine.heap.used - 2 ** 21,
-    );
+    const held = backend.engine.heap.take(backend.engine.heap.capacity - backend.engine.heap.used - 2 ** 21);
     expect(add(x, x).host()[2 ** 20 - 1]).toBe(6);
     backend.engine.heap.release(held);
   });

@@ -62,12 +62,6 @@ function bytesOf(dtype: DType, length: number): number {
   return length * (dtype === 'float64' ? 8 : dtype === 'uint8' ? 1 : 4);
 }
 
-/** An array that will be written from end to end. */
-function arrayFor(dtype: DType, length: number): TypedArray {
-  const bytes = bytesOf(dtype, length);
-  return bytes < UNFILLED ? allocate(dtype, length) : new (arraysOf(dtype))(unfilled(bytes));
-}
-
 /** A cell of values in an array, or of none yet. */
 function cellOf(dtype: DType, length: number, array: TypedArray | undefined, small = false): Cell {
   return {
@@ -100,25 +94,19 @@ export class Residency {
   readonly #passing: Block[] = [];
   /** Small results of the operation under way. */
   readonly #leaving: Cell[] = [];
-  #bytes = 0;
+  /** Bytes of values and packed weights in linear memory. */
+  bytes = 0;
   #budget = BUDGET;
 
-  /** @param spare a buffer of so many bytes, if there is one to be had more quickly than by making it. Default: none */
-  constructor(heap: Heap, spare: (bytes: number) => ArrayBuffer | undefined = () => undefined) {
+  /** @param spare a buffer of so many bytes, if there is one to be had more quickly than by making it */
+  constructor(heap: Heap, spare: (bytes: number) => ArrayBuffer | undefined) {
     this.heap = heap;
     this.#spare = spare;
   }
 
-  /** Bytes of values and packed weights in linear memory. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** A storage around an array, which is taken over. */
   fromArray(array: TypedArray): WasmStorage {
-    const dtype = dtypeOf(array);
-    if (dtype === undefined) throw new TypeError('deconv: no number type for this array');
-    return new WasmStorage(this, cellOf(dtype, array.length, array));
+    return new WasmStorage(this, cellOf(dtypeOf(array) as DType, array.length, array));
   }
 
   /** A storage for a result, in linear memory; and its address. Its values are arbitrary at first. */
@@ -127,16 +115,16 @@ export class Residency {
     const small = bytes <= SMALL;
     const cell = cellOf(dtype, length, undefined, small);
     const storage = new WasmStorage(this, cell);
-    if (!small) return { storage, at: this.#place(storage, cell).at };
-    cell.block = this.take(bytes);
-    this.#leaving.push(cell);
-    return { storage, at: cell.block.at };
+    const block = small ? this.take(bytes) : this.#place(storage, cell);
+    if (small) this.#leaving.push(cell);
+    cell.block = block;
+    return { storage, at: block.at };
   }
 
   /** The address of a storage's values, good until {@link settle}. */
   address(storage: Storage): number {
-    if (!(storage instanceof WasmStorage) || storage.owner !== this) return this.#visit(storage.host());
-    const { cell } = storage;
+    const cell = this.#own(storage);
+    if (cell === undefined) return this.#visit(storage.host());
     if (cell.block !== undefined) {
       // A small result whose operation is under way has a block and no account.
       if (this.#resident.has(cell)) this.#use(storage, cell);
@@ -218,7 +206,7 @@ export class Residency {
     cell.array = undefined;
   }
 
-  #place(storage: WasmStorage, cell: Cell, lasting = false): Block {
+  #place(storage: Storage, cell: Cell, lasting = false): Block {
     if (this.#resident.size >= MOST_RESIDENT) this.#spill(this.#budget, MOST_RESIDENT * KEPT);
     const block = this.take(bytesOf(cell.dtype, cell.length), lasting);
     cell.block = block;
@@ -250,8 +238,10 @@ export class Residency {
 
   #copyOut(cell: Cell, block: Block): TypedArray {
     const { dtype, length } = cell;
-    const spare = this.#spare(bytesOf(dtype, length));
-    const array = spare === undefined ? arrayFor(dtype, length) : new (arraysOf(dtype))(spare);
+    const bytes = bytesOf(dtype, length);
+    // It will be written from end to end.
+    const buffer = this.#spare(bytes) ?? (bytes < UNFILLED ? undefined : unfilled(bytes));
+    const array = buffer === undefined ? allocate(dtype, length) : new (arraysOf(dtype))(buffer);
     array.set(this.values(dtype, block, length));
     return array;
   }
@@ -269,7 +259,7 @@ export class Residency {
 
   /** A block, with the oldest cells moved out until the budget, or the memory, holds it. */
   take(bytes: number, lasting = false): Block {
-    if (this.#bytes + bytes > this.#budget) this.#spill(this.#budget * KEPT - bytes, MOST_RESIDENT);
+    if (this.bytes + bytes > this.#budget) this.#spill(this.#budget * KEPT - bytes, MOST_RESIDENT);
     let block: Block;
     try {
       block = this.heap.take(bytes, lasting);
@@ -277,14 +267,14 @@ export class Residency {
       this.#spill(0, 0);
       block = this.heap.take(bytes, lasting);
     }
-    this.#bytes += block.bytes;
+    this.bytes += block.bytes;
     return block;
   }
 
   /** Gives a block back. */
   give(block: Block): void {
     if (block.free) return;
-    this.#bytes -= block.bytes;
+    this.bytes -= block.bytes;
     this.heap.release(block);
   }
 
@@ -300,7 +290,7 @@ export class Residency {
   /** Copies the oldest cells out until at most so many bytes and cells are left; those in use stay. */
   #spill(bytes: number, cells: number): void {
     for (const cell of this.#resident) {
-      if (this.#bytes <= bytes && this.#resident.size <= cells) return;
+      if (this.bytes <= bytes && this.#resident.size <= cells) return;
       if (this.#pinned.has(cell)) continue;
       this.bringHome(cell);
       cell.spilled = true;
