@@ -5,7 +5,8 @@
 import type { Activation } from '../backend.js';
 import { checkName, checkOptions, refuse, show } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { greater, leakyReluSlope, mul, sub } from './elementwise.js';
+import { binary, difference, product } from './arithmetic.js';
+import { number } from './input.js';
 
 /** The functions, and the numbers that belong to each where none are given. */
 const FORMS = {
@@ -30,7 +31,7 @@ export interface ActivationForm {
 /** An activation: a name, or a name with numbers. */
 export type ActivationOption = ActivationForm['name'] | ActivationForm;
 
-function number(op: string, argument: string, value: number): number {
+function readNumber(op: string, argument: string, value: number): number {
   if (typeof value !== 'number' || Number.isNaN(value)) {
     refuse(op, 'activation', `activation ${argument} must be a number, got ${show(value)}`);
   }
@@ -47,7 +48,7 @@ export function readActivation(op: string, option: ActivationOption | undefined)
   const standard: Readonly<Record<string, number>> = FORMS[name];
   const known = Object.keys(standard) as ('slope' | 'min' | 'max')[];
   checkOptions(op, given, ['name', ...known]);
-  const parameters = known.map((argument) => number(op, argument, given[argument] ?? standard[argument]));
+  const parameters = known.map((argument) => readNumber(op, argument, given[argument] ?? standard[argument]));
   const [p, q] = parameters;
   // The sign of the output must tell that of the input, or the gradient could not be found.
   if (name === 'leakyRelu' && p < 0)
@@ -58,12 +59,22 @@ export function readActivation(op: string, option: ActivationOption | undefined)
     : { fn: name, parameters };
 }
 
-/** g · f′ written in the output y = f(x): σ′ = y(1 − y), tanh′ = 1 − y², and 1 inside, 0 at and beyond the ends of clamp. */
-export function throughActivation(g: Tensor, y: Tensor, { fn, parameters: [p, q] }: Activation): Tensor {
-  if (fn === 'leakyRelu') return mul(g, leakyReluSlope(y, p));
-  if (fn === 'clamp') {
-    const above = greater(y, p);
-    return mul(g, q === Number.POSITIVE_INFINITY ? above : mul(above, greater(q, y)));
+/** g · f′ written in the output y = f(x). */
+export function throughActivation(g: Tensor, y: Tensor, activation: Activation): Tensor {
+  return product(g, derivative(y, activation));
+}
+
+/** f′: σ′ = y(1 − y), tanh′ = 1 − y²; 1 inside, 0 at and beyond the ends of clamp; 1 where y > 0, else the slope, of leakyRelu. */
+function derivative(y: Tensor, { fn, parameters: [p, q] }: Activation): Tensor {
+  const like = (value: number) => number(value, y.dtype);
+  const above = (value: number) => binary('greater', y, like(value));
+  if (fn === 'leakyRelu') {
+    // The larger of two, of which the one that is not wanted is 0.
+    return p <= 1
+      ? binary('maximum', above(0), like(p))
+      : binary('maximum', product(binary('greaterEqual', like(0), y), like(p)), like(1));
   }
-  return mul(g, fn === 'sigmoid' ? mul(y, sub(1, y)) : sub(1, mul(y, y)));
+  if (fn === 'clamp')
+    return q === Number.POSITIVE_INFINITY ? above(p) : product(above(p), binary('greater', like(q), y));
+  return fn === 'sigmoid' ? product(y, difference(like(1), y)) : difference(like(1), product(y, y));
 }

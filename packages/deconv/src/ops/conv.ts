@@ -29,7 +29,7 @@ import { range, type Shape, sameShape, showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
 import { type ActivationOption, readActivation, throughActivation } from './activation.js';
-import { mul } from './elementwise.js';
+import { factors, product } from './arithmetic.js';
 import { asFloat, fromValues, sameType } from './input.js';
 import { permute, sumOver } from './layout.js';
 
@@ -46,11 +46,6 @@ function biasGradient(g: Tensor, bias: MaybeBias): (Tensor | null)[] {
 function coverageReciprocal(g: ConvGeometry, dtype: DType): Tensor {
   const values = coveragePlane(g).map((count) => (count === 0 ? 0 : 1 / count));
   return fromValues(convert(dtype, values), [1, 1, ...g.xSize]);
-}
-
-/** What the gradients of a product read: of each factor the other one. */
-function reads(a: Tensor, b: Tensor): (Tensor | false)[] {
-  return [b.requiresGrad && a, a.requiresGrad && b];
 }
 
 /** forward, or with `transposed` inputGrad: each is the gradient of the other. */
@@ -72,7 +67,7 @@ function linear(
   const vjp = (gradOutput: Tensor, y: Tensor) => {
     const gradY = activation === undefined ? gradOutput : throughActivation(gradOutput, y, activation);
     // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
-    const shared = average ? mul(gradY, coverageReciprocal(g, gradY.dtype)) : gradY;
+    const shared = average ? product(gradY, coverageReciprocal(g, gradY.dtype)) : gradY;
     const weightName = `${name} gradWeight`;
     return [
       x.requiresGrad ? linear(`${name} gradInput`, !transposed, shared, w, undefined, g) : null,
@@ -84,7 +79,7 @@ function linear(
       ...biasGradient(gradY, bias),
     ];
   };
-  return record(name, output, inputs, vjp, [...reads(x, w), activation !== undefined && output]);
+  return record(name, output, inputs, vjp, [...factors(x, w), activation !== undefined && output]);
 }
 
 function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor {
@@ -98,7 +93,7 @@ function weightGrad(name: string, x: Tensor, y: Tensor, g: ConvGeometry): Tensor
     x.requiresGrad ? linear(`${name} gradInput`, true, y, gradW, undefined, g) : null,
     y.requiresGrad ? linear(`${name} gradOutput`, false, x, gradW, undefined, g) : null,
   ];
-  return record(name, output, [x, y], vjp, reads(x, y));
+  return record(name, output, [x, y], vjp, factors(x, y));
 }
 
 /** Where the channels of the data stand. The weight's layout does not change with it. */

@@ -11,25 +11,30 @@ import * as functions from '../functions.js';
 import * as operation from '../operations.js';
 import { broadcastShapes, sameShape } from '../shape.js';
 import { type DType, scoped, type Tensor } from '../tensor.js';
+import {
+  binary,
+  factors,
+  type Gradients,
+  nothing,
+  ofDifference,
+  ofProduct,
+  type Reads,
+} from './arithmetic.js';
 import { asFloat, asTensor, scalar } from './input.js';
-import { cast, expand, sumTo } from './layout.js';
+import { cast, expand } from './layout.js';
 
 /** A tensor, or a number that counts as a tensor of one element. */
 export type Operand = Tensor | number;
 
-type Gradients = (g: Tensor, a: Tensor, b: Tensor, output: Tensor) => readonly [() => Tensor, () => Tensor];
-/** Which values the gradients read. */
-type Reads = (a: Tensor, b: Tensor, output: Tensor) => readonly (Tensor | false)[];
-const nothing: Reads = () => [];
-
 const ANY_FLOAT: DType = 'float32';
 
-function binary(
+/** f(a, b) of what a user gives, broadcast. */
+function broadcast(
   fn: BinaryName,
   left: Operand,
   right: Operand,
   gradients?: Gradients,
-  reads: Reads = (...all) => all,
+  reads?: Reads,
 ): Tensor {
   if (typeof left === 'number' && typeof right === 'number') {
     refuse(fn, 'a', 'a or b must be a tensor, got two numbers');
@@ -42,26 +47,19 @@ function binary(
     // The wider of the two floating-point types, as NumPy and PyTorch have it; integers are not mixed in silently.
     const floats = [a, b].every((x) => x.dtype === 'float32' || x.dtype === 'float64');
     if (!floats) refuse(fn, 'b', `a is ${a.dtype} but b is ${b.dtype}`, 'cast one of them');
-    return scoped(() => binary(fn, cast(a, 'float64'), cast(b, 'float64'), gradients, reads));
+    return scoped(() => broadcast(fn, cast(a, 'float64'), cast(b, 'float64'), gradients, reads));
   }
-  const shape = broadcastShapes(fn, a.shape, b.shape);
-  const output = run(operation.binary, [a, b], { fn, aShape: a.shape, bShape: b.shape, shape }, shape);
-  if (gradients === undefined) return output;
-  const vjp = (g: Tensor, out: Tensor) => {
-    const [ga, gb] = gradients(g, a, b, out);
-    return [a.requiresGrad ? sumTo(ga(), a.shape) : null, b.requiresGrad ? sumTo(gb(), b.shape) : null];
-  };
-  return record(fn, output, [a, b], vjp, reads(a, b, output));
+  return binary(fn, a, b, gradients, reads, broadcastShapes(fn, a.shape, b.shape));
 }
 
 /** a + b, broadcast. */
 export function add(a: Operand, b: Operand): Tensor {
-  return binary('add', a, b, (g) => [() => g, () => g], nothing);
+  return broadcast('add', a, b, (g) => [() => g, () => g], nothing);
 }
 
 /** a − b, broadcast. */
 export function sub(a: Operand, b: Operand): Tensor {
-  return binary('sub', a, b, (g) => [() => g, () => mul(g, -1)], nothing);
+  return broadcast('sub', a, b, ofDifference, nothing);
 }
 
 /**
@@ -74,8 +72,7 @@ export function sub(a: Operand, b: Operand): Tensor {
  * ```
  */
 export function mul(a: Operand, b: Operand): Tensor {
-  const reads: Reads = (p, q) => [q.requiresGrad && p, p.requiresGrad && q];
-  return binary('mul', a, b, (g, p, q) => [() => mul(g, q), () => mul(g, p)], reads);
+  return broadcast('mul', a, b, ofProduct, factors);
 }
 
 /** a / b element by element, broadcast; floating-point only. d/db = −(a/b)/b. */
@@ -83,7 +80,7 @@ export function div(a: Operand, b: Operand): Tensor {
   for (const [argument, value] of Object.entries({ a, b })) {
     if (typeof value !== 'number') asFloat('div', argument, value);
   }
-  return binary(
+  return broadcast(
     'div',
     a,
     b,
@@ -95,7 +92,7 @@ export function div(a: Operand, b: Operand): Tensor {
 /** a to the power of b, broadcast. d/da = b·a^(b−1), 0 where b = 0; d/db = a^b·ln a, 0 where a = 0. */
 export function pow(a: Operand, b: Operand): Tensor {
   if (typeof b === 'number') return unary('pow', functions.powScalar, a as Tensor, [b]);
-  return binary('pow', a, b, (g, p, q, output) => [
+  return broadcast('pow', a, b, (g, p, q, output) => [
     () => where(equal(q, 0), 0, mul(g, mul(q, pow(p, sub(q, 1))))),
     () => where(equal(p, 0), 0, mul(g, mul(output, log(p)))),
   ]);
@@ -108,27 +105,27 @@ function share(chosen: Tensor, other: Tensor): Tensor {
 
 /** The larger of a and b, broadcast; NaN if either is. Equals share the gradient evenly. */
 export function maximum(a: Operand, b: Operand): Tensor {
-  return binary('maximum', a, b, (g, p, q) => [() => mul(g, share(p, q)), () => mul(g, share(q, p))]);
+  return broadcast('maximum', a, b, (g, p, q) => [() => mul(g, share(p, q)), () => mul(g, share(q, p))]);
 }
 
 /** The smaller of a and b, broadcast; NaN if either is. Equals share the gradient evenly. */
 export function minimum(a: Operand, b: Operand): Tensor {
-  return binary('minimum', a, b, (g, p, q) => [() => mul(g, share(q, p)), () => mul(g, share(p, q))]);
+  return broadcast('minimum', a, b, (g, p, q) => [() => mul(g, share(q, p)), () => mul(g, share(p, q))]);
 }
 
 /** 1 where a = b, else 0. No gradient. */
 export function equal(a: Operand, b: Operand): Tensor {
-  return binary('equal', a, b);
+  return broadcast('equal', a, b);
 }
 
 /** 1 where a > b, else 0. No gradient. */
 export function greater(a: Operand, b: Operand): Tensor {
-  return binary('greater', a, b);
+  return broadcast('greater', a, b);
 }
 
 /** 1 where a ≥ b, else 0. No gradient. */
 export function greaterEqual(a: Operand, b: Operand): Tensor {
-  return binary('greaterEqual', a, b);
+  return broadcast('greaterEqual', a, b);
 }
 
 /**
@@ -265,12 +262,6 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return unary('leakyRelu', functions.leakyRelu, x, [slope]);
 }
 
-/** What leakyRelu of a slope ≥ 0 multiplies gradients by: 1 where x > 0, else the slope. No gradient. */
-export function leakyReluSlope(x: Tensor, slope: number): Tensor {
-  const [step, least] = slope <= 1 ? [greater(x, 0), slope] : [mul(greaterEqual(0, x), slope), 1];
-  return binary('maximum', step, least);
-}
-
 /**
  * x for x > 0, else weight·x, the weight a tensor that can be learned (He et al. 2015, arXiv:1502.01852); broadcast, so
  * one weight per channel of (N, C, H, W) has the shape (C, 1, 1). d/dx = weight and d/dweight = x where x ≤ 0.
@@ -282,7 +273,7 @@ export function leakyReluSlope(x: Tensor, slope: number): Tensor {
  * ```
  */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
-  return binary('prelu', asFloat('prelu', 'x', x), asFloat('prelu', 'weight', weight), (g, p, w) => [
+  return broadcast('prelu', asFloat('prelu', 'x', x), asFloat('prelu', 'weight', weight), (g, p, w) => [
     () => where(greater(p, 0), g, mul(g, w)),
     () => mul(g, mul(p, greaterEqual(0, p))),
   ]);

@@ -46,14 +46,16 @@ export function sameType(op: string, tensors: Readonly<Record<string, Tensor | u
   }
 }
 
-/**
- * A number that stands next to tensors of the number type, as a tensor of rank 0; like {@link asTensor} for the operation's
- * own use. Refuses what an integer type loses.
- */
+/** A number that stands next to tensors of the number type, as a tensor of rank 0; like {@link asTensor} for the operation's own use. */
+export function number(value: number, dtype: DType): Tensor {
+  return new Tensor(new HostStorage(convert(dtype, [value])), [], null, false);
+}
+
+/** The same of what a user gives. Refuses what an integer type loses. */
 export function scalar(op: string, argument: string, value: number, dtype: DType): Tensor {
-  const values = convert(dtype, [value]);
-  if ((dtype === 'int32' || dtype === 'uint8') && values[0] !== value) {
+  const x = number(value, dtype);
+  if ((dtype === 'int32' || dtype === 'uint8') && x.data[0] !== value) {
     refuse(op, argument, `${argument} ${show(value)} is not a number of type ${dtype}`, "cast(x, 'float32')");
   }
-  return new Tensor(new HostStorage(values), [], null, false);
+  return x;
 }
