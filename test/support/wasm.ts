@@ -19,12 +19,12 @@ import { sizeOf } from '../../packages/deconv/src/shape.js';
 
 export { reference };
 
-/** The operation of this name, with its kernels. */
-export function operationOf<K extends OpName>(name: K): WasmOperation<K> {
-  const all: readonly unknown[] = Object.values(operations);
-  const isIt = (operation: unknown): operation is WasmOperation<K> =>
-    (operation as { readonly name: string }).name === name;
-  return all.find(isIt) ?? expect.fail(`there is no operation ${name}`);
+/** The operation of this name, with its kernels; `fused`: with those for all that networks ask for. */
+export function operationOf<K extends OpName>(name: K, fused = false): WasmOperation<K> {
+  const all: readonly (readonly [string, unknown])[] = Object.entries(operations);
+  const isIt = (entry: readonly [string, unknown]): entry is [string, WasmOperation<K>] =>
+    (entry[1] as { readonly name: string }).name === name && entry[0].startsWith('fused') === fused;
+  return all.find(isIt)?.[1] ?? expect.fail(`there is no operation ${name}`);
 }
 
 /** The three kernels. */
@@ -205,7 +205,10 @@ export function runKernel(
     split: kernel === 'conv.forward' && inputs[0].length < sizeOf(xShapeOf(geometry)) ? split : undefined,
   };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
-  return backend.run(operationOf(kernel), storages, attributes).host() as Float32Array;
+  const { before: first, split: channels, activation: last } = attributes;
+  const fused =
+    kernel !== 'conv.weightGrad' && (residual || first || channels !== undefined || last?.fn === 'prelu');
+  return backend.run(operationOf(kernel, Boolean(fused)), storages, attributes).host() as Float32Array;
 }
 
 /** Index of the first difference beyond `bound`, or −1. NaN is only like NaN, an infinity like itself. */

@@ -25,6 +25,10 @@ import {
   unary as unaryDefinition,
 } from './kernels/reference/elementwise.js';
 import {
+  fusedConvForward as fusedConvForwardDefinition,
+  fusedConvInputGrad as fusedConvInputGradDefinition,
+} from './kernels/reference/fused.js';
+import {
   axisMap as axisMapDefinition,
   concat as concatDefinition,
   stridedRead as stridedReadDefinition,
@@ -99,6 +103,20 @@ export const convForward: Operation<'conv.forward'> = {
 export const convInputGrad: Operation<'conv.inputGrad'> = {
   name: 'conv.inputGrad',
   reference: convInputGradDefinition,
+  wasm: convInputGradLoop,
+};
+
+/** With all that its attributes can ask for, as networks need it. */
+export const fusedConvForward: Operation<'conv.forward'> = {
+  name: 'conv.forward',
+  reference: fusedConvForwardDefinition,
+  wasm: convForwardLoop,
+};
+
+/** The same of its adjoint. */
+export const fusedConvInputGrad: Operation<'conv.inputGrad'> = {
+  name: 'conv.inputGrad',
+  reference: fusedConvInputGradDefinition,
   wasm: convInputGradLoop,
 };
 

@@ -6,14 +6,15 @@
  * forward adds x·w into y, inputGrad adds y·w into x, weightGrad adds x·y into w. So there is one loop nest, written
  * once, and three innermost lines. Sums are float64 whatever the number type, and rounded once at the end.
  */
-import type { Activation, ConvAttributes } from '../../backend.js';
-import type { ConvGeometry } from '../../geometry/conv.js';
+import type { ConvAttributes } from '../../backend.js';
+import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../geometry/conv.js';
 import { coveragePlane } from '../../geometry/coverage.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
-import { sizeOf } from '../../shape.js';
-import { clamp, leakyRelu, sigmoid, tanh } from './unary.js';
+import { type Shape, sizeOf } from '../../shape.js';
+import { held, leaky, logistic } from './unary.js';
 
 type Values = ArrayLike<number>;
+
 type Reading = 'forward' | 'inputGrad' | 'weightGrad';
 
 /** The outputs q of one axis whose tap u falls inside the input: 0 ≤ q·s + u·d − pb < n. First and one past the last. */
@@ -72,88 +73,57 @@ function relate(reading: Reading, g: ConvGeometry, a: Values, b: Values, sum: Fl
   }
 }
 
-const ACTIVATIONS = { leakyRelu, clamp, sigmoid, tanh, prelu: leakyRelu };
+/** What becomes of the sum of an output, given its channel and its place. */
+export type Ending = (sum: number, channel: number, at: number) => number;
 
-/** What it does to a number. */
-const functionOf = (activation: Activation) =>
-  activation.fn === 'own' ? activation.own.reference[0] : ACTIVATIONS[activation.fn][0];
-
-/** What is done to each output before it is rounded: divide by coverage, add bias and residual, apply the activation. */
-function finish(
-  sum: Float64Array,
-  channels: number,
-  plane: number,
-  inputs: readonly Values[],
-  coverage: Float64Array | undefined,
-  attributes: ConvAttributes,
-): void {
-  const { activation } = attributes;
-  const f = activation && functionOf(activation);
-  const bias = attributes.bias ? inputs[2] : undefined;
-  const last = inputs[inputs.length - 1];
-  const [slopes, residual] = attributes.residual ? [[], last] : [last, undefined];
-  for (let at = 0, row = 0; at < sum.length; row++) {
-    const parameters = activation?.fn === 'prelu' ? [slopes[row % channels]] : (activation?.parameters ?? []);
-    const add = bias === undefined ? 0 : bias[row % channels];
-    for (let i = 0; i < plane; i++, at++) {
-      // A pixel that nothing reaches is 0 before the bias, not 0/0.
-      if (coverage !== undefined && coverage[i] > 1) sum[at] /= coverage[i];
-      sum[at] += add + (residual?.[at] ?? 0);
-      if (f !== undefined) sum[at] = f(sum[at], parameters);
-    }
-  }
+function ended(sums: Float64Array, shape: Shape, end: Ending, coverage?: Float64Array): Float64Array {
+  const plane = sizeOf(shape.slice(2));
+  // A pixel that nothing reaches is 0 before the bias, not 0/0.
+  const averaged = (sum: number, at: number) => sum / Math.max(1, coverage?.[at % plane] ?? 1);
+  return sums.map((sum, at) => end(averaged(sum, at), Math.floor(at / plane) % shape[1], at));
 }
 
-/** The data after what it goes through first. */
-function through(x: Values, { before }: ConvAttributes): Values {
-  return before === undefined
-    ? x
-    : Float64Array.from(x, (value) => functionOf(before)(value, before.parameters));
+/** y, each of its values ended. */
+export function forward(x: Values, w: Values, { geometry }: ConvAttributes, end: Ending): Float64Array {
+  const shape = yShapeOf(geometry);
+  const sums = new Float64Array(sizeOf(shape));
+  relate('forward', geometry, x, w, sums);
+  return ended(sums, shape, end);
 }
 
-/** Two inputs of so many pictures as one: of each picture the channels of one, then of the other. */
-function joined(a: Values, b: Values, batch: number): Float64Array {
-  const [each, more] = [a.length / batch, b.length / batch];
-  const x = new Float64Array(a.length + b.length);
-  for (let n = 0; n < batch; n++) {
-    for (let i = 0; i < each; i++) x[n * (each + more) + i] = a[n * each + i];
-    for (let i = 0; i < more; i++) x[n * (each + more) + each + i] = b[n * more + i];
-  }
-  return x;
+/** x, each of its values divided by its coverage, if that is asked for, and ended. */
+export function inputGrad(y: Values, w: Values, attributes: ConvAttributes, end: Ending): Float64Array {
+  const { geometry, average } = attributes;
+  const shape = xShapeOf(geometry);
+  const sums = new Float64Array(sizeOf(shape));
+  relate('inputGrad', geometry, y, w, sums);
+  return ended(sums, shape, end, average ? coveragePlane(geometry) : undefined);
 }
 
-/** (x, w, bias?, slopes or residual?, more channels of x?) → y */
-export function convForward(given: readonly Values[], attributes: ConvAttributes): Float64Array {
-  const { geometry: g, split } = attributes;
-  const inputs = split === undefined ? given : given.slice(0, -1);
-  const [first, w] = inputs;
-  const x = through(
-    split === undefined ? first : joined(first, given[given.length - 1], g.batch),
-    attributes,
-  );
-  const plane = sizeOf(g.ySize);
-  const sum = new Float64Array(g.batch * g.yChannels * plane);
-  relate('forward', g, x, w, sum);
-  finish(sum, g.yChannels, plane, inputs, undefined, attributes);
-  return sum;
+export const ACTIVATIONS = { leakyRelu: leaky, clamp: held, sigmoid: logistic, tanh: Math.tanh };
+
+/** Bias added, activation applied. What else there may be is done by the definitions in fused.ts. */
+function ending({ activation }: ConvAttributes, bias: Values | undefined): Ending {
+  const f = activation && ACTIVATIONS[activation.fn as keyof typeof ACTIVATIONS];
+  return (sum, channel) => {
+    const value = sum + (bias?.[channel] ?? 0);
+    return f ? f(value, activation.parameters) : value;
+  };
 }
 
-/** (y, w, bias?, slopes or residual?) → x */
-export function convInputGrad(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
-  const { geometry: g, average } = attributes;
-  const [given, w] = inputs;
-  const y = through(given, attributes);
-  const plane = sizeOf(g.xSize);
-  const sum = new Float64Array(g.batch * g.xChannels * plane);
-  relate('inputGrad', g, y, w, sum);
-  const coverage = average ? coveragePlane(g) : undefined;
-  finish(sum, g.xChannels, plane, inputs, coverage, attributes);
-  return sum;
+/** (x, w, bias?) → y */
+export function convForward([x, w, bias]: readonly Values[], attributes: ConvAttributes): Float64Array {
+  return forward(x, w, attributes, ending(attributes, bias));
+}
+
+/** (y, w, bias?) → x */
+export function convInputGrad([y, w, bias]: readonly Values[], attributes: ConvAttributes): Float64Array {
+  return inputGrad(y, w, attributes, ending(attributes, bias));
 }
 
 /** (x, y) → w */
-export function convWeightGrad([x, y]: readonly Values[], { geometry: g }: ConvAttributes): Float64Array {
-  const sum = new Float64Array(g.yChannels * (g.xChannels / g.groups) * sizeOf(g.kernelSize));
-  relate('weightGrad', g, x, y, sum);
-  return sum;
+export function convWeightGrad([x, y]: readonly Values[], { geometry }: ConvAttributes): Float64Array {
+  const sums = new Float64Array(sizeOf(weightShapeOf(geometry)));
+  relate('weightGrad', geometry, x, y, sums);
+  return sums;
 }

@@ -9,7 +9,7 @@ type Fn = (x: number, p: readonly number[]) => number;
 type Derivatives = readonly [Fn, Fn, Fn];
 
 /** 1 / (1 + e⁻ˣ), without overflow on either side. */
-const logistic = (x: number): number => {
+export const logistic = (x: number): number => {
   if (x >= 0) return 1 / (1 + Math.exp(-x));
   const e = Math.exp(x);
   return e / (1 + e);
@@ -18,7 +18,8 @@ const logistic = (x: number): number => {
 /** ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|). */
 const softplusOf = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
-const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI);
+/** 2/√π */
+const TWO_OVER_SQRT_PI = 1.1283791670955126;
 
 /**
  * The error function to double precision. |x| < 3: the series 2/√π · e^(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (2n+1)!!, all of one sign,
@@ -92,12 +93,11 @@ export const erf: Derivatives = [
 
 export const relu: Derivatives = [(x) => Math.max(x, 0), (x) => (x > 0 ? 1 : orNaN(x, 0)), zero];
 
+/** x for x > 0, else slope·x. */
+export const leaky: Fn = (x, [slope]) => (x > 0 ? x : slope * x);
+
 /** Parameters [slope]. */
-export const leakyRelu: Derivatives = [
-  (x, [slope]) => (x > 0 ? x : slope * x),
-  (x, [slope]) => (x > 0 ? 1 : orNaN(x, slope)),
-  zero,
-];
+export const leakyRelu: Derivatives = [leaky, (x, [slope]) => (x > 0 ? 1 : orNaN(x, slope)), zero];
 
 /** Parameters [alpha]. */
 export const elu: Derivatives = [
@@ -182,12 +182,11 @@ export const softsign: Derivatives = [
   (x) => (-2 * Math.sign(x)) / (1 + Math.abs(x)) ** 3,
 ];
 
+/** x held within [min, max]. */
+export const held: Fn = (x, [min, max]) => Math.min(max, Math.max(min, x));
+
 /** Parameters [min, max]. */
-export const clamp: Derivatives = [
-  (x, [min, max]) => Math.min(max, Math.max(min, x)),
-  (x, [min, max]) => (x >= min && x <= max ? 1 : orNaN(x, 0)),
-  zero,
-];
+export const clamp: Derivatives = [held, (x, [min, max]) => (x >= min && x <= max ? 1 : orNaN(x, 0)), zero];
 
 /** Parameters [p]. */
 export const powScalar: Derivatives = [
