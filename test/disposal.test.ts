@@ -6,6 +6,7 @@
 import { configure, conv2d, grad, mul, noGrad, randn, reshape, sum, type Tensor, tensor } from 'deconv';
 import { clipGradNorm, clipGradValue, SGD } from 'deconv/optim';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { collectedBy } from '../packages/deconv/src/autograd.js';
 import { currentBackend } from '../packages/deconv/src/backends.js';
 import { square } from '../packages/deconv/src/functions.js';
 import { WasmBackend } from '../packages/deconv/src/kernels/wasm/index.js';
@@ -111,7 +112,7 @@ describe('every differentiable operation', () => {
         result.backward();
         result.dispose();
       });
-      const gradients = leaves.map((leaf) => leaf.collected?.storage);
+      const gradients = leaves.map((leaf) => collectedBy(leaf)?.storage);
       const dropped = DROPPED[name]?.[i] ?? 0;
       expect(alive(storages).filter((storage) => !gradients.includes(storage))).toHaveLength(dropped);
       for (const leaf of leaves) leaf.grad = null;

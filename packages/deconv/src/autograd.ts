@@ -13,17 +13,20 @@ import type { Operation, OpName, OpTable } from './backend.js';
 import { currentBackend } from './backends.js';
 import { checkOptions, refuse, show } from './errors.js';
 import { binary, cast } from './operations.js';
-import { type Shape, sameShape, showShape } from './shape.js';
+import { type Shape, showShape } from './shape.js';
 import {
+  alike,
   allocate,
   type BackwardOptions,
+  collect,
   type GradNode,
   HostStorage,
   hold,
-  installEngine,
+  installBackward,
   letGo,
   type Storage,
   scoped,
+  showKind,
   Tensor,
   unscoped,
 } from './tensor.js';
@@ -128,36 +131,21 @@ function accumulate(a: Tensor, b: Tensor): Tensor {
 
 /** Nodes reachable from `root`, each before all nodes it feeds from; without recursion, graphs may be deep. */
 function fromResultToLeaves(root: GradNode): GradNode[] {
-  const order: GradNode[] = [];
-  const seen = new Set<GradNode>([root]);
-  const path: { node: GradNode; next: number }[] = [{ node: root, next: 0 }];
-  while (path.length > 0) {
-    const top = path[path.length - 1];
-    if (top.next === top.node.inputs.length) {
-      order.push(top.node);
+  // A node is seen when it is on top for the first time, and done when it is again: then its inputs, put on top of it, are.
+  const seen = new Set<GradNode>();
+  const done = new Set<GradNode>();
+  const path = [root];
+  for (let node: GradNode | undefined = root; node !== undefined; node = path.at(-1)) {
+    if (seen.has(node)) {
+      done.add(node);
       path.pop();
-      continue;
-    }
-    const input = top.node.inputs[top.next++];
-    if (input !== null && !seen.has(input)) {
-      seen.add(input);
-      path.push({ node: input, next: 0 });
+    } else {
+      seen.add(node);
+      for (const input of [...node.inputs].reverse())
+        if (input !== null && !seen.has(input)) path.push(input);
     }
   }
-  return order.reverse();
-}
-
-interface WalkOptions {
-  readonly createGraph: boolean;
-  readonly retainGraph: boolean;
-}
-
-/** The node at which a backward pass starts. */
-function startOf(op: string, root: Tensor): GradNode {
-  return (
-    root.node ??
-    refuse(op, 'this', 'this tensor does not depend on any tensor with requiresGrad, there is no gradient')
-  );
+  return [...done].reverse();
 }
 
 /** The seed of a backward pass: as given, checked, or 1 for a single number. */
@@ -174,102 +162,97 @@ function seedOf(op: string, root: Tensor, gradOutput: Tensor | undefined): Tenso
   }
   if (!(gradOutput instanceof Tensor))
     refuse(op, 'gradOutput', `gradOutput must be a tensor, got ${show(gradOutput)}`);
-  if (!sameShape(gradOutput.shape, root.shape) || gradOutput.dtype !== root.dtype) {
-    refuse(
-      op,
-      'gradOutput',
-      `gradOutput must be ${root.dtype} ${showShape(root.shape)} like the output, got ${gradOutput.dtype} ${showShape(gradOutput.shape)}`,
-    );
+  if (!alike(gradOutput, root)) {
+    const rule = `gradOutput must be ${showKind(root)} like the output, got ${showKind(gradOutput)}`;
+    refuse(op, 'gradOutput', rule);
   }
   return gradOutput.snapshot();
 }
 
+/** What a node passes on to each of its inputs: handles of the walk's own, whatever the vjp has made them from. */
+function sharesOf(op: string, { name, inputs, vjp }: GradNode, gradient: Tensor): (Tensor | null)[] {
+  if (vjp === null) {
+    const rule = `the tape of ${name} was already walked and let go; pass { retainGraph: true } the first time`;
+    refuse(op, 'retainGraph', rule);
+  }
+  return scoped(() => vjp(gradient).map((share, i) => (share && inputs[i] ? share.share() : null)));
+}
+
+/**
+ * Walks the tape from `root` to the leaves, and tells `arrive` of the gradient of every node. It is held by the walk alone;
+ * whoever wants it longer takes a share, or has it handed out: as a tensor with values of its own, so that writing to one
+ * never shows in another, nor in the caller's seed. What hands out is returned too.
+ */
 function walk(
   op: string,
-  start: GradNode,
-  seed: Tensor,
-  { createGraph, retainGraph }: WalkOptions,
-  arrive: (node: GradNode, gradient: Tensor) => void,
-): void {
-  // Each gradient is held by its entry alone; whoever wants it longer takes a share.
+  root: Tensor,
+  gradOutput: Tensor | undefined,
+  options: BackwardOptions | undefined,
+  arrive: (node: GradNode, gradient: Tensor, handOut: (gradient: Tensor) => Tensor) => void,
+): (gradient: Tensor) => Tensor {
+  const createGraph = options?.createGraph ?? false;
+  const retainGraph = options?.retainGraph ?? createGraph;
+  const start =
+    root.node ??
+    refuse(op, 'this', 'this tensor does not depend on any tensor with requiresGrad, there is no gradient');
+  const seed = seedOf(op, root, gradOutput);
+  const taken = new Set<Storage>([seed.storage]);
+  const handOut = (gradient: Tensor): Tensor => {
+    const x = createGraph ? gradient.share() : gradient.detach();
+    if (!taken.has(x.storage)) {
+      taken.add(x.storage);
+      return x;
+    }
+    const copy = record('copy', run(cast, [x], { dtype: x.dtype }, x.shape), [x], (g) => [g], []);
+    x.letGo();
+    return copy;
+  };
   const gradients = new Map<GradNode, Tensor>([[start, seed]]);
   withRecording(createGraph, () => {
     for (const node of fromResultToLeaves(start)) {
       const gradient = gradients.get(node);
       if (gradient === undefined) continue;
       gradients.delete(node);
-      arrive(node, gradient);
+      arrive(node, gradient, handOut);
       if (!node.leaf) {
-        for (const [input, share] of sharesOf(op, node, gradient)) {
+        for (const [i, share] of sharesOf(op, node, gradient).entries()) {
+          const input = node.inputs[i];
+          if (!input || !share) continue;
           const before = gradients.get(input);
-          gradients.set(input, before === undefined ? share : accumulate(before, share));
-          if (before === undefined) continue;
-          before.letGo();
-          share.letGo();
+          gradients.set(input, before ? accumulate(before, share) : share);
+          if (before) for (const passed of [before, share]) passed.letGo();
         }
         if (!retainGraph) forget(node);
       }
       gradient.letGo();
     }
   });
+  return handOut;
 }
 
-/** What a node passes on to each of its inputs: handles of the walk's own, whatever the vjp has made them from. */
-function sharesOf(op: string, node: GradNode, gradient: Tensor): [GradNode, Tensor][] {
-  const { inputs, vjp } = node;
-  if (vjp === null) {
-    refuse(
-      op,
-      'retainGraph',
-      `the tape of ${node.name} was already walked and let go; pass { retainGraph: true } the first time`,
-    );
-  }
-  const shares = scoped(() => vjp(gradient).map((share, i) => (share && inputs[i] ? share.share() : null)));
-  return inputs.flatMap((input, i) => (input && shares[i] ? [[input, shares[i]]] : []));
-}
-
-function walkOptions(options: BackwardOptions | undefined): WalkOptions {
-  const createGraph = options?.createGraph ?? false;
-  return { createGraph, retainGraph: options?.retainGraph ?? createGraph };
-}
-
-/**
- * A gradient as it is handed out: a tensor with values of its own, so that writing to one never shows in another, nor
- * in the caller's seed. `taken` are the values already handed out.
- */
-function own(gradient: Tensor, taken: Set<Storage>, createGraph: boolean): Tensor {
-  const x = createGraph ? gradient.share() : gradient.detach();
-  if (!taken.has(x.storage)) {
-    taken.add(x.storage);
-    return x;
-  }
-  const copy = record('copy', run(cast, [x], { dtype: x.dtype }, x.shape), [x], (g) => [g], []);
-  x.letGo();
-  return copy;
-}
-
-function backward(root: Tensor, gradOutput: Tensor | undefined, options: BackwardOptions | undefined): void {
+function backward(root: Tensor, gradOutput?: Tensor, options?: BackwardOptions): void {
   checkOptions('backward', options, ['createGraph', 'retainGraph']);
-  const walking = walkOptions(options);
-  const start = startOf('backward', root);
-  const seed = seedOf('backward', root, gradOutput);
-  const taken = new Set<Storage>([seed.storage]);
-  walk('backward', start, seed, walking, (node, gradient) => {
+  walk('backward', root, gradOutput, options, (node, gradient, handOut) => {
     if (!node.leaf) return;
-    const { grad: before, shown } = node;
-    node.grad = unscoped(() =>
-      before === null ? own(gradient, taken, walking.createGraph) : accumulate(before, gradient),
+    const { grad: before } = node;
+    collect(
+      node,
+      unscoped(() => (before ? accumulate(before, gradient) : handOut(gradient))),
     );
-    node.shown = false;
-    if (!shown) before?.letGo();
   });
 }
 
-function leaf(): GradNode {
-  return { name: 'leaf', inputs: [], vjp: null, kept: [], leaf: true, grad: null, shown: false };
+installBackward(backward);
+
+/** The gradient of a leaf as it is among ourselves: its values go at once when another takes its place. */
+export function collectedBy(leaf: Tensor): Tensor | null {
+  return leaf.node?.grad ?? null;
 }
 
-installEngine({ backward, leaf });
+/** Puts another in its place. */
+export function recollect(leaf: Tensor, gradient: Tensor | null): void {
+  if (leaf.node !== null) collect(leaf.node, gradient);
+}
 
 /**
  * Starts collecting gradients in a tensor just made. It stands here, and not with the makers, so that a bundle in which
@@ -308,18 +291,14 @@ export function grad(output: Tensor, inputs: readonly Tensor[], options: GradOpt
     if (input instanceof Tensor && input.node !== null) return input.node;
     return refuse(op, 'inputs', `inputs[${i}] must be a tensor that requires a gradient`);
   });
-  const walking = walkOptions(options);
-  const start = startOf(op, output);
-  const seed = seedOf(op, output, options.gradOutput);
   const found = new Map<GradNode, Tensor | null>(nodes.map((node) => [node, null]));
-  const taken = new Set<Storage>([seed.storage]);
-  walk(op, start, seed, walking, (node, gradient) => {
+  const handOut = walk(op, output, options.gradOutput, options, (node, gradient) => {
     if (found.has(node)) found.set(node, gradient.share());
   });
   const gradients = nodes.map((node, i) => {
     const { dtype, size, shape } = inputs[i];
     const gradient = found.get(node) ?? new Tensor(new HostStorage(allocate(dtype, size)), shape);
-    return own(gradient, taken, walking.createGraph);
+    return handOut(gradient);
   });
   for (const gradient of found.values()) gradient?.letGo();
   return gradients;

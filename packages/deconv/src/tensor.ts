@@ -116,9 +116,7 @@ export class HostStorage implements Storage {
   readonly #array: TypedArray;
 
   constructor(array: TypedArray) {
-    const dtype = dtypeOf(array);
-    if (dtype === undefined) throw new TypeError(`HostStorage: no number type for ${show(array)}`);
-    this.dtype = dtype;
+    this.dtype = dtypeOf(array) as DType;
     this.length = array.length;
     this.#array = array;
   }
@@ -158,23 +156,31 @@ export interface BackwardOptions {
   readonly retainGraph?: boolean | undefined;
 }
 
-/** What autograd provides to the tensor class. */
-export interface Engine {
-  backward(root: Tensor, gradOutput: Tensor | undefined, options: BackwardOptions | undefined): void;
-  leaf(): GradNode;
-}
+/** {@link Tensor.backward} of a tensor. */
+type Backward = (root: Tensor, gradOutput?: Tensor, options?: BackwardOptions) => void;
 
-let engine: Engine | undefined;
+let walkBack: Backward = () => {
+  throw new Error('deconv: autograd is not loaded');
+};
 
 /** Called once by autograd: the tensor class cannot import what is built on it. */
-export function installEngine(installed: Engine): void {
-  engine = installed;
+export function installBackward(backward: Backward): void {
+  walkBack = backward;
 }
 
-function loadedEngine(): Engine {
-  if (engine === undefined) throw new Error('deconv: autograd is not loaded');
-  return engine;
+/** Puts a gradient into a leaf. The one before goes at once, unless the user has seen it. */
+export function collect(leaf: GradNode, value: Tensor | null, shown = false): void {
+  const { grad: before } = leaf;
+  if (before !== value && !leaf.shown) before?.letGo();
+  leaf.grad = value;
+  leaf.shown = shown;
 }
+
+/** Number type and shape of a tensor, as they are written in messages. */
+export const showKind = (x: Tensor): string => `${x.dtype} ${showShape(x.shape)}`;
+
+/** Whether both tensors have the same number type and shape. */
+export const alike = (a: Tensor, b: Tensor): boolean => a.dtype === b.dtype && sameShape(a.shape, b.shape);
 
 /** Nested arrays of numbers, as deep as the rank. */
 export type NestedNumbers = number | readonly NestedNumbers[];
@@ -288,61 +294,42 @@ export class Tensor {
         'requiresGrad can only be changed on a leaf, this tensor is a result; use detach()',
       );
     }
-    this.#node = wanted ? this.#leafNode() : null;
-  }
-
-  #leafNode(): GradNode {
-    if (this.dtype !== 'float32' && this.dtype !== 'float64') {
+    if (wanted && this.dtype !== 'float32' && this.dtype !== 'float64') {
       refuse(
         'requiresGrad',
         'dtype',
         `only float32 and float64 tensors have gradients, this one is ${this.dtype}`,
       );
     }
-    return loadedEngine().leaf();
+    this.#node = wanted
+      ? { name: 'leaf', inputs: [], vjp: null, kept: [], leaf: true, grad: null, shown: false }
+      : null;
   }
 
   /** True for a tensor that no recorded operation made. */
   get isLeaf(): boolean {
-    return this.#node === null || this.#node.leaf;
+    return this.#node?.leaf ?? true;
   }
 
   /** The gradient collected by {@link backward}; null before, and on results. Assign null to forget it. */
   get grad(): Tensor | null {
     const node = this.#node;
-    if (node === null || node.grad === null) return null;
-    node.shown = true;
-    return node.grad;
+    if (node?.grad) node.shown = true;
+    return node?.grad ?? null;
   }
 
   set grad(value: Tensor | null) {
-    if (this.#node === null || !this.#node.leaf) {
+    const node = this.#node;
+    if (!node?.leaf) {
       if (value === null) return;
       refuse('grad', 'grad', 'grad can only be set on a leaf that requires a gradient');
     }
-    const fits = value instanceof Tensor && value.dtype === this.dtype && sameShape(value.shape, this.shape);
-    if (value !== null && !fits) {
-      const got = value instanceof Tensor ? `${value.dtype} ${showShape(value.shape)}` : show(value);
+    if (value !== null && !(value instanceof Tensor && alike(value, this))) {
+      const got = value instanceof Tensor ? showKind(value) : show(value);
       const wanted = `${this.dtype} tensor of shape ${showShape(this.shape)}`;
       refuse('grad', 'grad', `grad must be null or a ${wanted}, got ${got}`);
     }
-    this.#collect(this.#node, value, true);
-  }
-
-  /** @internal The gradient of a leaf as it is among ourselves: its values go at once when another takes its place. */
-  get collected(): Tensor | null {
-    return this.#node?.grad ?? null;
-  }
-
-  set collected(value: Tensor | null) {
-    if (this.#node !== null) this.#collect(this.#node, value, false);
-  }
-
-  #collect(node: GradNode, value: Tensor | null, shown: boolean): void {
-    const { grad: before } = node;
-    if (before !== value && !node.shown) before?.letGo();
-    node.grad = value;
-    node.shown = shown;
+    collect(node, value, true);
   }
 
   /**
@@ -359,7 +346,7 @@ export class Tensor {
    * ```
    */
   backward(gradOutput?: Tensor, options?: BackwardOptions): void {
-    loadedEngine().backward(this, gradOutput, options);
+    walkBack(this, gradOutput, options);
   }
 
   /** The same values, cut off from the tape. */
@@ -386,9 +373,8 @@ export class Tensor {
    * can still be read as long as others hold them.
    */
   letGo(): void {
-    if (!this.#holds) return;
+    if (this.#holds && this.#storage) letGo(this.#storage);
     this.#holds = false;
-    if (this.#storage !== undefined) letGo(this.#storage);
   }
 
   /**
@@ -399,13 +385,8 @@ export class Tensor {
     if (!this.isLeaf) refuse('assign', 'this', 'only a leaf can be assigned to, this tensor is a result');
     if (!(values instanceof Tensor))
       refuse('assign', 'values', `values must be a tensor, got ${show(values)}`);
-    if (!sameShape(values.shape, this.shape) || values.dtype !== this.dtype) {
-      refuse(
-        'assign',
-        'values',
-        `values must be ${this.dtype} ${showShape(this.shape)}, got ${values.dtype} ${showShape(values.shape)}`,
-      );
-    }
+    if (!alike(values, this))
+      refuse('assign', 'values', `values must be ${showKind(this)}, got ${showKind(values)}`);
     const [before, after] = [this.storage, values.storage];
     hold(after);
     this.#storage = after;

@@ -3,6 +3,7 @@
  * returned NaN or Infinity is named; or, if all outputs are finite, the parameter whose gradient the backward pass spoilt
  * first, which is one of the module called last.
  */
+import { collectedBy, recollect } from '../autograd.js';
 import { Tensor } from '../tensor.js';
 import type { AnyModule } from './module.js';
 
@@ -77,7 +78,7 @@ export function whereNotFinite(
     const what = describe(tensor);
     if (what !== undefined) return `'${name}' was not finite before the step: ${what}`;
   }
-  for (const parameter of model.parameters()) parameter.collected = null;
+  for (const parameter of model.parameters()) recollect(parameter, null);
   for (const [i, batch] of batches.entries()) {
     for (const [which, tensor] of batch.entries()) {
       const what = describe(tensor);
@@ -102,8 +103,9 @@ export function whereNotFinite(
 
 /** The backward pass goes from the last call to the first. */
 function firstSpoiltGradient(model: AnyModule, calls: readonly string[]): string | undefined {
-  const found = model.namedParameters().flatMap(([name, { collected }]) => {
-    const what = collected === null ? undefined : describe(collected);
+  const found = model.namedParameters().flatMap(([name, parameter]) => {
+    const gradient = collectedBy(parameter);
+    const what = gradient === null ? undefined : describe(gradient);
     const owner = name.slice(0, Math.max(0, name.lastIndexOf('.')));
     return what === undefined ? [] : [{ name, what, call: calls.lastIndexOf(owner) }];
   });

@@ -2,7 +2,7 @@
  * step: one step of training, from the first gradient to the new values: gradients of one batch or of several, their
  * mean, clipping, the optimiser. A loss or gradient that is not finite is refused before anything has moved.
  */
-import { noGrad } from '../autograd.js';
+import { collectedBy, noGrad, recollect } from '../autograd.js';
 import { refuse, show } from '../errors.js';
 import { sum } from '../ops/reduce.js';
 import { clipGradNorm, clipGradValue, scaleGradients } from '../optim/clip.js';
@@ -37,7 +37,7 @@ export class Stepper<M extends AnyModule> {
 
   /** Begins a step: forgets old gradients, remembers what a forward pass changes. */
   begin(position: Position): Step<M> {
-    for (const parameter of this.#parameters) parameter.collected = null;
+    for (const parameter of this.#parameters) recollect(parameter, null);
     const buffers = this.#buffers.map((buffer) => [buffer, buffer.detach()] as const);
     const calls = this.#counting.map((module) => [module, module.calls] as const);
     const restore = () => {
@@ -112,7 +112,8 @@ export class Step<M extends AnyModule> {
     if (count > 1) scaleGradients(parameters, 1 / count);
     const gradNorm = clipNorm === undefined ? undefined : clipGradNorm(parameters, clipNorm);
     const suspicious = gradNorm === undefined ? !this.#gradientsSeemFinite() : !Number.isFinite(gradNorm);
-    if (suspicious && !parameters.every(({ collected }) => collected === null || allFinite(collected)))
+    const fine = (gradient: Tensor | null) => gradient === null || allFinite(gradient);
+    if (suspicious && !parameters.every((parameter) => fine(collectedBy(parameter))))
       this.#refuse('a gradient is not finite');
     if (clipValue !== undefined) clipGradValue(parameters, clipValue);
     const { lr } = optimizer;
@@ -124,9 +125,10 @@ export class Step<M extends AnyModule> {
   /** False if a gradient may not be finite: a sum is so only if all of its terms are, but it may overflow even then. */
   #gradientsSeemFinite(): boolean {
     return noGrad(() =>
-      this.#parameters.every(({ collected }) => {
-        if (collected === null) return true;
-        return collected.size <= SMALL ? allFinite(collected) : Number.isFinite(sum(collected).item());
+      this.#parameters.every((parameter) => {
+        const gradient = collectedBy(parameter);
+        if (gradient === null) return true;
+        return gradient.size <= SMALL ? allFinite(gradient) : Number.isFinite(sum(gradient).item());
       }),
     );
   }
@@ -138,7 +140,7 @@ export class Step<M extends AnyModule> {
     this.#before.restore();
     const where = whereNotFinite(model, this.#batches, (which) => this.#loss(which));
     this.#before.restore();
-    for (const parameter of this.#parameters) parameter.collected = null;
+    for (const parameter of this.#parameters) recollect(parameter, null);
     const kept = checkpoint === undefined ? '' : ', the last checkpoint is of then or before';
     return refuse(
       OP,

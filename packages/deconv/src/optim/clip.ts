@@ -1,5 +1,5 @@
 /** clip: gradients made smaller before a step, so that a single bad batch cannot throw the parameters far off. */
-import { noGrad } from '../autograd.js';
+import { collectedBy, noGrad, recollect } from '../autograd.js';
 import { checkOptions, refuse, show } from '../errors.js';
 import { abs, clamp, mul, pow, square } from '../ops/elementwise.js';
 import { max, sum } from '../ops/reduce.js';
@@ -19,7 +19,7 @@ function withGradient(op: string, parameters: unknown): (readonly [parameter: Te
   return list.flatMap((parameter: unknown, i) => {
     if (!(parameter instanceof Tensor))
       refuse(op, 'parameters', `parameters[${i}] must be a tensor, got ${show(parameter)}`);
-    const grad = parameter.collected;
+    const grad = collectedBy(parameter);
     return grad === null ? [] : [[parameter, grad] as const];
   });
 }
@@ -28,7 +28,7 @@ function withGradient(op: string, parameters: unknown): (readonly [parameter: Te
 export function scaleGradients(parameters: readonly Tensor[], factor: number): void {
   noGrad(() => {
     for (const [parameter, grad] of withGradient('scaleGradients', parameters))
-      parameter.collected = mul(grad, factor);
+      recollect(parameter, mul(grad, factor));
   });
 }
 
@@ -85,7 +85,7 @@ export function clipGradNorm(
     const norm = scoped(() => normOf(gradients, normType));
     const factor = most / (norm + 1e-6);
     // Not below 1 is: at least 1, where nothing is to be done, or NaN, which must show.
-    if (!(factor >= 1)) for (const [parameter, grad] of clipped) parameter.collected = mul(grad, factor);
+    if (!(factor >= 1)) for (const [parameter, grad] of clipped) recollect(parameter, mul(grad, factor));
     return norm;
   });
 }
@@ -110,6 +110,6 @@ export function clipGradValue(parameters: Tensor | readonly Tensor[], maxValue: 
   const most = limit(op, 'maxValue', maxValue);
   const clipped = withGradient(op, parameters);
   noGrad(() => {
-    for (const [parameter, grad] of clipped) parameter.collected = clamp(grad, { min: -most, max: most });
+    for (const [parameter, grad] of clipped) recollect(parameter, clamp(grad, { min: -most, max: most }));
   });
 }

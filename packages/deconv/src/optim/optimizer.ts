@@ -5,7 +5,7 @@
  *
  * Refuses a state that is not one of the same optimiser for parameters of the same shapes.
  */
-import { run } from '../autograd.js';
+import { collectedBy, run } from '../autograd.js';
 import { refuse, show } from '../errors.js';
 import { cast } from '../operations.js';
 import { fromValues } from '../ops/input.js';
@@ -67,7 +67,7 @@ export abstract class Optimizer {
   step(): void {
     for (const { parameters, update, lr } of this.#groups) {
       for (const parameter of parameters) {
-        const grad = parameter.collected;
+        const grad = collectedBy(parameter);
         if (grad === null) continue;
         const memory = this.#memories.get(parameter) ?? {
           step: 0,
