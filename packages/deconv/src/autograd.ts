@@ -220,7 +220,10 @@ function walk(
           if (!input || !share) continue;
           const before = gradients.get(input);
           gradients.set(input, before ? accumulate(before, share) : share);
-          if (before) for (const passed of [before, share]) passed.letGo();
+          if (before) {
+            before.letGo();
+            share.letGo();
+          }
         }
         if (!retainGraph) forget(node);
       }

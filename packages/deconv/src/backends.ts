@@ -58,15 +58,15 @@ const NAMES = ['wasm', 'reference'];
 export const MOST_THREADS = 64;
 
 let current: Backend | undefined;
-let threads = 0;
+let threads: number | undefined;
 /** Asks for wide vectors, if they are wanted, and tells whether there are. Set by `configure` alone, so that others go without. */
 let widen: (() => boolean) | undefined;
-let winograd = true;
+let winograd: boolean | undefined;
 
 function openWasm(): Backend {
-  const count = threads === 0 ? Math.min(MOST_THREADS, Math.max(1, processors())) : threads;
+  const count = threads ?? Math.min(MOST_THREADS, Math.max(1, processors()));
   const choice = chooseTile(widen?.() ?? false);
-  return choice === undefined ? reference : new WasmBackend(choice, count, winograd, reference);
+  return choice === undefined ? reference : new WasmBackend(choice, count, winograd ?? true, reference);
 }
 
 /** The engine that runs operations now; opened if none is. */
@@ -76,7 +76,7 @@ export function currentBackend(): Backend {
 }
 
 /** Whether float32 layers that are fit for it are computed in Winograd's form now. */
-export const usesWinograd = (): boolean => winograd && currentBackend().name === 'wasm';
+export const usesWinograd = (): boolean => (winograd ?? true) && currentBackend().name === 'wasm';
 
 /** Runs `body` on another engine. */
 export function underBackend<T>(backend: Backend, body: () => T): T {
@@ -117,11 +117,12 @@ export async function configure(options: ConfigureOptions = {}): Promise<Configu
   if (form !== undefined && typeof form !== 'boolean') {
     refuse(op, 'winograd', `winograd must be true or false, got ${show(form)}`);
   }
-  const before = [threads, widen !== undefined, winograd].join();
+  const chosen = () => [threads, widen !== undefined, winograd ?? true].join();
+  const before = chosen();
   threads = count ?? threads;
   if (wide !== undefined) widen = wide ? setWide : undefined;
   winograd = form ?? winograd;
-  const changed = [threads, widen !== undefined, winograd].join() !== before;
+  const changed = chosen() !== before;
   const name = options.backend ?? current?.name ?? 'wasm';
   if (name === 'reference') current = reference;
   else if (changed || current?.name !== 'wasm') {
@@ -146,7 +147,7 @@ export async function configure(options: ConfigureOptions = {}): Promise<Configu
     backend: backend.name,
     threads: engine.threads,
     wideSimd: nr >= 16,
-    winograd,
+    winograd: winograd ?? true,
     tile: `${mr}×${nr}`,
     peak: choice.again(),
   };

@@ -31,7 +31,7 @@ import { tracer } from '../trace.js';
 import { type ActivationOption, readActivation, throughActivation } from './activation.js';
 import { factors, product } from './arithmetic.js';
 import { asFloat, fromValues, sameType } from './input.js';
-import { permute, sumOver } from './layout.js';
+import { permuted, sumOver } from './layout.js';
 
 type MaybeBias = Tensor | undefined;
 
@@ -159,8 +159,8 @@ function readOperands(op: string, rank: number, x: Tensor, w: Tensor, options: C
   }
   if (format === 'NCHW') return { input, weight, bias, restore: (output) => output };
   const space = range(rank);
-  input = permute(input, [0, rank + 1, ...space.map((axis) => axis + 1)]);
-  const restore = (output: Tensor) => permute(output, [0, ...space.map((axis) => axis + 2), 1]);
+  input = permuted(input, [0, rank + 1, ...space.map((axis) => axis + 1)]);
+  const restore = (output: Tensor) => permuted(output, [0, ...space.map((axis) => axis + 2), 1]);
   return { input, weight, bias, restore };
 }
 
@@ -187,17 +187,13 @@ interface Last {
 }
 const lastOf = new WeakMap<Shape, Last>();
 
-/** Numbers, lists of them and lists of lists, as a text of their own; undefined for anything else but words and what is missing. */
-function textOf(value: unknown, depth = 2): string | undefined {
+/** Numbers, lists of them and lists of lists, as a text of their own, and the known words; a question mark for anything else. */
+function textOf(value: unknown, depth = 2): string {
   if (typeof value === 'number' || value === undefined || value === 'same' || value === 'valid')
     return `${value}`;
-  if (!Array.isArray(value) || depth === 0) return undefined;
+  if (!Array.isArray(value) || depth === 0) return '?';
   let text = '[';
-  for (const entry of value) {
-    const part = textOf(entry, depth - 1);
-    if (part === undefined) return undefined;
-    text += `${part},`;
-  }
+  for (const entry of value) text += `${textOf(entry, depth - 1)},`;
   return text;
 }
 
@@ -210,24 +206,21 @@ function recall(
   x: Shape,
   w: Shape,
   options: ConvTransposeOptions,
-  make: () => ConvGeometry,
+  geometryOf: (x: Shape, w: Shape) => ConvGeometry,
 ): ConvGeometry {
   const { stride, padding, dilation, groups, outputPadding, outputShape } = options;
-  if (outputShape !== undefined) return make();
+  if (outputShape !== undefined) return geometryOf(x, w);
   const given = [stride, padding, dilation, groups, outputPadding];
   const last = lastOf.get(w);
   // A list may have changed since.
   const same = (option: unknown, i: number) => option === last?.options[i] && typeof option !== 'object';
   if (last?.op === op && sameShape(x, last.x) && given.every(same)) return last.geometry;
   let key = `${op}|${x}|${w}`;
-  for (const option of given) {
-    const text = textOf(option);
-    if (text === undefined) return make();
-    key += `|${text}`;
-  }
+  for (const option of given) key += `|${textOf(option)}`;
+  if (key.includes('?')) return geometryOf(x, w);
   let geometry = remembered.get(key);
   if (geometry === undefined) {
-    geometry = make();
+    geometry = geometryOf(x, w);
     if (remembered.size >= MOST_REMEMBERED) remembered.clear();
     remembered.set(key, geometry);
   }
@@ -235,28 +228,34 @@ function recall(
   return geometry;
 }
 
-function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
-  checkOptions(op, options, CONV_OPTIONS);
+/** What convolutions and transposed ones have in common. */
+function convolve(
+  op: string,
+  transposed: boolean,
+  rank: number,
+  x: Tensor,
+  w: Tensor,
+  options: ConvTransposeOptions,
+  geometryOf: (x: Shape, w: Shape) => ConvGeometry,
+): Tensor {
   return scoped(() => {
     const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
-    const { shape } = input;
-    const geometry = recall(op, shape, weight.shape, options, () =>
-      convGeometry(shape, weight.shape, options, op),
-    );
-    checkBias(op, bias, geometry.yChannels);
+    const geometry = recall(op, input.shape, weight.shape, options, geometryOf);
+    checkBias(op, bias, transposed ? geometry.xChannels : geometry.yChannels);
     const activation = readActivation(op, options.activation);
-    const output = linear(op, false, input, weight, bias, geometry, false, activation);
-    if (options.padding === 'same') {
+    const average = options.overlap === 'average';
+    const output = linear(op, transposed, input, weight, bias, geometry, average, activation);
+    if (tracer && !transposed && options.padding === 'same') {
       const inputs = bias === undefined ? [input, weight] : [input, weight, bias];
-      tracer?.('convSame', inputs, [output], {
-        geometry,
-        bias: bias !== undefined,
-        average: false,
-        activation,
-      });
+      tracer('convSame', inputs, [output], { geometry, bias: bias !== undefined, average, activation });
     }
     return restore(output);
   });
+}
+
+function conv(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
+  checkOptions(op, options, CONV_OPTIONS);
+  return convolve(op, false, rank, x, w, options, (x, w) => convGeometry(x, w, options, op));
 }
 
 function convTranspose(
@@ -267,22 +266,14 @@ function convTranspose(
   options: ConvTransposeOptions = {},
 ): Tensor {
   checkOptions(op, options, CONV_TRANSPOSE_OPTIONS);
-  const overlap = options.overlap ?? 'sum';
-  checkName(op, 'overlap', overlap, ['sum', 'average']);
-  return scoped(() => {
-    const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
-    const { shape } = input;
-    const geometry = recall(op, shape, weight.shape, options, () => {
-      // A whole output shape is written like the data; geometry wants the channels second.
-      let { outputShape } = options;
-      if (options.dataFormat === 'NHWC' && Array.isArray(outputShape) && outputShape.length === rank + 2) {
-        outputShape = [outputShape[0], outputShape[rank + 1], ...outputShape.slice(1, rank + 1)];
-      }
-      return convTransposeGeometry(shape, weight.shape, { ...options, outputShape }, op);
-    });
-    checkBias(op, bias, geometry.xChannels);
-    const activation = readActivation(op, options.activation);
-    return restore(linear(op, true, input, weight, bias, geometry, overlap === 'average', activation));
+  checkName(op, 'overlap', options.overlap ?? 'sum', ['sum', 'average']);
+  return convolve(op, true, rank, x, w, options, (x, w) => {
+    // A whole output shape is written like the data; geometry wants the channels second.
+    let { outputShape } = options;
+    if (options.dataFormat === 'NHWC' && Array.isArray(outputShape) && outputShape.length === rank + 2) {
+      outputShape = [outputShape[0], outputShape[rank + 1], ...outputShape.slice(1, rank + 1)];
+    }
+    return convTransposeGeometry(x, w, { ...options, outputShape }, op);
   });
 }
 

@@ -122,13 +122,18 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   if (axes.length !== input.rank || new Set(axes).size !== input.rank) {
     refuse('permute', 'order', `order must name each of ${input.rank} axes once, got ${show(order)}`);
   }
-  const own = stridesOf(input.shape);
-  const shape = axes.map((axis) => input.shape[axis]);
-  const view = { shape, strides: axes.map((axis) => own[axis]), offset: 0 };
-  const back = axes.map((_, axis) => axes.indexOf(axis));
-  const values = run(operation.stridedRead, [input], view, shape);
-  const output = record('permute', values, [input], (g) => [permute(g, back)], []);
-  tracer?.('permute', [input], [output], { order: axes });
+  return permuted(input, axes);
+}
+
+/** {@link permute} of a tensor that has these axes. */
+export function permuted(x: Tensor, order: readonly number[]): Tensor {
+  const own = stridesOf(x.shape);
+  const shape = order.map((axis) => x.shape[axis]);
+  const view = { shape, strides: order.map((axis) => own[axis]), offset: 0 };
+  const back = order.map((_, axis) => order.indexOf(axis));
+  const values = run(operation.stridedRead, [x], view, shape);
+  const output = record('permute', values, [x], (g) => [permuted(g, back)], []);
+  tracer?.('permute', [x], [output], { order });
   return output;
 }
 
