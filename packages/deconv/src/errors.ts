@@ -32,18 +32,14 @@ export interface Complaint {
  */
 export class DeconvError extends Error {
   override readonly name = 'DeconvError';
-  readonly op: string;
-  readonly argument: string;
-  readonly rule: string;
-  readonly hint: string | undefined;
+  declare readonly op: string;
+  declare readonly argument: string;
+  declare readonly rule: string;
+  declare readonly hint: string | undefined;
 
-  constructor(complaint: Complaint) {
-    const { op, argument, rule, hint } = complaint;
+  constructor({ op, argument, rule, hint }: Complaint) {
     super(`${op}: ${rule}${hint === undefined ? '' : ` — ${hint}`}`);
-    this.op = op;
-    this.argument = argument;
-    this.rule = rule;
-    this.hint = hint;
+    Object.assign(this, { op, argument, rule, hint });
   }
 }
 
@@ -73,17 +69,17 @@ export function show(value: unknown, depth = 4): string {
 
 /**
  * Levenshtein distance: how many single letters must be inserted, deleted or replaced to turn `a` into `b`. One row of
- * the usual table at a time.
+ * the usual table, written over from left to right.
  */
 function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(row[j] + 1, next[j - 1] + 1, replaced));
+  const row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (const letter of a) {
+    let corner = row[0]++;
+    for (let j = 1; j < row.length; j++) {
+      const replaced = corner + (letter === b[j - 1] ? 0 : 1);
+      corner = row[j];
+      row[j] = Math.min(corner + 1, row[j - 1] + 1, replaced);
     }
-    row = next;
   }
   return row[b.length];
 }
@@ -93,16 +89,16 @@ export function nearestName(name: string, known: readonly string[]): string | un
   const plain = (text: string) => text.toLowerCase().replace(/[_\- ]/g, '');
   const wanted = plain(name).slice(0, 64);
   let best: string | undefined;
-  let bestDistance = Number.POSITIVE_INFINITY;
+  let bound = Math.max(2, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of known) {
     const against = plain(candidate);
     const distance = against.startsWith(wanted) && wanted.length >= 3 ? 0.5 : editDistance(wanted, against);
-    if (distance < bestDistance) {
+    if (distance < bound) {
       best = candidate;
-      bestDistance = distance;
+      bound = distance;
     }
   }
-  return bestDistance <= Math.max(2, Math.floor(wanted.length / 3)) ? best : undefined;
+  return best;
 }
 
 /** Refuses `name` unless it is one of `known`, naming the nearest. */
