@@ -20,40 +20,32 @@ export interface Form {
   readonly outputs: number;
   /** Outputs along an axis, of each residue of the dilation, below which tiles are too few. */
   readonly leastSide: number;
-  /** Values of a transformed input per tile and place of which enough tiles have room in the work space. */
-  readonly mostSpread: number;
-  /** What transforming a tile costs, in multiplications, roughly as measured: per input channel, and per output channel. */
-  readonly perInput: number;
-  readonly perOutput: number;
+  /**
+   * Values of a transformed input per tile and place of which enough tiles have room in the work space; and what transforming
+   * a tile costs, in multiplications, roughly as measured: per input channel, and per output channel.
+   */
+  readonly costs: readonly [mostSpread: number, perInput: number, perOutput: number];
 }
 
 const formOf = (
   plane: boolean,
-  [taps, inputs]: readonly [number, number],
-  [leastSide, mostSpread]: readonly [number, number],
-  [perInput, perOutput]: readonly [number, number],
-): Form => ({
-  plane,
-  taps,
-  inputs,
-  outputs: inputs - taps + 1,
-  leastSide,
-  mostSpread,
-  perInput,
-  perOutput,
-});
+  taps: number,
+  inputs: number,
+  leastSide: number,
+  ...costs: Form['costs']
+): Form => ({ plane, taps, inputs, outputs: inputs - taps + 1, leastSide, costs });
 
 /** Tiles in planes. */
 const PLANES: readonly Form[] = [
-  formOf(true, [3, 6], [16, 256], [700, 600]),
-  formOf(true, [3, 4], [7, 512], [120, 100]),
-  formOf(true, [2, 5], [7, 512], [600, 560]),
-  formOf(true, [2, 4], [8, 512], [170, 225]),
-  formOf(true, [2, 3], [4, 1024], [80, 100]),
+  formOf(true, 3, 6, 16, 256, 700, 600),
+  formOf(true, 3, 4, 7, 512, 120, 100),
+  formOf(true, 2, 5, 7, 512, 600, 560),
+  formOf(true, 2, 4, 8, 512, 170, 225),
+  formOf(true, 2, 3, 4, 1024, 80, 100),
 ];
 
 /** Tiles in lines. Longer kernels are several of them, one behind the other. */
-const LINES: readonly Form[] = [3, 4, 5].map((taps) => formOf(false, [taps, 8], [16, 512], [100, 100]));
+const LINES: readonly Form[] = [3, 4, 5].map((taps) => formOf(false, taps, 8, 16, 512, 100, 100));
 
 /** All forms. */
 export const FORMS: readonly Form[] = [...PLANES, ...LINES];
@@ -82,15 +74,15 @@ export const WORTH = 0.83;
 
 /**
  * Taps along an axis of a phase of a transposed convolution, or, of a convolution with a stride, of a residue of its input: of
- * all, if the kernel is filled up with zeros to a multiple of the stride. Undefined if they do not lie side by side.
+ * all, if the kernel is filled up with zeros to a multiple of the stride. 0 if they do not lie side by side.
  */
-function tapsOf(g: ConvGeometry, axis: number): number | undefined {
+function tapsOf(g: ConvGeometry, axis: number): number {
   const [k, s] = [g.kernelSize[axis], g.stride[axis]];
-  return s === 1 || g.dilation[axis] === 1 ? Math.ceil(k / s) : undefined;
+  return s === 1 || g.dilation[axis] === 1 ? Math.ceil(k / s) : 0;
 }
 
-/** Share of the products along an axis that are not zero throughout: a tap that is filled up leaves out one place of its tiles. */
-function occupiedShare(g: ConvGeometry, axis: number, { form: { taps, inputs }, pieces }: Tiling): number {
+/** Places of a tile along an axis that are not zero throughout, on average: a tap that is filled up leaves out one. */
+function occupiedPlaces(g: ConvGeometry, axis: number, { form: { taps, inputs }, pieces }: Tiling): number {
   const [k, s] = [g.kernelSize[axis], g.stride[axis]];
   let places = 0;
   for (let residue = 0; residue < s; residue++) {
@@ -100,7 +92,7 @@ function occupiedShare(g: ConvGeometry, axis: number, { form: { taps, inputs }, 
       if (count > 0) places += count < taps ? inputs - 1 : inputs;
     }
   }
-  return places / (inputs * s * pieces);
+  return places / (s * pieces);
 }
 
 /** Taps along an axis without tiles: of a phase of a transposed convolution, if all are to have as many. */
@@ -111,36 +103,36 @@ const plainTaps = ({ kernelSize, stride }: ConvGeometry, transposed: boolean, ax
 function costOf(g: ConvGeometry, transposed: boolean, tiling: Tiling): number {
   const { form, axes, pieces } = tiling;
   const { inputs, outputs } = form;
+  const [mostSpread, perInput, perOutput] = form.costs;
   // Along tiled axes phases, or residues, are rows, or channels, of their own, each with a part of the taps.
   const along = (list: readonly number[]) => sizeOf(axes.map((axis) => list[axis]));
   const phases = along(g.stride);
   // Along the others every tap is; of a transposed convolution, every tap of a phase, all filled up to as many.
-  const others = sizeOf(g.stride) / phases;
+  const all = transposed ? sizeOf(g.stride) : phases;
   const plain = sizeOf(
     g.kernelSize.map((_, axis) => (axes.includes(axis) ? 1 : plainTaps(g, transposed, axis))),
   );
-  const all = phases * (transposed ? others : 1);
-  const [from, to] = transposed ? [g.yChannels, g.xChannels * all] : [g.xChannels * phases, g.yChannels];
-  const [depth, rows] = [(from / g.groups) * pieces, to / g.groups];
-  const occupied = sizeOf(axes.map((axis) => inputs * occupiedShare(g, axis, tiling)));
-  const weight = occupied * depth * plain * rows;
+  const [from, to] = transposed ? [g.yChannels, g.xChannels * all] : [g.xChannels * all, g.yChannels];
+  const [depth, rows] = [from / g.groups, to / g.groups];
+  const occupied = sizeOf(axes.map((axis) => occupiedPlaces(g, axis, tiling)));
+  const weight = occupied * (depth * pieces) * plain * rows;
   const mostWeight = g.batch >= MANY_PICTURES ? MOST_WEIGHT_OF_MANY : MOST_WEIGHT;
   // Along the others, residues of a convolution's input are transformed by themselves.
-  const channels = depth * (transposed ? 1 : others);
+  const channels = depth * pieces * (sizeOf(g.stride) / all);
   const spread = channels * along(g.dilation);
-  if (all > MOST_PHASES || weight > mostWeight || spread > form.mostSpread) return Number.POSITIVE_INFINITY;
+  if (all > MOST_PHASES || weight > mostWeight || spread > mostSpread) return Number.POSITIVE_INFINITY;
   // Phases mostly begin an input apart: they share tiles at the price of one more, and what is filled up are their first taps, which
   // cost nothing only where 0 is one of the points. So tiles without that point do not pay.
   if (transposed && inputs % 2 === 1) return Number.POSITIVE_INFINITY;
   // Taps of a phase or a residue that are not filled up, on average.
-  const own = sizeOf(g.kernelSize) / phases / (transposed ? others : 1);
+  const own = sizeOf(g.kernelSize) / all;
   // Of a kernel that is filled up, tiles of three inputs save a sixth or so, for four times the weight.
   if (inputs === 3 && own < form.taps ** 2) return Number.POSITIVE_INFINITY;
   const last = g.rank - 1;
   const residues = axes.includes(last) ? outputs * g.dilation[last] : 1;
-  const perInput = form.perInput * (residues > MOST_RESIDUES ? ONE_BY_ONE : 1);
-  const cost = weight + perInput * channels + form.perOutput * rows;
-  return cost / (outputs ** axes.length * own * (depth / pieces) * rows);
+  const perChannel = perInput * (residues > MOST_RESIDUES ? ONE_BY_ONE : 1);
+  const cost = weight + perChannel * channels + perOutput * rows;
+  return cost / (outputs ** axes.length * own * depth * rows);
 }
 
 /**
@@ -152,7 +144,7 @@ function lineOf(g: ConvGeometry, transposed: boolean): number | undefined {
   const last = g.rank - 1;
   const axis = last > 0 && g.kernelSize[last - 1] > 1 ? last - 1 : last;
   const fit = g.kernelSize.every((k, a) => {
-    if (a === axis) return (tapsOf(g, a) ?? 0) >= 3;
+    if (a === axis) return tapsOf(g, a) >= 3;
     const uneven = k % g.stride[a] > 0 && a < last;
     const apart = transposed && g.stride[a] > 1 && (uneven || g.dilation[a] > 1);
     return !apart && (k === 1 || axis < last);
@@ -164,23 +156,23 @@ function lineOf(g: ConvGeometry, transposed: boolean): number | undefined {
 function tilingsOf(g: ConvGeometry, transposed: boolean, exact: boolean): Tiling[] {
   const cheapest = (forms: readonly Form[], axes: readonly number[], taps: number) =>
     forms
-      .flatMap((form) => {
+      .map((form) => {
         const tiling = { form, axes, pieces: Math.ceil(taps / form.taps) };
-        const cost = costOf(g, transposed, tiling);
-        return cost <= WORTH && !(exact && form.inputs > 4) ? [{ tiling, cost }] : [];
+        return { ...tiling, cost: costOf(g, transposed, tiling) };
       })
+      .filter(({ form, cost }) => cost <= WORTH && !(exact && form.inputs > 4))
       .sort((a, b) => a.cost - b.cost);
-  const taps = g.kernelSize.map((_, axis) => tapsOf(g, axis) ?? 0);
+  const taps = g.kernelSize.map((_, axis) => tapsOf(g, axis));
   const [down, across] = taps;
   const fit = PLANES.filter((form) => g.rank === 2 && down === across && form.taps === down);
   const [plane, ...others] = cheapest(fit, [0, 1], down);
   const axis = lineOf(g, transposed);
   const [line] = axis === undefined ? [] : cheapest(LINES, [axis], taps[axis]);
-  if (line !== undefined && !(line.cost >= plane?.cost)) return [line.tiling];
+  if (line !== undefined && !(line.cost >= plane?.cost)) return [line];
   if (plane === undefined) return [];
-  const planes = [plane.tiling];
+  const planes = [plane];
   // Others serve sides that are too short for those before them.
-  for (const { tiling } of others)
+  for (const tiling of others)
     if (planes.every(({ form }) => form.leastSide > tiling.form.leastSide)) planes.push(tiling);
   return planes;
 }
