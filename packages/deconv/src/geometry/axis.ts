@@ -38,10 +38,8 @@ export function convTransposeAxis(n: number, k: number, s: number, d: number, pa
  * and ONNX SAME_UPPER). Never negative.
  */
 export function samePadConv(n: number, k: number, s: number, d: number): Pad {
-  const out = Math.ceil(n / s);
-  const total = Math.max((out - 1) * s + kernelExtent(k, d) - n, 0);
-  const before = Math.floor(total / 2);
-  return { before, after: total - before };
+  const { before, after } = padConvTransposeTo(n, Math.ceil(n / s), k, s, d);
+  return { before, after: Math.max(after, 0) };
 }
 
 /**

@@ -98,7 +98,7 @@ export function flopsOf(g: ConvGeometry): number {
 }
 
 function freeze(g: ConvGeometry): ConvGeometry {
-  for (const value of Object.values(g)) if (Array.isArray(value)) Object.freeze(value);
+  for (const value of Object.values(g)) Object.freeze(value);
   return Object.freeze(g);
 }
 
@@ -109,13 +109,8 @@ export type Pads = readonly Pad[] | 'same';
 export function readPadding(op: string, padding: unknown, rank: number): Pads {
   if (padding === 'same') return padding;
   if (padding === undefined || padding === 'valid') padding = 0;
-  const integer = (entry: unknown): number => {
-    if (Number.isInteger(entry)) return entry as number;
-    return refuse(op, 'padding', `padding must be made of integers, got ${show(padding)}`);
-  };
-  const even = (entry: unknown): Pad => ({ before: integer(entry), after: integer(entry) });
-  if (typeof padding === 'number') return new Array<Pad>(rank).fill(even(padding));
-  if (!Array.isArray(padding)) {
+  const list: unknown = typeof padding === 'number' ? new Array(rank).fill(padding) : padding;
+  if (!Array.isArray(list)) {
     const hint =
       typeof padding === 'string' && /^(same|valid)/i.test(padding)
         ? "names are lower case; for ONNX's SAME_LOWER use fromDialect('onnx', …)"
@@ -127,26 +122,30 @@ export function readPadding(op: string, padding: unknown, rank: number): Pads {
       hint,
     );
   }
-  if (padding.length !== rank) {
-    const flat = padding.length === 2 * rank && padding.every((entry) => typeof entry === 'number');
-    const pairs = range(rank).map((axis) => `[${padding[2 * axis]}, ${padding[2 * axis + 1]}]`);
+  if (list.length !== rank) {
+    const flat = list.length === 2 * rank && list.every((entry) => typeof entry === 'number');
+    const pairs = range(rank).map((axis) => `[${list[2 * axis]}, ${list[2 * axis + 1]}]`);
     return refuse(
       op,
       'padding',
-      `padding needs ${rank} entr${rank === 1 ? 'y' : 'ies'} (one per spatial axis), got ${padding.length}`,
+      `padding needs ${rank} entr${rank === 1 ? 'y' : 'ies'} (one per spatial axis), got ${list.length}`,
       flat ? `write [before, after] pairs: [${pairs.join(', ')}]` : undefined,
     );
   }
-  return padding.map((entry: unknown): Pad => {
-    if (!Array.isArray(entry)) return even(entry);
-    if (entry.length !== 2) {
+  return list.map((entry: unknown): Pad => {
+    const pair: readonly unknown[] = Array.isArray(entry) ? entry : [entry, entry];
+    if (pair.length !== 2) {
       return refuse(
         op,
         'padding',
         `padding of one axis must be an integer or [before, after], got ${show(entry)}`,
       );
     }
-    return { before: integer(entry[0]), after: integer(entry[1]) };
+    const [before, after] = pair as readonly [number, number];
+    if (!pair.every(Number.isInteger)) {
+      refuse(op, 'padding', `padding must be made of integers, got ${show(padding)}`);
+    }
+    return { before, after };
   });
 }
 
@@ -196,12 +195,12 @@ function checkWeightChannels(
   const share = inGroup === channels ? channels : `${channels} / groups ${groups} = ${inGroup}`;
   const space = 'DHW'.slice(5 - weightShape.length);
   const own = transposed ? `IO${space}` : `OI${space}`;
-  const layouts: (readonly [letters: string, whose: string])[] = [
+  const layouts = [
+    [`IO${space}`, "a transposed convolution's"],
+    [transposed && groups > 1 ? '' : `OI${space}`, "a convolution's"],
     [`${space}IO`, 'TensorFlow, JAX, numpy-ml'],
     [`${space}OI`, "Keras' transposed convolution"],
   ];
-  if (!transposed) layouts.unshift([`IO${space}`, "a transposed convolution's"]);
-  else if (groups === 1) layouts.unshift([`OI${space}`, "a convolution's"]);
   const found = layouts.find(([letters]) => weightShape[letters.indexOf('I')] === inGroup);
   const [letters = '', whose] = found ?? [];
   const order = [...own].map((letter) => letters.indexOf(letter));
@@ -342,13 +341,11 @@ export function convTransposeGeometry(
   const outputPadding = perAxis(op, 'outputPadding', options.outputPadding ?? 0, rank, 0);
   const pads = readPadding(op, options.padding, rank);
   const ySize = inputShape.slice(2);
-
-  let wanted: number[] | undefined;
-  if (options.outputShape !== undefined) {
-    wanted = readOutputShape(op, options.outputShape, inputShape[0], xChannels, rank);
-    if (outputPadding.some((extra) => extra !== 0)) {
-      refuse(op, 'outputPadding', 'outputPadding and outputShape both set the output size; give one of them');
-    }
+  const { outputShape } = options;
+  const wanted =
+    outputShape === undefined ? undefined : readOutputShape(op, outputShape, inputShape[0], xChannels, rank);
+  if (wanted && outputPadding.some((extra) => extra !== 0)) {
+    refuse(op, 'outputPadding', 'outputPadding and outputShape both set the output size; give one of them');
   }
 
   const xSize: number[] = [];
@@ -356,37 +353,29 @@ export function convTransposeGeometry(
   const padAfter: number[] = [];
   for (let axis = 0; axis < rank; axis++) {
     const [n, k, s, d] = [ySize[axis], kernelSize[axis], stride[axis], dilation[axis]];
-    let extra = outputPadding[axis];
-    let pad: Pad;
-    if (pads === 'same') {
-      const target = wanted?.[axis] ?? n * s;
-      if (Math.ceil(target / s) !== n) {
-        refuse(
-          op,
-          'outputShape',
-          `outputShape ${target} of axis ${axis} must satisfy ceil(outputShape / stride ${s}) = input ${n} with padding 'same'`,
-        );
-      }
-      pad = padConvTransposeTo(target, n, k, s, d);
-    } else {
-      pad = pads[axis];
-      if (wanted !== undefined) {
-        const least = convTransposeAxis(n, k, s, d, pad, 0);
-        extra = wanted[axis] - least;
-        const most = least + Math.max(s, d) - 1;
-        if (extra < 0 || wanted[axis] > most) {
-          refuse(
-            op,
-            'outputShape',
-            `outputShape ${wanted[axis]} of axis ${axis} must lie in [${least}, ${most}] for input ${n}, kernelSize ${k}, stride ${s}, padding [${pad.before}, ${pad.after}]`,
-          );
-        }
-      }
+    const target = wanted?.[axis];
+    if (pads === 'same' && target && Math.ceil(target / s) !== n) {
+      refuse(
+        op,
+        'outputShape',
+        `outputShape ${target} of axis ${axis} must satisfy ceil(outputShape / stride ${s}) = input ${n} with padding 'same'`,
+      );
     }
-    if (extra >= Math.max(s, d)) {
+    const pad = pads === 'same' ? padConvTransposeTo(target ?? n * s, n, k, s, d) : pads[axis];
+    const least = convTransposeAxis(n, k, s, d, pad, 0);
+    const extra = target ? target - least : outputPadding[axis];
+    const most = Math.max(s, d) - 1;
+    if (target && (extra < 0 || extra > most)) {
+      refuse(
+        op,
+        'outputShape',
+        `outputShape ${target} of axis ${axis} must lie in [${least}, ${least + most}] for input ${n}, kernelSize ${k}, stride ${s}, padding [${pad.before}, ${pad.after}]`,
+      );
+    }
+    if (extra > most) {
       refuse(op, 'outputPadding', `outputPadding ${extra} must be < max(stride ${s}, dilation ${d})`);
     }
-    const out = convTransposeAxis(n, k, s, d, pad, extra);
+    const out = least + extra;
     if (out < 1) {
       refuse(
         op,
