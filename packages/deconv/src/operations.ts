@@ -21,6 +21,7 @@ import {
   argMax as argMaxDefinition,
   binary as binaryDefinition,
   reduce as reduceDefinition,
+  reduceSum as reduceSumDefinition,
   select as selectDefinition,
   unary as unaryDefinition,
 } from './kernels/reference/elementwise.js';
@@ -154,7 +155,7 @@ export const reduce: Operation<'reduce'> = {
 /** Sums alone, for programs that use no others. */
 export const reduceSum: Operation<'reduce'> = {
   name: 'reduce',
-  reference: reduceDefinition,
+  reference: reduceSumDefinition,
   wasm: reduceSumLoop,
 };
 

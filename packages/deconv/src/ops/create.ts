@@ -32,15 +32,15 @@ function finish(values: TypedArray, shape: Shape, options: CreateOptions): Tenso
 function readOptions(
   op: string,
   options: CreateOptions | undefined,
-  extra: readonly string[] = [],
+  known: readonly string[] = CREATE_OPTIONS,
 ): CreateOptions {
-  checkOptions(op, options, [...CREATE_OPTIONS, ...extra]);
+  checkOptions(op, options, known);
   if (options?.dtype !== undefined) checkName(op, 'dtype', options.dtype, DTYPES);
   return options ?? {};
 }
 
-/** Shape of nested arrays, and their numbers in order; every row of an axis must be as long as the first. */
-function flatten(nested: NestedNumbers): { shape: number[]; values: number[] } {
+/** The numbers of nested arrays in order, and their shape; every row of an axis must be as long as the first. */
+function flatten(nested: NestedNumbers): [values: number[], shape: number[]] {
   const shape: number[] = [];
   for (let level: NestedNumbers = nested; Array.isArray(level); level = level[0]) {
     shape.push(level.length);
@@ -65,7 +65,7 @@ function flatten(nested: NestedNumbers): { shape: number[]; values: number[] } {
     for (const [i, entry] of level.entries()) visit(entry, axis + 1, `${path}[${i}]`);
   };
   visit(nested, 0, '');
-  return { shape, values };
+  return [values, shape];
 }
 
 /** What a tensor can be made from; clamped bytes, as a canvas has them, become uint8. */
@@ -90,21 +90,15 @@ export function tensor(values: Values, shapeOrOptions?: Shape | CreateOptions, m
   const shapeGiven = Array.isArray(shapeOrOptions);
   const options = readOptions('tensor', shapeGiven ? more : ((shapeOrOptions as CreateOptions) ?? more));
   const own = values instanceof Uint8ClampedArray ? 'uint8' : dtypeOf(values);
-  let flat: ArrayLike<number>;
-  let natural: Shape;
-  if (own !== undefined) {
-    flat = values as TypedArray;
-    natural = [flat.length];
-  } else if (typeof values === 'number' || Array.isArray(values)) {
-    ({ shape: natural, values: flat } = flatten(values as NestedNumbers));
-  } else {
+  if (own === undefined && typeof values !== 'number' && !Array.isArray(values)) {
     refuse(
       'tensor',
       'values',
       `values must be a typed array, nested arrays or a number, got ${show(values)}`,
     );
   }
-  const shape = checkShape('tensor', 'shape', shapeGiven ? shapeOrOptions : [...natural]);
+  const [flat, natural] = own === undefined ? flatten(values as NestedNumbers) : [values as TypedArray];
+  const shape = checkShape('tensor', 'shape', shapeGiven ? shapeOrOptions : (natural ?? [flat.length]));
   if (sizeOf(shape) !== flat.length) {
     refuse('tensor', 'shape', `shape ${showShape(shape)} holds ${sizeOf(shape)} values, got ${flat.length}`);
   }
@@ -193,7 +187,11 @@ function random(
   options: RandomOptions | undefined,
   draw: (next: () => number, dtype: DType) => number,
 ): Tensor {
-  const { dtype = 'float32', seed, ...rest } = readOptions(op, options, ['seed']) as RandomOptions;
+  const {
+    dtype = 'float32',
+    seed,
+    ...rest
+  } = readOptions(op, options, [...CREATE_OPTIONS, 'seed']) as RandomOptions;
   checkName(op, 'dtype', dtype, ['float32', 'float64']);
   const axes = checkShape(op, 'shape', shape);
   const next = randomStream(seed ?? 0);

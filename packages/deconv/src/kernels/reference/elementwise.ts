@@ -72,18 +72,33 @@ export function select([condition, a, b]: readonly Values[]): Float64Array {
   return Float64Array.from(condition, (wanted, i) => (wanted !== 0 ? a[i] : b[i]));
 }
 
-/** (x) → reduced over the named axes, sums in float64. */
-export function reduce([x]: readonly Values[], { fn, shape, axes }: OpTable['reduce']): Float64Array {
+/** (x) → reduced over the named axes, from `start` on. */
+function reduced(
+  [x]: readonly Values[],
+  { shape, axes }: OpTable['reduce'],
+  start: number,
+  join: (a: number, b: number) => number,
+): Float64Array {
   const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
-  const out = new Float64Array(sizeOf(kept));
-  out.fill({ sum: 0, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY }[fn]);
+  const out = new Float64Array(sizeOf(kept)).fill(start);
   let i = 0;
   eachInView(shape, broadcastStrides(kept, shape), 0, (at) => {
-    const value = x[i++];
-    if (fn === 'sum') out[at] += value;
-    else out[at] = Math[fn](out[at], value);
+    out[at] = join(out[at], x[i++]);
   });
   return out;
+}
+
+/** (x) → summed over the named axes, in float64. */
+export function reduceSum(inputs: readonly Values[], attributes: OpTable['reduce']): Float64Array {
+  return reduced(inputs, attributes, 0, BINARY.add);
+}
+
+/** (x) → reduced over the named axes. */
+export function reduce(inputs: readonly Values[], attributes: OpTable['reduce']): Float64Array {
+  if (attributes.fn === 'sum') return reduceSum(inputs, attributes);
+  const [start, join] =
+    attributes.fn === 'max' ? [Number.NEGATIVE_INFINITY, Math.max] : [Number.POSITIVE_INFINITY, Math.min];
+  return reduced(inputs, attributes, start, join);
 }
 
 /** (x) → position of the largest element along the axis: the first of equals; a NaN is larger than everything, as in NumPy. */
