@@ -24,6 +24,7 @@ import {
   hold,
   installBackward,
   letGo,
+  nodeOf,
   type Storage,
   scoped,
   showKind,
@@ -100,15 +101,8 @@ export function record(
   if (!recording || !inputs.some((input) => input.requiresGrad)) return output;
   const kept = reads.filter((x) => x !== false).map((x) => x.storage);
   kept.forEach(hold);
-  const node: GradNode = {
-    name,
-    inputs: inputs.map((input) => input.node),
-    kept,
-    leaf: false,
-    grad: null,
-    shown: false,
-    vjp: (gradOutput) => vjp(gradOutput, own),
-  };
+  const nodes = inputs.map((input) => input.node);
+  const node = nodeOf(name, nodes, kept, (gradOutput) => vjp(gradOutput, own));
   const recorded = new Tensor(output.storage, output.shape, node);
   const own = recorded.snapshot();
   output.letGo();

@@ -148,6 +148,16 @@ export interface GradNode {
   shown: boolean;
 }
 
+/** A new node: a leaf, unless it is told how gradients go on. */
+export function nodeOf(
+  name: string,
+  inputs: GradNode['inputs'] = [],
+  kept: GradNode['kept'] = [],
+  vjp: GradNode['vjp'] = null,
+): GradNode {
+  return { name, inputs, vjp, kept, leaf: vjp === null, grad: null, shown: false };
+}
+
 /** Options of {@link Tensor.backward}. */
 export interface BackwardOptions {
   /** Record the backward pass itself, so that the gradients can be differentiated again. Default false. */
@@ -301,9 +311,7 @@ export class Tensor {
         `only float32 and float64 tensors have gradients, this one is ${this.dtype}`,
       );
     }
-    this.#node = wanted
-      ? { name: 'leaf', inputs: [], vjp: null, kept: [], leaf: true, grad: null, shown: false }
-      : null;
+    this.#node = wanted ? nodeOf('leaf') : null;
   }
 
   /** True for a tensor that no recorded operation made. */

@@ -97,11 +97,6 @@ export function flopsOf(g: ConvGeometry): number {
   return 2 * g.batch * product(g.ySize) * g.yChannels * (g.xChannels / g.groups) * product(g.kernelSize);
 }
 
-function freeze(g: ConvGeometry): ConvGeometry {
-  for (const value of Object.values(g)) Object.freeze(value);
-  return Object.freeze(g);
-}
-
 /** Explicit pads, or the name that asks for computed ones. */
 export type Pads = readonly Pad[] | 'same';
 
@@ -230,17 +225,34 @@ function readCommon(
     refuse(op, 'groups', `input channels ${channels} must divide by groups ${groups}`);
   }
   checkWeightChannels(op, channels, groups, weightShape, transposed);
-  if (!transposed && weightShape[0] % groups !== 0) {
-    refuse(op, 'groups', `output channels ${weightShape[0]} must divide by groups ${groups}`);
+  const [first, second] = weightShape;
+  if (!transposed && first % groups !== 0) {
+    refuse(op, 'groups', `output channels ${first} must divide by groups ${groups}`);
   }
   return {
     rank,
     batch,
     groups,
+    xChannels: transposed ? second * groups : channels,
+    yChannels: transposed ? channels : first,
     kernelSize: weightShape.slice(2),
     stride: perAxis(op, 'stride', options.stride ?? 1, rank, 1),
     dilation: perAxis(op, 'dilation', options.dilation ?? 1, rank, 1),
   };
+}
+
+/** The record, frozen. */
+function frozen(
+  common: ReturnType<typeof readCommon>,
+  xSize: readonly number[],
+  ySize: readonly number[],
+  pads: readonly Pad[],
+): ConvGeometry {
+  const padBefore = pads.map(({ before }) => before);
+  const padAfter = pads.map(({ after }) => after);
+  const geometry = { ...common, xSize, ySize, padBefore, padAfter };
+  for (const value of Object.values(geometry)) Object.freeze(value);
+  return Object.freeze(geometry);
 }
 
 /**
@@ -281,15 +293,7 @@ export function convGeometry(
     }
     return out;
   });
-  return freeze({
-    ...common,
-    xChannels: inputShape[1],
-    yChannels: weightShape[0],
-    xSize,
-    ySize,
-    padBefore: pad.map((p) => p.before),
-    padAfter: pad.map((p) => p.after),
-  });
+  return frozen(common, xSize, ySize, pad);
 }
 
 /** The spatial part of a wanted output shape: given whole, its batch and channels are held against the call's. */
@@ -337,22 +341,21 @@ export function convTransposeGeometry(
 ): ConvGeometry {
   const common = readCommon(op, inputShape, weightShape, options, true);
   const { rank, kernelSize, stride, dilation } = common;
-  const xChannels = weightShape[1] * common.groups;
   const outputPadding = perAxis(op, 'outputPadding', options.outputPadding ?? 0, rank, 0);
   const pads = readPadding(op, options.padding, rank);
   const ySize = inputShape.slice(2);
   const { outputShape } = options;
   const wanted =
-    outputShape === undefined ? undefined : readOutputShape(op, outputShape, inputShape[0], xChannels, rank);
+    outputShape === undefined
+      ? undefined
+      : readOutputShape(op, outputShape, common.batch, common.xChannels, rank);
   if (wanted && outputPadding.some((extra) => extra !== 0)) {
     refuse(op, 'outputPadding', 'outputPadding and outputShape both set the output size; give one of them');
   }
 
   const xSize: number[] = [];
-  const padBefore: number[] = [];
-  const padAfter: number[] = [];
-  for (let axis = 0; axis < rank; axis++) {
-    const [n, k, s, d] = [ySize[axis], kernelSize[axis], stride[axis], dilation[axis]];
+  const left = ySize.map((n, axis): Pad => {
+    const [k, s, d] = [kernelSize[axis], stride[axis], dilation[axis]];
     const target = wanted?.[axis];
     if (pads === 'same' && target && Math.ceil(target / s) !== n) {
       refuse(
@@ -384,16 +387,7 @@ export function convTransposeGeometry(
       );
     }
     xSize.push(out);
-    padBefore.push(pad.before);
-    padAfter.push(pad.after - extra);
-  }
-  return freeze({
-    ...common,
-    xChannels,
-    yChannels: inputShape[1],
-    xSize,
-    ySize,
-    padBefore,
-    padAfter,
+    return { before: pad.before, after: pad.after - extra };
   });
+  return frozen(common, xSize, ySize, left);
 }
