@@ -36,10 +36,9 @@ import { permuted, sumOver } from './layout.js';
 type MaybeBias = Tensor | undefined;
 
 /** Gradient of a bias: the *sum* over batch and space (not the mean), one number per channel. */
-function biasGradient(g: Tensor, bias: MaybeBias): (Tensor | null)[] {
-  if (bias === undefined || !bias.requiresGrad) return [null];
+function biasGradient(g: Tensor, { shape }: Tensor): Tensor {
   const kept = g.shape.map((length, axis) => (axis === 1 ? length : 1));
-  return [sumOver('sum', g, kept, bias.shape)];
+  return sumOver('sum', g, kept, shape);
 }
 
 /** 1 / coverage over the output plane, 0 where nothing reaches; broadcasts over batch and channels. */
@@ -68,15 +67,11 @@ function linear(
     const gradY = activation === undefined ? gradOutput : throughActivation(gradOutput, y, activation);
     // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
     const shared = average ? product(gradY, coverageReciprocal(g, gradY.dtype)) : gradY;
-    const weightName = `${name} gradWeight`;
+    const [from, to] = transposed ? [shared, x] : [x, shared];
     return [
       x.requiresGrad ? linear(`${name} gradInput`, !transposed, shared, w, undefined, g) : null,
-      w.requiresGrad
-        ? transposed
-          ? weightGrad(weightName, shared, x, g)
-          : weightGrad(weightName, x, shared, g)
-        : null,
-      ...biasGradient(gradY, bias),
+      w.requiresGrad ? weightGrad(`${name} gradWeight`, from, to, g) : null,
+      bias?.requiresGrad ? biasGradient(gradY, bias) : null,
     ];
   };
   return record(name, output, inputs, vjp, [...factors(x, w), activation !== undefined && output]);
@@ -131,37 +126,16 @@ export interface ConvTransposeOptions extends ConvTransposeGeometryOptions {
 const CONV_OPTIONS = ['bias', 'stride', 'padding', 'dilation', 'groups', 'dataFormat', 'activation'] as const;
 const CONV_TRANSPOSE_OPTIONS = [...CONV_OPTIONS, 'outputPadding', 'outputShape', 'overlap'] as const;
 
-interface Operands {
-  /** The data, channels second. */
-  readonly input: Tensor;
-  readonly weight: Tensor;
-  readonly bias: MaybeBias;
-  /** Puts the channels back where the caller has them. */
-  readonly restore: (output: Tensor) => Tensor;
-}
-
-function readOperands(op: string, rank: number, x: Tensor, w: Tensor, options: ConvOptions): Operands {
-  const weight = asFloat(op, 'weight', w);
-  const bias = options.bias === undefined ? undefined : asFloat(op, 'bias', options.bias);
-  let input = asFloat(op, 'input', x);
-  sameType(op, { input, weight, bias });
-  const format = options.dataFormat ?? 'NCHW';
-  checkName(op, 'dataFormat', format, ['NCHW', 'NHWC']);
-  if (input.rank !== rank + 2) {
-    const axes = format === 'NCHW' ? '(batch, channels, …space)' : '(batch, …space, channels)';
-    const hint = input.rank === rank + 1 ? 'add a batch axis: reshape(x, [1, ...x.shape])' : undefined;
-    refuse(
-      op,
-      'input',
-      `input must be ${axes} of rank ${rank + 2}, got rank ${input.rank} ${showShape(input.shape)}`,
-      hint,
-    );
-  }
-  if (format === 'NCHW') return { input, weight, bias, restore: (output) => output };
-  const space = range(rank);
-  input = permuted(input, [0, rank + 1, ...space.map((axis) => axis + 1)]);
-  const restore = (output: Tensor) => permuted(output, [0, ...space.map((axis) => axis + 2), 1]);
-  return { input, weight, bias, restore };
+/** Refuses data of another rank than its format has. */
+function checkRank(op: string, rank: number, { shape }: Tensor, format: DataFormat): void {
+  if (shape.length === rank + 2) return;
+  const axes = format === 'NCHW' ? '(batch, channels, …space)' : '(batch, …space, channels)';
+  refuse(
+    op,
+    'input',
+    `input must be ${axes} of rank ${rank + 2}, got rank ${shape.length} ${showShape(shape)}`,
+    shape.length === rank + 1 ? 'add a batch axis: reshape(x, [1, ...x.shape])' : undefined,
+  );
 }
 
 function checkBias(op: string, bias: MaybeBias, channels: number): void {
@@ -239,7 +213,14 @@ function convolve(
   geometryOf: (x: Shape, w: Shape) => ConvGeometry,
 ): Tensor {
   return scoped(() => {
-    const { input, weight, bias, restore } = readOperands(op, rank, x, w, options);
+    const weight = asFloat(op, 'weight', w);
+    const bias = options.bias === undefined ? undefined : asFloat(op, 'bias', options.bias);
+    let input = asFloat(op, 'input', x);
+    sameType(op, { input, weight, bias });
+    const format = options.dataFormat ?? 'NCHW';
+    checkName(op, 'dataFormat', format, ['NCHW', 'NHWC']);
+    checkRank(op, rank, input, format);
+    if (format === 'NHWC') input = permuted(input, [0, rank + 1, ...range(rank).map((axis) => axis + 1)]);
     const geometry = recall(op, input.shape, weight.shape, options, geometryOf);
     checkBias(op, bias, transposed ? geometry.xChannels : geometry.yChannels);
     const activation = readActivation(op, options.activation);
@@ -249,7 +230,7 @@ function convolve(
       const inputs = bias === undefined ? [input, weight] : [input, weight, bias];
       tracer('convSame', inputs, [output], { geometry, bias: bias !== undefined, average, activation });
     }
-    return restore(output);
+    return format === 'NHWC' ? permuted(output, [0, ...range(rank).map((axis) => axis + 2), 1]) : output;
   });
 }
 
