@@ -12,8 +12,8 @@
 import type { Operation, OpName, OpTable } from './backend.js';
 import { currentBackend } from './backends.js';
 import { checkOptions, refuse, show } from './errors.js';
-import { binary, cast } from './operations.js';
-import { type Shape, showShape } from './shape.js';
+import { binary, stridedRead } from './operations.js';
+import { type Shape, showShape, stridesOf } from './shape.js';
 import {
   alike,
   allocate,
@@ -197,7 +197,8 @@ function walk(
       taken.add(x.storage);
       return x;
     }
-    const copy = record('copy', run(cast, [x], { dtype: x.dtype }, x.shape), [x], (g) => [g], []);
+    const view = { shape: x.shape, strides: stridesOf(x.shape), offset: 0 };
+    const copy = record('copy', run(stridedRead, [x], view, x.shape), [x], (g) => [g], []);
     x.letGo();
     return copy;
   };
