@@ -196,14 +196,17 @@ function checkWeightChannels(
     [`${space}IO`, 'TensorFlow, JAX, numpy-ml'],
     [`${space}OI`, "Keras' transposed convolution"],
   ];
-  const found = layouts.find(([letters]) => weightShape[letters.indexOf('I')] === inGroup);
-  const [letters = '', whose] = found ?? [];
-  const order = [...own].map((letter) => letters.indexOf(letter));
+  const [hint] = layouts
+    .filter(([letters]) => weightShape[letters.indexOf('I')] === inGroup)
+    .map(([letters, whose]) => {
+      const order = [...own].map((letter) => letters.indexOf(letter));
+      return `this looks like ${letters} (${whose}): permute(weight, [${order.join(', ')}])`;
+    });
   refuse(
     op,
     'weight',
     `weight must be ${own} with ${share} input channels in axis ${axis}, got ${showShape(weightShape)}`,
-    found && `this looks like ${letters} (${whose}): permute(weight, [${order.join(', ')}])`,
+    hint,
   );
 }
 
