@@ -16,24 +16,11 @@ export const COMMAND_ARGUMENTS = 20;
 /** Words of one command in a list: the function's number, then a base and an offset for each argument. */
 export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
 
-/** The bases by name, in the order of their numbers. */
-export const BASE_NAMES = [
-  'zero',
-  'input',
-  'packed',
-  'output',
-  'work',
-  'tables',
-  'weight',
-  'bias',
-  'scale',
-  'shared',
-  'residual',
-  'second',
-] as const;
-
 /** Number of bases. */
-export const BASES = BASE_NAMES.length;
+export const BASES = 12;
+
+/** Bytes for some of the bases, by their numbers; 0 for the others. */
+export type ByBase = Readonly<Partial<Record<number, number>>>;
 
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;
@@ -113,7 +100,7 @@ export interface Stretch {
 
 /** A stretch of commands, and by how much the bases move for it. */
 export interface Item extends Stretch {
-  readonly moves: Readonly<Partial<Record<(typeof BASE_NAMES)[number], number>>>;
+  readonly moves: ByBase;
 }
 
 /**

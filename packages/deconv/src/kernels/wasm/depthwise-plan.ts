@@ -123,10 +123,10 @@ export function planDepthwise(
       );
       const channel = n * channels + from;
       const moves = {
-        input: 4 * placeIn([channel, ...inSize], [channel, ...first]),
-        output: 4 * placeIn([channel, ...outSize], [channel, ...place]),
-        weight: 4 * from * product(taps),
-        bias: 4 * from,
+        [BASE.input]: 4 * placeIn([channel, ...inSize], [channel, ...first]),
+        [BASE.output]: 4 * placeIn([channel, ...outSize], [channel, ...place]),
+        [BASE.weight]: 4 * from * product(taps),
+        [BASE.bias]: 4 * from,
       };
       items.push({ ...stretch, moves });
     }

@@ -6,10 +6,10 @@
 import type { Build } from './assembler.js';
 import * as BASE from './bases.js';
 import {
-  BASE_NAMES,
+  BASES,
+  type ByBase,
   CONTROL_AT,
   ITEM_WORDS,
-  type Item,
   type Plan,
   roundUp,
   SHARE_FROM_FLOPS,
@@ -45,18 +45,6 @@ export interface Loaded {
   readonly block: Block;
 }
 
-/** Where the arrays of a call lie; 0 for what it has not. */
-export interface Addresses {
-  readonly input: number;
-  readonly weight: number;
-  readonly bias: number;
-  readonly packed: number;
-  readonly output: number;
-  readonly scale: number;
-  readonly residual: number;
-  readonly second: number;
-}
-
 function openHeap(shared: boolean, pages = MOST_PAGES): Heap {
   try {
     return new Heap(RESERVED, shared, pages);
@@ -66,9 +54,9 @@ function openHeap(shared: boolean, pages = MOST_PAGES): Heap {
   }
 }
 
-/** Writes a word for each base; 0 for those that are not given. */
-function writeBases(words: Int32Array, at: number, values: Item['moves']): void {
-  for (const [base, name] of BASE_NAMES.entries()) words[at + base] = values[name] ?? 0;
+/** Writes a word for each base. */
+function writeBases(words: Int32Array, at: number, values: ByBase): void {
+  for (let base = 0; base < BASES; base++) words[at + base] = values[base] ?? 0;
 }
 
 /** The engine of one tile on one memory. */
@@ -168,7 +156,7 @@ export class Engine {
    * @param addresses where the arrays of this call lie
    * @returns whether the result is good; false if a command raised the flag
    */
-  run({ plan, block }: Loaded, addresses: Addresses, fromStage: number): boolean {
+  run({ plan, block }: Loaded, addresses: ByBase, fromStage: number): boolean {
     this.settle();
     const { commands, stages } = plan;
     const alone = this.threads === 1 || plan.flops < SHARE_FROM_FLOPS;
@@ -178,8 +166,10 @@ export class Engine {
     this.#shared = this.#room(this.#shared, plan.sharedBytes);
     const tables = block.at + 4 * commands.length;
     const words = this.heap.integers;
-    const buffers = { tables, work: this.#work.at, shared: this.#shared.at };
-    writeBases(words, CONTROL_WORD + CONTROL.bases, { ...addresses, ...buffers });
+    writeBases(words, CONTROL_WORD + CONTROL.bases, addresses);
+    words[CONTROL_WORD + CONTROL.bases + BASE.tables] = tables;
+    words[CONTROL_WORD + CONTROL.bases + BASE.work] = this.#work.at;
+    words[CONTROL_WORD + CONTROL.bases + BASE.shared] = this.#shared.at;
     words[CONTROL_WORD + CONTROL.commands] = block.at;
     words[CONTROL_WORD + CONTROL.stride] = stride;
     words[CONTROL_WORD + CONTROL.flag] = 0;

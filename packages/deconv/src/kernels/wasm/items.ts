@@ -1,5 +1,6 @@
 /** items: the work on one picture and one group of channels, repeated for all of them by moving the bases. */
 import { range } from '../../shape.js';
+import * as BASE from './bases.js';
 import { type Plan, type PlanBuilder, product, SLACK, type Stretch } from './commands.js';
 import type { PlanOptions, Problem } from './problem.js';
 
@@ -37,21 +38,21 @@ export function planItems(
   const outBytes = 4 * p.outChannels * product(p.outSize);
   const packing = (g: number, pack: Stretch) => ({
     ...pack,
-    moves: { weight: g * weightBytes, packed: 4 * g * packedFloats },
+    moves: { [BASE.weight]: g * weightBytes, [BASE.packed]: 4 * g * packedFloats },
   });
   const work = (n: number, g: number, band: Band) => {
     const picture = (n + (band.picture ?? 0)) * groups + g;
     const channels = 4 * g * p.outChannels;
     const moves = {
-      input: picture * split * plane + band.input,
-      second: picture * (p.inChannels - split) * plane + band.input,
-      output: picture * outBytes + band.output,
+      [BASE.input]: picture * split * plane + band.input,
+      [BASE.second]: picture * (p.inChannels - split) * plane + band.input,
+      [BASE.output]: picture * outBytes + band.output,
       // Slopes lie per channel, as the bias does, not per place.
-      scale: activation?.fn === 'prelu' ? channels : band.output,
-      packed: 4 * g * packedFloats,
-      shared: band.shared ?? 0,
-      residual: picture * outBytes + band.output,
-      bias: channels,
+      [BASE.scale]: activation?.fn === 'prelu' ? channels : band.output,
+      [BASE.packed]: 4 * g * packedFloats,
+      [BASE.shared]: band.shared ?? 0,
+      [BASE.residual]: picture * outBytes + band.output,
+      [BASE.bias]: channels,
     };
     return { ...band.stretch, moves };
   };

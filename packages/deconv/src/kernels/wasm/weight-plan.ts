@@ -18,6 +18,7 @@ import { insideOf } from './band-input.js';
 import { boxesOf, combinations } from './bands.js';
 import * as BASE from './bases.js';
 import {
+  type ByBase,
   type Commands,
   columnsOf,
   type Item,
@@ -57,7 +58,7 @@ interface Chunk {
 }
 
 /** Neighbours joined to items, all of which move alike. */
-const itemsOf = (stretches: readonly Stretch[], moves: Item['moves'] = {}): Item[] =>
+const itemsOf = (stretches: readonly Stretch[], moves: ByBase = {}): Item[] =>
   joined(stretches, MOST_ITEMS).map((stretch) => ({ ...stretch, moves }));
 
 /** The plan of w = weightGrad(x, y). Its bases: input is x, weight is y, output is w. */
@@ -120,8 +121,8 @@ export function planWeight(
         products: multiply(chunk),
       }));
       const moves = {
-        input: 4 * n * g.xChannels * xPlane + shift(from, s, xSize),
-        weight: 4 * (n * g.yChannels * yPlane + placeIn(ySize, from)),
+        [BASE.input]: 4 * n * g.xChannels * xPlane + shift(from, s, xSize),
+        [BASE.weight]: 4 * (n * g.yChannels * yPlane + placeIn(ySize, from)),
       };
       stages.push(itemsOf(turns, moves), itemsOf(products));
     }

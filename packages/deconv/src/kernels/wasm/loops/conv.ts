@@ -11,6 +11,7 @@ import { filledKernel, type Tiling, tilingOf } from '../../../geometry/winograd.
 import { type Shape, showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { activate, formulaOf } from '../activations.js';
+import * as BASE from '../bases.js';
 import { planDense } from '../dense-plan.js';
 import { depthwise } from '../depthwise-kernel.js';
 import { type Depthwise, depthwiseOf, planDepthwise } from '../depthwise-plan.js';
@@ -133,7 +134,13 @@ function computeLone(
   const slopes = activation?.fn === 'prelu' ? ground.at(rest[0] ?? third) : 0;
   const packed = engine.residency.room(loaded.plan.packedBytes);
   const { storage, at } = ground.result(length);
-  engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0, second: 0 }, 0);
+  const addresses = {
+    [BASE.input]: input,
+    [BASE.weight]: weight,
+    [BASE.packed]: packed,
+    [BASE.output]: at,
+  };
+  engine.run(loaded, addresses, 0);
   const text = activation === undefined ? 'x+b' : formulaOf(activation)[1];
   if (bias || activation !== undefined)
     for (let n = 0; n < g.batch; n++) {
@@ -192,14 +199,14 @@ function compute(
     const weight =
       known !== undefined ? 0 : packStages > 0 ? residency.glimpse(second) : residency.address(second);
     const addresses = {
-      input,
-      weight,
-      bias: biasAt,
-      packed,
-      output: at,
-      scale,
-      residual: residualAt,
-      second: secondAt,
+      [BASE.input]: input,
+      [BASE.weight]: weight,
+      [BASE.bias]: biasAt,
+      [BASE.packed]: packed,
+      [BASE.output]: at,
+      [BASE.scale]: scale,
+      [BASE.residual]: residualAt,
+      [BASE.second]: secondAt,
     };
     const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages);
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);

@@ -3,6 +3,7 @@
  * batch is the groups.
  */
 import type { OpTable } from '../../../backend.js';
+import * as BASE from '../bases.js';
 import { planDense } from '../dense-plan.js';
 import { dotRows, ROWS } from '../dot-kernel.js';
 import { matrixProblem } from '../problem.js';
@@ -92,6 +93,12 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
   }
   const packed = residency.room(loaded.plan.packedBytes);
   const { storage, at } = ground.result(batch * m * n);
-  engine.run(loaded, { input, weight, bias: 0, packed, output: at, scale: 0, residual: 0, second: 0 }, 0);
+  const addresses = {
+    [BASE.input]: input,
+    [BASE.weight]: weight,
+    [BASE.packed]: packed,
+    [BASE.output]: at,
+  };
+  engine.run(loaded, addresses, 0);
   return storage;
 };
