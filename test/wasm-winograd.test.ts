@@ -36,12 +36,12 @@ const names = [...kernelBuilds(TILES[0]).keys()];
 const commands = (name: string) => names.indexOf(name);
 
 /** The plan of a case, if it is computed in Winograd's form. */
-function planOf(kernel: Linear, { geometry: g, bias, average, activation, residual }: Case, tile: Tile) {
+function planOf(kernel: Linear, { geometry: g, bias, average, activation }: Case, tile: Tile) {
   const tiling = tilingOf(g, kernel === 'conv.inputGrad', average);
   if (tiling === undefined) return undefined;
   const filled = { ...g, kernelSize: filledKernel(g, kernel === 'conv.inputGrad', tiling) };
   const problem = problemOf(filled, kernel === 'conv.inputGrad', !tiling.form.plane);
-  const ending = { bias, scale: average, residual, activation: average ? undefined : activation };
+  const ending = { bias, scale: average, activation: average ? undefined : activation };
   const options = { tile, commands, ...ending };
   return planWinograd(problem, tiling, g, options);
 }

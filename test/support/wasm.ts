@@ -19,12 +19,12 @@ import { sizeOf } from '../../packages/deconv/src/shape.js';
 
 export { reference };
 
-/** The operation of this name, with its kernels; `fused`: with those for all that networks ask for. */
+/** The operation of this name, with its kernels; of two, the second takes what networks fuse with the first. */
 export function operationOf<K extends OpName>(name: K, fused = false): WasmOperation<K> {
-  const all: readonly (readonly [string, unknown])[] = Object.entries(operations);
-  const isIt = (entry: readonly [string, unknown]): entry is [string, WasmOperation<K>] =>
-    (entry[1] as { readonly name: string }).name === name && entry[0].startsWith('fused') === fused;
-  return all.find(isIt)?.[1] ?? expect.fail(`there is no operation ${name}`);
+  const all: readonly unknown[] = Object.values(operations);
+  const isIt = (operation: unknown): operation is WasmOperation<K> =>
+    (operation as { readonly name: string }).name === name;
+  return (fused ? all.findLast(isIt) : all.find(isIt)) ?? expect.fail(`there is no operation ${name}`);
 }
 
 /** The three kernels. */
@@ -206,8 +206,7 @@ export function runKernel(
   };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
   const { before: first, split: channels, activation: last } = attributes;
-  const fused =
-    kernel !== 'conv.weightGrad' && (residual || first || channels !== undefined || last?.fn === 'prelu');
+  const fused = residual || first || channels !== undefined || last?.fn === 'prelu';
   return backend.run(operationOf(kernel, Boolean(fused)), storages, attributes).host() as Float32Array;
 }
 

@@ -29,7 +29,10 @@ export interface OwnActivation {
   readonly own: UnaryFunction;
 }
 
-/** Attributes of the convolutions. The bias, if any, is the third input, one value per output channel. */
+/**
+ * Attributes of the convolutions. The bias, if any, is the third input, one value per output channel. Functions of their own, slopes
+ * and all that is below the activation are for operations that take them: `convForwardFused` and `convInputGradFused`.
+ */
 export interface ConvAttributes {
   readonly geometry: ConvGeometry;
   readonly bias: boolean;

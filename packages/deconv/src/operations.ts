@@ -26,8 +26,8 @@ import {
   unary as unaryDefinition,
 } from './kernels/reference/elementwise.js';
 import {
-  fusedConvForward as fusedConvForwardDefinition,
-  fusedConvInputGrad as fusedConvInputGradDefinition,
+  convForwardFused as convForwardFusedDefinition,
+  convInputGradFused as convInputGradFusedDefinition,
 } from './kernels/reference/fused.js';
 import {
   axisMap as axisMapDefinition,
@@ -62,6 +62,10 @@ import {
   select as selectLoop,
   unary as unaryLoop,
 } from './kernels/wasm/loops/elementwise.js';
+import {
+  convForward as convForwardFusedLoop,
+  convInputGrad as convInputGradFusedLoop,
+} from './kernels/wasm/loops/fused.js';
 import type { WasmOperation } from './kernels/wasm/loops/ground.js';
 import {
   concat as concatLoop,
@@ -107,24 +111,23 @@ export const convInputGrad: Operation<'conv.inputGrad'> = {
   wasm: convInputGradLoop,
 };
 
-/** With all that its attributes can ask for, as networks need it. */
-export const fusedConvForward: Operation<'conv.forward'> = {
-  name: 'conv.forward',
-  reference: fusedConvForwardDefinition,
-  wasm: convForwardLoop,
-};
-
-/** The same of its adjoint. */
-export const fusedConvInputGrad: Operation<'conv.inputGrad'> = {
-  name: 'conv.inputGrad',
-  reference: fusedConvInputGradDefinition,
-  wasm: convInputGradLoop,
-};
-
 export const convWeightGrad: Operation<'conv.weightGrad'> = {
   name: 'conv.weightGrad',
   reference: convWeightGradDefinition,
   wasm: convWeightGradLoop,
+};
+
+/** The convolutions with everything that their attributes may ask for. */
+export const convForwardFused: Operation<'conv.forward'> = {
+  name: 'conv.forward',
+  reference: convForwardFusedDefinition,
+  wasm: convForwardFusedLoop,
+};
+
+export const convInputGradFused: Operation<'conv.inputGrad'> = {
+  name: 'conv.inputGrad',
+  reference: convInputGradFusedDefinition,
+  wasm: convInputGradFusedLoop,
 };
 
 export const unary: Operation<'unary'> = {

@@ -42,7 +42,7 @@ function joined(a: Values, b: Values, batch: number): Float64Array {
 }
 
 /** (x, w, bias?, slopes or residual?, more channels of x?) → y */
-export function fusedConvForward(given: readonly Values[], attributes: ConvAttributes): Float64Array {
+export function convForwardFused(given: readonly Values[], attributes: ConvAttributes): Float64Array {
   const { geometry, split } = attributes;
   const inputs = split === undefined ? given : given.slice(0, -1);
   const [first, w] = inputs;
@@ -51,7 +51,7 @@ export function fusedConvForward(given: readonly Values[], attributes: ConvAttri
 }
 
 /** (y, w, bias?, slopes or residual?) → x */
-export function fusedConvInputGrad(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
+export function convInputGradFused(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
   const [y, w] = inputs;
   return inputGrad(through(y, attributes), w, attributes, ending(inputs, attributes));
 }

@@ -6,7 +6,6 @@ import { combinations } from '../../geometry/three-axes.js';
 import { range } from '../../shape.js';
 import * as BASE from './bases.js';
 import { type Place, type PlanBuilder, placeIn, product, roundUp, SLACK } from './commands.js';
-import { activateRows } from './ending.js';
 import { SPLITS } from './movers.js';
 import { type AxisClass, gridOf, type Problem } from './problem.js';
 
@@ -53,13 +52,12 @@ export type BandInput = ReturnType<typeof bandInput>;
 /** The padded input of a problem, band by band. */
 export function bandInput(p: Problem) {
   const grid = gridOf(p);
-  const { inChannels, inSize, inStride, before } = p;
+  const { inChannels, inSize, inStride, fusion } = p;
   const reach = p.classes.map((classes, axis) => reachOf(classes, inStride[axis]));
   const counts = reach.map(({ residues }) => residues.length);
   const extentOf = (size: readonly number[]) => size.map((length, axis) => length + reach[axis].span);
   const plain =
-    p.split === undefined &&
-    before === undefined &&
+    !fusion?.padded &&
     reach.every(
       ({ low, span }, axis) => low === 0 && span === 0 && inStride[axis] === 1 && grid[axis] <= inSize[axis],
     );
@@ -100,14 +98,11 @@ export function bandInput(p: Problem) {
    * @param all channels of a picture, of all groups
    */
   function pad(list: PlanBuilder, box: Box, layout: Layout, picture = 0, from = 0, all = inChannels): void {
-    const { split = all } = p;
     const [, , inWidth] = inSize;
     const [levelStep, rowStep, step] = inStride;
     const [levels, height, width] = extentOf(box.size);
-    const parts = [
-      [BASE.input, 0, split],
-      [BASE.second, split, all],
-    ] as const;
+    const first = picture * all + from;
+    const parts = fusion?.parts(picture, all, from, inChannels) ?? [[BASE.input, first, 0, inChannels]];
     // All residues along a row in one pass, where there are all.
     const whole = SPLITS.some((n) => n === step && n === counts[2]);
     const planes = combinations(reach.map(({ residues }) => residues));
@@ -134,12 +129,9 @@ export function bandInput(p: Problem) {
         const zeros = (row: number, end: number) => push('pad', 0, 0, inChannels, row, end - row, width);
         /** One command for each part of the channels, which begins at the given position of a row. */
         const move = (name: string, x: number, ...line: readonly number[]) => {
-          for (const [base, first, end] of parts) {
-            const low = Math.max(from, first);
-            const count = Math.min(from + inChannels, end) - low;
-            const channel = picture * (end - first) + low - first;
+          for (const [base, channel, first, count] of parts) {
             const at = channel * product(inSize) + placeIn(inSize, [zIn + (z - z0) * levelStep, yIn, x]);
-            if (count > 0) push(name, [base, 4 * at], low - from, count, top, rows, ...line);
+            push(name, [base, 4 * at], first, count, top, rows, ...line);
           }
         };
         zeros(0, top);
@@ -149,11 +141,6 @@ export function bandInput(p: Problem) {
         zeros(top + rows, height);
       }
     }
-    // Padding stays zero.
-    const { channel } = layout;
-    activateRows(list, before, false, 0, 4 * channel, channel, {
-      from: 0,
-      count: inChannels * planes.length,
-    });
+    fusion?.prepare(list, inChannels * planes.length, layout.channel);
   }
 }

@@ -85,7 +85,7 @@ export function storeBand(
   { from, count }: Run,
   picture = 0,
 ): void {
-  const { scale, residual } = options;
+  const { scale } = options;
   const [activation, floor] = endingOf(options.activation);
   const bias = options.bias && activation === undefined;
   const [, height, width] = p.outSize;
@@ -107,11 +107,23 @@ export function storeBand(
         const to = picture + 4 * from * plane + inPlane;
         const channel = [count, line.row, 4 * plane, bias ? 4 : 0] as const;
         const rows = [line.y, line.pitch, 4 * ty * width] as const;
-        const end = [residual ? ([BASE.residual, to] as const) : 0, bitsOf(floor)] as const;
+        const [suffix, ...more] = p.fusion?.stored(to) ?? [''];
         // Those that are stored together have no scale.
         const scales = scale ? ([BASE.scale, inPlane] as const) : 0;
         const [name, own] = together > 1 ? [`store${together}`, []] : ['store', [scales]];
-        list.push(name, ...c, [BASE.output, to], biases, ...own, ...channel, ...rows, common, 4 * tx, ...end);
+        list.push(
+          name + suffix,
+          ...c,
+          [BASE.output, to],
+          biases,
+          ...own,
+          ...channel,
+          ...rows,
+          common,
+          4 * tx,
+          bitsOf(floor),
+          ...more,
+        );
       }
       // What some of them have more of.
       for (const longer of side.filter(({ x }) => x > common)) {

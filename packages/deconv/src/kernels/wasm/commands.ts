@@ -20,7 +20,8 @@ export const COMMAND_WORDS = 1 + 2 * COMMAND_ARGUMENTS;
 export const BASES = 12;
 
 /** Bytes for some of the bases, by their numbers; 0 for the others. */
-export type ByBase = Readonly<Partial<Record<number, number>>>;
+export type Bases = Partial<Record<number, number>>;
+export type ByBase = Readonly<Bases>;
 
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;

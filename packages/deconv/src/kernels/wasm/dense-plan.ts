@@ -69,7 +69,7 @@ interface Packed extends Packing {
 
 /** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
 export function planDense(p: Problem, batch: number, groups: number, options: PlanOptions): Plan {
-  const { tile, scale, residual = false, threads = 1 } = options;
+  const { tile, scale, threads = 1 } = options;
   const { mr, nr } = tile;
   const list = planBuilder(options.commands);
   const [activation, floor] = endingOf(options.activation);
@@ -103,7 +103,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
   const { blocks, floats, packs } = layPanels(p, [...classGroups, ...addends], cuts, mr, list);
   const apart = runs > 1 || (flops >= SHARE_FROM_FLOPS && batch * groups * bandCount < 4);
   const bands = layBands(p, input, size, list, apart ? blocks.map((block) => [block]) : [blocks], layBand);
-  return planItems(list, p, batch, groups, floats, options, [packs], [bands], flops);
+  return planItems(list, p, batch, groups, floats, [packs], [bands], flops);
 
   /** One packing for groups: every distinct row once. */
   function packingOf(groups: readonly Group[]): Packing {
@@ -244,13 +244,14 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
           const channel = 4 * (from + firstRow);
           const bias = options.bias ? ([[BASE.bias, channel], 4 * height] as const) : [0, 0];
           const to = begin + firstRow * plane + 4 * first;
+          const [suffix, ...more] = p.fusion?.stored(to) ?? [''];
           const end =
             activation === undefined
-              ? [residual ? ([BASE.residual, to] as const) : 0, bitsOf(floor)]
+              ? [bitsOf(floor), ...more]
               : activation.fn === 'prelu'
                 ? [[BASE.scale, channel] as const, 4 * height]
                 : [[BASE.tables, slopes] as const, 0];
-          const name = `gemm${height}${activation === undefined ? 'floor' : 'slope'}`;
+          const name = `gemm${height}${activation === undefined ? 'floor' : 'slope'}${suffix}`;
           return [name, b, 4 * first, [times, 0, stripBytes, 4 * nr], false, [...bias, ...end]];
         });
       const sums = [[BASE.output, begin], plane, count] as const;

@@ -2,10 +2,10 @@
  * depthwise-plan: convolutions of each channel by itself, with a kernel made for their taps. As products they would have one row: all
  * their time would go into preparing and storing. A transposed convolution with stride 1 is one, too, of the turned kernel.
  */
-import type { Activation } from '../../backend.js';
 import { kernelExtent } from '../../geometry/axis.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { inThreeAxes } from '../../geometry/three-axes.js';
+import type { Ending } from './activations.js';
 import { insideOf } from './band-input.js';
 import { boxesIn, boxesOf } from './bands.js';
 import * as BASE from './bases.js';
@@ -49,7 +49,7 @@ export interface Depthwise {
 export function depthwiseOf(
   g: ConvGeometry,
   transposed: boolean,
-  activation: Activation | undefined,
+  activation: Ending | undefined,
 ): Depthwise | undefined {
   const [xSize, ySize, taps, stride, dilation, padBefore] = inThreeAxes(g);
   const extents = taps.map((k, axis) => kernelExtent(k, dilation[axis]));

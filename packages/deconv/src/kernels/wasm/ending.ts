@@ -1,6 +1,5 @@
 /** ending: functions applied to rows in the work space: to the sums of a band before they are stored, to its input after it was padded. */
-import type { Activation } from '../../backend.js';
-import { formulaOf } from './activations.js';
+import type { Ending } from './activations.js';
 import * as BASE from './bases.js';
 import type { PlanBuilder, Run } from './commands.js';
 
@@ -12,8 +11,8 @@ export const bitsOf = (value: number): number => new Int32Array(Float32Array.of(
  * so is an activation that does nothing else, and a bias without one.
  */
 export function endingOf(
-  activation: Activation | undefined,
-): readonly [activation: Activation | undefined, floor: number] {
+  activation: Ending | undefined,
+): readonly [activation: Ending | undefined, floor: number] {
   const [floor, most] = activation?.parameters ?? [];
   return activation?.fn === 'clamp' && most === Number.POSITIVE_INFINITY
     ? [undefined, floor]
@@ -26,7 +25,7 @@ export function endingOf(
  */
 export function activateRows(
   list: PlanBuilder,
-  activation: Activation | undefined,
+  activation: Ending | undefined,
   bias: boolean,
   c: number,
   row: number,
@@ -34,10 +33,9 @@ export function activateRows(
   { from, count }: Run,
 ): void {
   if (activation === undefined) return;
-  const [name] = formulaOf(activation);
   const biases = bias ? ([[BASE.bias, 4 * from], 4] as const) : [0, 0];
-  const slopes = activation.fn === 'prelu' ? ([BASE.scale, 4 * from] as const) : 0;
   const [first = 0, second = 0] = activation.parameters;
-  const parameters = [bitsOf(first), bitsOf(second)] as const;
-  list.push(name, [BASE.work, c], count, row, ...biases, positions, ...parameters, slopes);
+  // One slope per channel, for a function that has such.
+  const parameters = [bitsOf(first), bitsOf(second), [BASE.scale, 4 * from]] as const;
+  list.push(activation.fn, [BASE.work, c], count, row, ...biases, positions, ...parameters);
 }

@@ -105,9 +105,9 @@ export class Engine {
     });
   }
 
-  /** The number of a kernel as a command; it is made if nobody has wanted it before. */
-  readonly commands = (name: string): number => {
-    const number = this.#number(name, this.#builds.get(name), 0);
+  /** The number of a kernel as a command; it is made if nobody has wanted it before. Those that every engine knows need no `build`. */
+  readonly commands = (name: string, build = this.#builds.get(name)): number => {
+    const number = this.#number(name, build, 0);
     if (number === undefined)
       throw new Error(`deconv: internal error: no command ${name}, or no room for it`);
     return number;

@@ -1,8 +1,8 @@
 /** items: the work on one picture and one group of channels, repeated for all of them by moving the bases. */
 import { range } from '../../shape.js';
 import * as BASE from './bases.js';
-import { type Plan, type PlanBuilder, product, SLACK, type Stretch } from './commands.js';
-import type { PlanOptions, Problem } from './problem.js';
+import { type Bases, type Plan, type PlanBuilder, product, SLACK, type Stretch } from './commands.js';
+import type { Problem } from './problem.js';
 
 /** Commands of a band, and how far its place lies from the one they were made for, in bytes. */
 export interface Band {
@@ -26,7 +26,6 @@ export function planItems(
   batch: number,
   groups: number,
   packedFloats: number,
-  { activation }: PlanOptions,
   packs: readonly (readonly Stretch[])[],
   works: readonly (readonly Band[])[],
   flops: number,
@@ -34,7 +33,6 @@ export function planItems(
 ): Plan {
   const weightBytes = 4 * p.outChannels * p.inChannels * product(p.kernelSize);
   const plane = 4 * product(p.inSize);
-  const { split = p.inChannels } = p;
   const outBytes = 4 * p.outChannels * product(p.outSize);
   const packing = (g: number, pack: Stretch) => ({
     ...pack,
@@ -43,17 +41,15 @@ export function planItems(
   const work = (n: number, g: number, band: Band) => {
     const picture = (n + (band.picture ?? 0)) * groups + g;
     const channels = 4 * g * p.outChannels;
-    const moves = {
-      [BASE.input]: picture * split * plane + band.input,
-      [BASE.second]: picture * (p.inChannels - split) * plane + band.input,
+    const moves: Bases = {
+      [BASE.input]: picture * p.inChannels * plane + band.input,
       [BASE.output]: picture * outBytes + band.output,
-      // Slopes lie per channel, as the bias does, not per place.
-      [BASE.scale]: activation?.fn === 'prelu' ? channels : band.output,
+      [BASE.scale]: band.output,
       [BASE.packed]: 4 * g * packedFloats,
       [BASE.shared]: band.shared ?? 0,
-      [BASE.residual]: picture * outBytes + band.output,
       [BASE.bias]: channels,
     };
+    p.fusion?.move(moves, p, picture);
     return { ...band.stretch, moves };
   };
   const stages = [

@@ -40,7 +40,7 @@ import { BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, ITEM_WORDS } from './commands.
 import * as CONTROL from './control.js';
 import { clear, packA, packB, pad, SPLITS, split, turn } from './movers.js';
 import * as wasm from './opcodes.js';
-import { residualBeside, store, storeTogether, TOGETHER } from './stores.js';
+import { storeTogether, storeWith, TOGETHER } from './stores.js';
 import { namesOf, tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
 
 /** The register tile and the arithmetic to generate for. */
@@ -88,17 +88,25 @@ export const ZEROS = 1024;
 /** The parameters of a command. */
 export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill(wasm.i32);
 
-/** What kernels that store to the output itself do to sums after the bias: a residual and a lower bound, or a slope below zero. */
-const ENDS = ['floor', 'slope'] as const;
-type End = (typeof ENDS)[number];
+/**
+ * The end of a kernel that stores to the output itself, with two free vectors: what is done before all else, before the tiles of
+ * a row of them, and before a tile is stored at `out`. All loads come before all stores.
+ */
+export type End = (
+  locals: Locals,
+  parameters: readonly Local[],
+  out: Local,
+  acc: readonly (readonly Local[])[],
+  free: readonly [Local, Local],
+) => readonly [before: Code, begin: Code, finish: Code];
 
 /**
  * gemm: a, b, table, k, c, cRow, fresh; n1, a1, b1, c1; n2, a2, b2, c2.
  * For each of n1 outer and n2 inner tiles (addresses moving by the given steps): C tile = A panel · B rows, added to
  * what is there unless `fresh`.
  *
- * gemm…floor: …; bias, bias2, residual, floor. C is the output: max(sum + bias + residual, floor). The bias is a float per row, and
- * moves with the inner tiles; the residual (0 for none) is laid out like the output. The floor comes as its bits.
+ * gemm…floor: …; bias, bias2, floor. C is the output: max(sum + bias, floor). The bias is a float per row, and moves with the inner
+ * tiles. The floor comes as its bits.
  * gemm…slope: …; bias, bias2, slopes, slopes2. Sums below zero are multiplied by a slope per row.
  */
 export const gemm =
@@ -110,8 +118,7 @@ export const gemm =
     const bRow = locals(vectors, wasm.v128);
     const [aValue] = locals(1, wasm.v128);
     const [ap, bp, cp, tp, kLeft, row, from, fromRow, inner] = locals(9);
-    const [before, begin, finish] =
-      end === undefined ? [[], [], []] : finishing(locals, parameters, from, acc, [bRow[0], aValue], end);
+    const [before, begin, finish] = end?.(locals, parameters, from, acc, [bRow[0], aValue]) ?? [[], [], []];
     /** What is done to all sums of the tile, row by row, `step` bytes apart. */
     const eachSum = (step: Local, visit: (sum: Local, offset: number) => Code) =>
       acc.map((sums, r) => [sums.map((sum, j) => visit(sum, 16 * j)), r + 1 < rows ? add(from, step) : []]);
@@ -150,57 +157,52 @@ export const gemm =
     ];
   };
 
-/**
- * The end of a kernel that stores to the output itself, with two free vectors: what is done before all else, before the tiles of
- * a row of them, and before a tile is stored at `out`. All loads come before all stores.
- */
-function finishing(
-  locals: Locals,
-  parameters: readonly Local[],
-  out: Local,
+/** For each row of sums, with its bias in `one`, which the rows' biases from `biasAt` on are loaded to. */
+export const eachBiased = (
   acc: readonly (readonly Local[])[],
-  [one, two]: readonly [Local, Local],
-  end: End,
-): readonly [before: Code, begin: Code, finish: Code] {
-  const [, , , , c, cRow] = parameters;
-  const [bias, bias2, third, fourth] = parameters.slice(15);
-  // `at`: the slopes, or a row of the residual.
-  const [biasAt, at, distance, mask] = locals(4);
+  one: Local,
+  biasAt: Local,
+  body: (sums: readonly Local[], row: number) => Code,
+): Code => acc.map((sums, r) => [set(one, biasAt, wasm.v128Load32Splat(4 * r)), body(sums, r)]);
+
+/** Where the parameters of an {@link End} begin. */
+export const END_FROM = 15;
+
+const floorEnd: End = (locals, parameters, _, acc, [one]) => {
+  const [bias, bias2, floor] = parameters.slice(END_FROM);
+  const [biasAt] = locals(1);
   const [low] = locals(1, wasm.v128);
-  /** For each row of sums: the bias of the row is in `one`. */
-  const eachRow = (body: (sums: readonly Local[], r: number) => Code) =>
-    acc.map((sums, r) => [set(one, biasAt, wasm.v128Load32Splat(4 * r)), body(sums, r)]);
-  if (end === 'slope')
-    return [
-      set(low, i32(0), wasm.i32x4Splat),
-      [set(biasAt, bias), set(at, third)],
-      [
-        eachRow((sums, r) => [
-          set(two, at, wasm.v128Load32Splat(4 * r)),
-          sums.map((sum) => [
-            [sum, one, wasm.f32x4Add, tee(sum), sum, two, wasm.f32x4Mul],
-            set(sum, sum, low, wasm.f32x4Gt, wasm.v128Bitselect),
-          ]),
-        ]),
-        [add(biasAt, bias2), add(at, fourth)],
-      ],
-    ];
   return [
-    [residualBeside(distance, mask, third, c), set(low, fourth, wasm.i32x4Splat)],
+    set(low, floor, wasm.i32x4Splat),
     set(biasAt, bias),
     [
-      set(at, out, distance, wasm.i32Add, mask, wasm.i32And),
-      eachRow((sums, r) => [
-        sums.map((sum, j) => [
-          [sum, one, wasm.f32x4Add, at, wasm.v128Load(16 * j), wasm.f32x4Add],
-          set(sum, low, wasm.f32x4Pmax),
-        ]),
-        r + 1 < acc.length ? set(at, cRow, mask, wasm.i32And, at, wasm.i32Add) : [],
-      ]),
+      eachBiased(acc, one, biasAt, (sums) =>
+        sums.map((sum) => set(sum, sum, one, wasm.f32x4Add, low, wasm.f32x4Pmax)),
+      ),
       add(biasAt, bias2),
     ],
   ];
-}
+};
+
+const slopeEnd: End = (locals, parameters, _, acc, [one, two]) => {
+  const [bias, bias2, slopes, slopes2] = parameters.slice(END_FROM);
+  const [biasAt, at] = locals(2);
+  const [zero] = locals(1, wasm.v128);
+  return [
+    set(zero, i32(0), wasm.i32x4Splat),
+    [set(biasAt, bias), set(at, slopes)],
+    [
+      eachBiased(acc, one, biasAt, (sums, r) => [
+        set(two, at, wasm.v128Load32Splat(4 * r)),
+        sums.map((sum) => [
+          [sum, one, wasm.f32x4Add, tee(sum), sum, two, wasm.f32x4Mul],
+          set(sum, sum, zero, wasm.f32x4Gt, wasm.v128Bitselect),
+        ]),
+      ]),
+      [add(biasAt, bias2), add(at, slopes2)],
+    ],
+  ];
+};
 
 /** Numbers of functions of {@link coreModule}. */
 const EXECUTE = 1;
@@ -264,14 +266,15 @@ export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Bui
     return [
       [`gemm${rows}`, gemm(rows, nr, relaxed)],
       [`half${rows}`, gemm(rows, nr / 2, relaxed)],
-      ...ENDS.map((end): [string, Build] => [`gemm${rows}${end}`, gemm(rows, nr, relaxed, end)]),
+      [`gemm${rows}floor`, gemm(rows, nr, relaxed, floorEnd)],
+      [`gemm${rows}slope`, gemm(rows, nr, relaxed, slopeEnd)],
     ];
   });
   return new Map<string, Build>([
     ['pad', pad],
     ['packA', packA],
     ['packB', packB(nr)],
-    ['store', store],
+    ['store', storeWith()],
     ['turn', turn],
     ['clear', clear],
     ...gemms,

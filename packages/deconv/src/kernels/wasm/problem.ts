@@ -12,11 +12,12 @@
  * Phases with the same offsets are merged into one *class*: their output channels become more rows of the same matrix
  * product. With few output channels that is what keeps the register tile full.
  */
-import type { Activation } from '../../backend.js';
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { type Axes, inThreeAxes, type Triple } from '../../geometry/three-axes.js';
 import { range, sizeOf } from '../../shape.js';
+import type { Ending } from './activations.js';
 import type { Commands } from './commands.js';
+import type { Fusion } from './fusion.js';
 import type { Tile } from './microkernels.js';
 import { remembered } from './remembered.js';
 
@@ -47,10 +48,8 @@ export interface AxisClass {
 /** A dense problem over three axes (missing ones have length 1), for one picture and one group. */
 export interface Problem {
   readonly inChannels: number;
-  /** So many of them lie in the input, the others in a second one. */
-  readonly split?: number | undefined;
-  /** What the input goes through first. */
-  readonly before?: Activation | undefined;
+  /** What else goes into it. */
+  readonly fusion?: Fusion | undefined;
   readonly outChannels: number;
   readonly inSize: Triple;
   readonly outSize: Triple;
@@ -73,9 +72,7 @@ export interface PlanOptions {
   readonly bias: boolean;
   /** Outputs are multiplied by a plane of factors; not together with an activation. */
   readonly scale: boolean;
-  /** An array laid out like the output is added; with an activation, only one that the store does. */
-  readonly residual?: boolean | undefined;
-  readonly activation?: Activation | undefined;
+  readonly activation?: Ending | undefined;
   /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
   readonly threads?: number | undefined;
 }

@@ -20,33 +20,32 @@ import {
 import * as wasm from './opcodes.js';
 
 /**
- * A residual lies where the output does, a fixed distance away; without one, zeros are read in its place: it is at
- * (output + distance) & mask.
+ * One more term of what is stored from `out` on, which lies at `term`: what is done before all else, and what adds it to a sum, given
+ * the sum's place and how it is loaded.
  */
-export const residualBeside = (distance: Local, mask: Local, residual: Local, out: Local): Code => [
-  set(distance, residual, out, wasm.i32Sub),
-  set(mask, i32(0), i32(-1), residual, wasm.i32Eqz, wasm.select),
-];
+export type Term = (
+  locals: Locals,
+  out: Local,
+  term: Local,
+) => readonly [begin: Code, plus: (op: Local, load: Code) => Code];
 
 /** Which of the parameters of {@link storing} is the step from one output to the next. */
 const OUT3 = 8;
 
 /**
- * What both ways of storing have in common, of n1, c1, out1, bias1; n2, c2, out2; n3, out3; residual, floor: what is done before, the loop
- * over channels and rows, and what results go through as they are stored: bias, residual, floor.
+ * What both ways of storing have in common, of n1, c1, out1, bias1; n2, c2, out2; n3, out3; floor, term: what is done before, the loop
+ * over channels and rows, and what results go through as they are stored: bias, the term if there is one, floor.
  */
 function storing(
   locals: Locals,
   [left3, ...rowPointers]: readonly Local[],
   [c, out, bias, ...scale]: readonly Local[],
-  [n1, c1, out1, bias1, n2, c2, out2, n3, , residual, floor]: readonly Local[],
+  [n1, c1, out1, bias1, n2, c2, out2, n3, , floor, own]: readonly Local[],
+  term?: Term,
 ) {
-  const [distance, mask] = locals(2);
+  const [first, plus] = term?.(locals, out, own) ?? [[], () => []];
   const [bias4, floor4] = locals(2, wasm.v128);
-  const begin = [
-    residualBeside(distance, mask, residual, out),
-    set(floor4, floor, wasm.f32ReinterpretI32, wasm.f32x4Splat),
-  ];
+  const begin = [first, set(floor4, floor, wasm.f32ReinterpretI32, wasm.f32x4Splat)];
   /** `body` for each row, to whose sums, outputs and scales the pointers are set, `left3` being their number. */
   const eachRow = (body: Code) =>
     each(locals, n1, [c, out, bias], [c1, out1, bias1], (c, out, bias) => [
@@ -58,71 +57,62 @@ function storing(
     ]);
   const biased = [bias4, wasm.f32x4Add];
   const atLeast = [floor4, wasm.f32x4Pmax];
-  /** Adds the residual of what goes to `op`. */
-  const other = (op: Local, load: Code) => [
-    op,
-    distance,
-    wasm.i32Add,
-    mask,
-    wasm.i32And,
-    load,
-    wasm.f32x4Add,
-  ];
   /** Four sums that have their bias, with everything else, to `offset` bytes behind `op`. */
   const four = (op: Local, sums: Code, offset = 0) => [
-    [op, sums, other(op, wasm.v128Load(offset))],
+    [op, sums, plus(op, wasm.v128Load(offset))],
     [atLeast, wasm.v128Store(offset)],
   ];
   /** One sum, in every lane, with everything. (As scalars, the floor would be a jump, which is mispredicted half the time.) */
   const one = (op: Local, sum: Code, offset = 0) => [
-    [op, sum, biased, other(op, wasm.v128Load32Splat(offset))],
+    [op, sum, biased, plus(op, wasm.v128Load32Splat(offset))],
     [atLeast, wasm.v128Store32Lane(0, offset)],
   ];
-  return [begin, eachRow, mask, biased, atLeast, four, one] as const;
+  return [begin, eachRow, biased, atLeast, four, one] as const;
 }
 
 /**
- * store: c, out, bias, scale; n1, c1, out1, bias1; n2, c2, out2; n3, out3; residual, floor.
- * For n1 channels × n2 rows × n3 values: out = max(c + bias + residual, floor), or c · scale + bias. The bias of a channel is one
- * float, `bias1` bytes on from the last; the residual (0 for none) is laid out like the output; scale (0 for none) is a plane laid
- * out like one channel of it. The floor comes as its bits.
+ * store: c, out, bias, scale; n1, c1, out1, bias1; n2, c2, out2; n3, out3; floor[, term].
+ * For n1 channels × n2 rows × n3 values: out = max(c + bias [+ term], floor), or c · scale + bias. The bias of a channel is one float,
+ * `bias1` bytes on from the last; scale (0 for none) is a plane laid out like one channel of the output. The floor comes as its bits.
  */
-export const store: Build = (locals, [c, out, bias, scale, ...common]) => {
-  const out3 = common[OUT3];
-  const pointers = locals(4);
-  const [left3, cp, op, sp] = pointers;
-  const [sums] = locals(1, wasm.v128);
-  const [begin, eachRow, mask, biased, atLeast, four, one] = storing(
-    locals,
-    pointers,
-    [c, out, bias, scale],
-    common,
-  );
-  const value = [cp, wasm.v128Load32Splat()];
-  const scaled = countdown(left3, 1, one(op, [value, sp, wasm.v128Load32Splat(), wasm.f32x4Mul]), [
-    add(cp, 4),
-    add(op, out3),
-    add(sp, out3),
-  ]);
-  const plain = [
-    when(
-      [out3, i32(4), wasm.i32Eq],
-      vectors(left3, [cp, op], (offset) => four(op, [cp, wasm.v128Load(offset), biased], offset)),
-    ),
-    when(
-      [mask, wasm.i32Eqz],
-      countdown(
-        left3,
-        4,
-        set(sums, cp, wasm.v128Load(), biased, atLeast),
-        range(4).map((lane) => [op, sums, wasm.v128Store32Lane(lane), add(op, out3)]),
-        add(cp, 16),
+export const storeWith =
+  (term?: Term): Build =>
+  (locals, [c, out, bias, scale, ...common]) => {
+    const out3 = common[OUT3];
+    const pointers = locals(4);
+    const [left3, cp, op, sp] = pointers;
+    const [sums] = locals(1, wasm.v128);
+    const [begin, eachRow, biased, atLeast, four, one] = storing(
+      locals,
+      pointers,
+      [c, out, bias, scale],
+      common,
+      term,
+    );
+    const value = [cp, wasm.v128Load32Splat()];
+    const scaled = countdown(left3, 1, one(op, [value, sp, wasm.v128Load32Splat(), wasm.f32x4Mul]), [
+      add(cp, 4),
+      add(op, out3),
+      add(sp, out3),
+    ]);
+    const plain = [
+      when(
+        [out3, i32(4), wasm.i32Eq],
+        vectors(left3, [cp, op], (offset) => four(op, [cp, wasm.v128Load(offset), biased], offset)),
       ),
-    ),
-    countdown(left3, 1, one(op, value), add(cp, 4), add(op, out3)),
-  ];
-  return [begin, eachRow(when(scale, scaled, plain))];
-};
+      term === undefined
+        ? countdown(
+            left3,
+            4,
+            set(sums, cp, wasm.v128Load(), biased, atLeast),
+            range(4).map((lane) => [op, sums, wasm.v128Store32Lane(lane), add(op, out3)]),
+            add(cp, 16),
+          )
+        : [],
+      countdown(left3, 1, one(op, value), add(cp, 4), add(op, out3)),
+    ];
+    return [begin, eachRow(when(scale, scaled, plain))];
+  };
 
 /** Rows two by two: first and second values of both, third and fourth. */
 export const pairUp = (rows: readonly Local[], pairs: readonly Local[]): Code =>
@@ -162,19 +152,19 @@ export function interleave(rows: readonly Local[], pairs: readonly Local[]): Cod
 export const TOGETHER = [2, 3, 4, 6] as const;
 
 /**
- * storeN: c0 … c(N−1), out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3; residual, floor.
- * N phases interleaved: out[i · out3 + j] = max(cj[i] + bias + residual, floor) for j < N, for n1 channels × n2 rows × n3 values of
- * each; out3 in bytes; the residual as in store.
+ * storeN: c0 … c(N−1), out, bias; n1, c1, out1, bias1; n2, c2, out2; n3, out3; floor[, term].
+ * N phases interleaved: out[i · out3 + j] = max(cj[i] + bias [+ term], floor) for j < N, for n1 channels × n2 rows × n3 values of
+ * each; out3 in bytes.
  */
 export const storeTogether =
-  (phases: number): Build =>
+  (phases: number, term?: Term): Build =>
   (locals, parameters) => {
     const [first, ...others] = parameters.slice(0, phases);
     const [out, bias, ...common] = parameters.slice(phases);
     const out3 = common[OUT3];
     const pointers = locals(3);
     const [left3, cp, op] = pointers;
-    const [begin, eachRow, , biased, , four, one] = storing(locals, pointers, [first, out, bias], common);
+    const [begin, eachRow, biased, , four, one] = storing(locals, pointers, [first, out, bias], common, term);
     const rows = locals(phases, wasm.v128);
     const pairs = locals(phases, wasm.v128);
     // The others are kept as their distances from the first.

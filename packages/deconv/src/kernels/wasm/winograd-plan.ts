@@ -103,7 +103,7 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
   const { blocks, floats, packs } = layWeight();
   const given = { ...p, kernelSize: lift(g.kernelSize, 1) };
   const works = together ? layTogether() : [layApart()];
-  return planItems(list, given, 1, groups, floats, options, packs, works, flops, slots * slot);
+  return planItems(list, given, 1, groups, floats, packs, works, flops, slots * slot);
 
   /** The bands of all pictures, in parts. */
   function lay<Share>(

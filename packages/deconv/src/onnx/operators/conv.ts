@@ -132,7 +132,7 @@ function planConv(node: NodeContext): Planned {
     geometry,
     shape,
     (x, w, given) => conv(x, w, { ...options, ...given }),
-    (inputs, attributes) => runKernel(operation.fusedConvForward, inputs, attributes, shape),
+    (inputs, attributes) => runKernel(operation.convForwardFused, inputs, attributes, shape),
   );
 }
 
@@ -148,7 +148,7 @@ function planConvTranspose(node: NodeContext): Planned {
     geometry,
     shape,
     (x, w, given) => conv(x, w, { ...options, ...given }),
-    (inputs, attributes) => runKernel(operation.fusedConvInputGrad, inputs, attributes, shape),
+    (inputs, attributes) => runKernel(operation.convInputGradFused, inputs, attributes, shape),
   );
 }
 

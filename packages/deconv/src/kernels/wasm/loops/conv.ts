@@ -2,7 +2,7 @@
  * The convolutions by generated kernels: geometry → problem → plan, made once per shape and kept → run with the addresses of
  * the call. What does not fit into linear memory is refused by its sizes: by the reference it would take for ever.
  */
-import type { Activation, ConvAttributes } from '../../../backend.js';
+import type { ConvAttributes } from '../../../backend.js';
 import { refuse } from '../../../errors.js';
 import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
@@ -10,12 +10,14 @@ import { coveragePlane } from '../../../geometry/coverage.js';
 import { filledKernel, type Tiling, tilingOf } from '../../../geometry/winograd.js';
 import { type Shape, showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
-import { activate, formulaOf } from '../activations.js';
+import { ACTIVATIONS, type Ending } from '../activations.js';
 import * as BASE from '../bases.js';
+import type { Bases } from '../commands.js';
 import { planDense } from '../dense-plan.js';
 import { depthwise } from '../depthwise-kernel.js';
 import { type Depthwise, depthwiseOf, planDepthwise } from '../depthwise-plan.js';
 import type { Loaded } from '../engine.js';
+import type { Fusion } from '../fusion.js';
 import { isShortage } from '../heap.js';
 import { matrixProblem, problemOf } from '../problem.js';
 import { remembered } from '../remembered.js';
@@ -23,7 +25,12 @@ import { planWeight } from '../weight-plan.js';
 import { planWinograd } from '../winograd-plan.js';
 import type { Ground, Loop } from './ground.js';
 
-type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
+export type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
+
+/** The attributes that all convolutions have. The activation is one of {@link ACTIVATIONS}, or known to the fusion or the engine. */
+interface Attributes extends Pick<ConvAttributes, 'geometry' | 'bias' | 'average'> {
+  readonly activation?: Ending | undefined;
+}
 
 /** Phases of a transposed convolution, empty ones too, above which the reference's plain scattering is the better way. */
 export const MOST_PHASES = 16_384;
@@ -46,13 +53,10 @@ interface Known {
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
-const nameOf = (activation: Activation | undefined): string =>
-  activation === undefined ? '' : `${formulaOf(activation)[0]}${activation.parameters}`;
-
-function knownOf(op: ConvName, attributes: ConvAttributes): Known {
-  const { geometry, bias, average, activation, residual, split, before } = attributes;
+function knownOf(op: ConvName, attributes: Attributes, fusion: Fusion | undefined): Known {
+  const { geometry, bias, average, activation } = attributes;
   const ways = remembered(known, geometry, () => new Map());
-  const way = `${op}${bias}${average}${residual}${split}|${nameOf(activation)}|${nameOf(before)}`;
+  const way = `${op}${bias}${average}${activation?.fn}${activation?.parameters}|${fusion?.key}`;
   return remembered(ways, way, () => {
     const { stride, dilation, kernelSize } = geometry;
     const sizes = shapesOf(op, geometry).map(sizeOf);
@@ -61,7 +65,7 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
       // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
       tiling: op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average),
       planes:
-        op === 'conv.weightGrad' || average || residual || split !== undefined || before !== undefined
+        op === 'conv.weightGrad' || average || fusion
           ? undefined
           : depthwiseOf(geometry, op === 'conv.inputGrad', activation),
       length: sizes[2],
@@ -69,7 +73,7 @@ function knownOf(op: ConvName, attributes: ConvAttributes): Known {
       strange:
         (op === 'conv.inputGrad' && sizeOf(stride) > MOST_PHASES) ||
         kernelSize.some((k, axis) => kernelExtent(k, dilation[axis]) > MOST_SPAN),
-      lone: isLone(op, geometry) && !residual && before === undefined,
+      lone: !fusion && isLone(op, geometry),
     };
   });
 }
@@ -102,7 +106,7 @@ function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry, bytes: n
 }
 
 /** Whether this is a transposed convolution of pictures of a single position, of which all taps are the output. */
-const isLone = (
+export const isLone = (
   op: ConvName,
   { batch, groups, xSize, ySize, kernelSize, padBefore }: ConvGeometry,
 ): boolean =>
@@ -118,8 +122,8 @@ const isLone = (
  */
 function computeLone(
   ground: Ground,
-  [y, w, third, ...rest]: readonly Storage[],
-  { geometry: g, bias, activation }: ConvAttributes,
+  [y, w, third]: readonly Storage[],
+  { geometry: g, bias, activation }: Attributes,
   length: number,
 ): Storage {
   const { engine, kernels } = ground;
@@ -131,7 +135,6 @@ function computeLone(
   });
   const [weight, input] = [ground.at(y), ground.at(w)];
   const biasAt = bias ? ground.at(third) : 0;
-  const slopes = activation?.fn === 'prelu' ? ground.at(rest[0] ?? third) : 0;
   const packed = engine.residency.room(loaded.plan.packedBytes);
   const { storage, at } = ground.result(length);
   const addresses = {
@@ -141,22 +144,12 @@ function computeLone(
     [BASE.output]: at,
   };
   engine.run(loaded, addresses, 0);
-  const text = activation === undefined ? 'x+b' : formulaOf(activation)[1];
+  const text = activation === undefined ? 'x+b' : ACTIVATIONS[activation.fn];
   if (bias || activation !== undefined)
     for (let n = 0; n < g.batch; n++) {
       const rows = [at + 4 * n * g.xChannels * taps, 4 * taps] as const;
-      const inputs = [rows, [biasAt, bias ? 4 : 0], [slopes, 4]] as const;
-      const count = text.includes('w') ? 3 : 2;
-      kernels.apply(
-        text,
-        'xbw'.slice(0, count),
-        '100'.slice(0, count),
-        rows,
-        g.xChannels,
-        taps,
-        inputs.slice(0, count),
-        activation?.parameters,
-      );
+      const inputs = [rows, [biasAt, bias ? 4 : 0]] as const;
+      kernels.apply(text, 'xb', '10', rows, g.xChannels, taps, inputs, activation?.parameters);
     }
   return storage;
 }
@@ -165,24 +158,17 @@ function compute(
   { engine }: Ground,
   op: ConvName,
   inputs: readonly Storage[],
-  attributes: ConvAttributes,
+  attributes: Attributes,
   { key, length, tiling, planes }: Known,
-): Storage | undefined {
-  const { geometry: g, bias, average, activation, residual, split, before } = attributes;
+  fusion: Fusion | undefined,
+): Storage {
+  const { geometry: g, bias, average, activation } = attributes;
   const { residency, tile, commands } = engine;
-  if (activation?.fn === 'own') {
-    const [name, formula] = formulaOf(activation);
-    if (!engine.has(name, activate(formula))) return undefined;
-  }
   const [first, second, third] = inputs;
-  const others = split === undefined ? inputs : inputs.slice(0, -1);
-  const last = others[others.length - 1];
   const input = residency.address(first);
   const biasAt = bias ? residency.address(third) : 0;
-  // What an output is multiplied by: its share of the sum, or its slope; never both.
-  let scale = activation?.fn === 'prelu' ? residency.address(last) : 0;
-  const residualAt = residual ? residency.address(last) : 0;
-  const secondAt = split === undefined ? 0 : residency.address(inputs[inputs.length - 1]);
+  // What an output is multiplied by: its share of the sum.
+  let scale = 0;
   if (average) {
     const counts = coveragePlane(g);
     scale = residency.room(4 * counts.length);
@@ -198,16 +184,15 @@ function compute(
     // Once packed, a weight is not read again: it need not lie in linear memory twice.
     const weight =
       known !== undefined ? 0 : packStages > 0 ? residency.glimpse(second) : residency.address(second);
-    const addresses = {
+    const addresses: Bases = {
       [BASE.input]: input,
       [BASE.weight]: weight,
       [BASE.bias]: biasAt,
       [BASE.packed]: packed,
       [BASE.output]: at,
       [BASE.scale]: scale,
-      [BASE.residual]: residualAt,
-      [BASE.second]: secondAt,
     };
+    fusion?.place(addresses, inputs, residency);
     const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages);
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
@@ -220,50 +205,57 @@ function compute(
     solve(engine.plan(`${key}|depthwise`, () => planDepthwise(g, planes, { commands, bias })));
     return storage;
   }
-  const options = { tile, commands, bias, scale: average, residual, activation, threads: engine.threads };
+  const options = () => ({
+    tile,
+    commands: fusion?.commands(engine) ?? commands,
+    bias,
+    scale: average,
+    activation,
+    threads: engine.threads,
+  });
   const problem = (g: ConvGeometry, together = false) => ({
     ...problemOf(g, op === 'conv.inputGrad', together),
-    split,
-    before,
+    fusion,
   });
-  const dense = () => planDense(problem(g), g.batch, g.groups, options);
+  const dense = () => planDense(problem(g), g.batch, g.groups, options());
   if (engine.winograd && tiling !== undefined) {
     const filled = () => {
       const kernelSize = filledKernel(g, op === 'conv.inputGrad', tiling);
       return problem({ ...g, kernelSize }, !tiling.form.plane);
     };
-    const winograd = () => planWinograd(filled(), tiling, g, options);
+    const winograd = () => planWinograd(filled(), tiling, g, options());
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
   solve(engine.plan(key, dense));
   return storage;
 }
 
-/** Runs one of the three; refuses what does not fit, before a plan is made if the arrays alone do not. */
-function convolve(
+/** Runs one of the three, with what else goes into it; refuses what does not fit, before a plan is made if the arrays alone do not. */
+export function convolve(
   ground: Ground,
   op: ConvName,
   inputs: readonly Storage[],
-  attributes: ConvAttributes,
+  attributes: Attributes,
+  fusion?: Fusion,
 ): Storage | undefined {
   const { geometry } = attributes;
-  const known = knownOf(op, attributes);
+  const known = knownOf(op, attributes, fusion);
   if (known.bytes > ground.engine.heap.capacity) refuseLarge(ground, op, geometry, known.bytes);
   if (known.strange) return undefined;
   try {
     if (known.lone) return computeLone(ground, inputs, attributes, known.length);
-    return compute(ground, op, inputs, attributes, known);
+    return compute(ground, op, inputs, attributes, known, fusion);
   } catch (error) {
     if (isShortage(error)) refuseLarge(ground, op, geometry, known.bytes);
     throw error;
   }
 }
 
-/** (x, w, bias?, slopes or residual?, more channels of x?) → y */
+/** (x, w, bias?) → y */
 export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
   convolve(ground, 'conv.forward', inputs, attributes);
 
-/** (y, w, bias?, slopes or residual?) → x */
+/** (y, w, bias?) → x */
 export const convInputGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
   convolve(ground, 'conv.inputGrad', inputs, attributes);
 
