@@ -13,7 +13,7 @@ import * as CONTROL from '../../packages/deconv/src/kernels/wasm/control.js';
 import { WasmBackend } from '../../packages/deconv/src/kernels/wasm/index.js';
 import type { WasmOperation } from '../../packages/deconv/src/kernels/wasm/loops/ground.js';
 import type { Tile } from '../../packages/deconv/src/kernels/wasm/microkernels.js';
-import { tryTiles } from '../../packages/deconv/src/kernels/wasm/tile.js';
+import { warm } from '../../packages/deconv/src/kernels/wasm/tile.js';
 import * as operations from '../../packages/deconv/src/operations.js';
 import { sizeOf } from '../../packages/deconv/src/shape.js';
 
@@ -45,9 +45,9 @@ export function openWasm(
   winograd = true,
   fallback: Backend = reference,
 ): WasmBackend {
-  const choice = tryTiles([tile]);
-  if (choice === undefined) throw new Error('no WebAssembly with SIMD');
-  return new WasmBackend(choice, threads, winograd, fallback);
+  const run = warm(tile);
+  if (run === undefined) throw new Error(`the kernel of ${tile.mr} × ${tile.nr} computes wrongly`);
+  return new WasmBackend({ tile, run, peak: 0, tried: [] }, threads, winograd, fallback);
 }
 
 /** Helper threads of a backend that have come up, and are not lost. */

@@ -9,15 +9,18 @@ import { kernelBuilds, kernelModule, type Tile } from './microkernels.js';
 import * as wasm from './opcodes.js';
 import { compile, host, instantiate, now, webAssembly } from './platform.js';
 
-/** What the choice was and what it was made from. */
-export interface Choice {
+/** A tile, with what it does in the first-level cache, on one thread, in billions of floating-point operations per second. */
+interface Candidate {
   readonly tile: Tile;
-  /** Billions of floating-point operations per second of the tile, in the first-level cache, one thread. */
-  readonly peak: number;
-  /** The same, measured again: processors do not always go at one speed. */
-  readonly again: () => number;
-  /** Every candidate with its figure. */
-  readonly tried: readonly { readonly tile: Tile; readonly peak: number }[];
+  /** Measures it: processors do not always go at one speed. */
+  readonly run: () => number;
+  /** The best of {@link TURNS} runs. */
+  peak: number;
+}
+
+/** What was chosen, and from what. */
+export interface Choice extends Readonly<Candidate> {
+  readonly tried: readonly Readonly<Candidate>[];
 }
 
 /** A kernel is run for so long before it counts: at least, and at most while it has not become faster by this factor. */
@@ -51,7 +54,7 @@ export const hasSimd = (): boolean => compiles(splat(0), splat(0), wasm.f32x4Add
 export const RUN_FLOPS = 4e6;
 
 /** A tile's kernel, compiled and warm: runs it once more and returns its speed. Undefined if it computes wrongly. */
-function warm(tile: Tile): (() => number) | undefined {
+export function warm(tile: Tile): (() => number) | undefined {
   const memory = new (webAssembly().Memory)(MEMORY);
   const { mr, nr } = tile;
   const build = kernelBuilds(tile).get(`gemm${mr}`) as Build;
@@ -92,30 +95,22 @@ function warm(tile: Tile): (() => number) | undefined {
   return () => (flops * batch) / Math.max(timed(), 1e-3) / 1e6;
 }
 
-/** Tries the candidates and takes the fastest that computes rightly; undefined without SIMD. */
+/** Tries the candidates and takes the fastest of those that compute rightly; undefined if there is none, as without SIMD. */
 export function chooseTile(wide: boolean): Choice | undefined {
+  if (!hasSimd()) return undefined;
   const relaxed = hasRelaxed();
-  const candidates = [
+  const sizes = [
     [6, 16],
     [6, 8],
     [4, 8],
   ];
-  return tryTiles(candidates.slice(wide ? 0 : 1).map(([mr, nr]) => ({ mr, nr, relaxed })));
-}
-
-/** The fastest of the candidates that compute rightly; undefined where none does. */
-export function tryTiles(candidates: readonly Tile[]): Choice | undefined {
-  if (!hasSimd()) return undefined;
-  const able = candidates.filter(({ relaxed }) => !relaxed || hasRelaxed());
-  const racers = able.flatMap((tile) => {
+  const tried = sizes.slice(wide ? 0 : 1).flatMap(([mr, nr]): Candidate[] => {
+    const tile = { mr, nr, relaxed };
     const run = warm(tile);
-    return run === undefined ? [] : [{ tile, run, peak: 0 }];
+    return run ? [{ tile, run, peak: 0 }] : [];
   });
-  if (racers.length === 0) return undefined;
   for (let turn = 0; turn < TURNS; turn++)
-    for (const racer of racers) racer.peak = Math.max(racer.peak, racer.run());
-  const tried = racers.map(({ tile, peak }) => ({ tile, peak }));
-  const { tile, run, peak } = racers.reduce((a, b) => (b.peak > CLEARLY * a.peak ? b : a));
-  const again = () => Math.max(...Array.from({ length: TURNS }, run));
-  return { tile, peak, again, tried };
+    for (const candidate of tried) candidate.peak = Math.max(candidate.peak, candidate.run());
+  const [first, ...others] = tried;
+  return first && { ...others.reduce((a, b) => (b.peak > CLEARLY * a.peak ? b : a), first), tried };
 }
