@@ -15,7 +15,7 @@ import * as BASE from '../bases.js';
 import type { Bases } from '../commands.js';
 import { planDense } from '../dense-plan.js';
 import { depthwise } from '../depthwise-kernel.js';
-import { type Depthwise, depthwiseOf, planDepthwise } from '../depthwise-plan.js';
+import { type Depthwise, depthwiseOf } from '../depthwise-plan.js';
 import type { Loaded } from '../engine.js';
 import type { Fusion } from '../fusion.js';
 import { isShortage } from '../heap.js';
@@ -25,7 +25,11 @@ import { planWeight } from '../weight-plan.js';
 import { planWinograd } from '../winograd-plan.js';
 import type { Ground, Loop } from './ground.js';
 
-export type ConvName = 'conv.forward' | 'conv.inputGrad' | 'conv.weightGrad';
+/** One of the three: what it is called in a complaint, and which of x, w and y are its two inputs and its output. */
+export type Reading = readonly [name: string, order: readonly number[]];
+export const FORWARD: Reading = ['convolution', [0, 1, 2]];
+export const INPUT_GRAD: Reading = ['transposed convolution', [2, 1, 0]];
+const WEIGHT_GRAD: Reading = ['weight gradient', [0, 2, 1]];
 
 /** The attributes that all convolutions have. The activation is one of {@link ACTIVATIONS}, or known to the fusion or the engine. */
 interface Attributes extends Pick<ConvAttributes, 'geometry' | 'bias' | 'average'> {
@@ -53,52 +57,44 @@ interface Known {
 }
 const known = new WeakMap<ConvGeometry, Map<string, Known>>();
 
-function knownOf(op: ConvName, attributes: Attributes, fusion: Fusion | undefined): Known {
+function knownOf(op: Reading, attributes: Attributes, fusion: Fusion | undefined): Known {
   const { geometry, bias, average, activation } = attributes;
   const ways = remembered(known, geometry, () => new Map());
-  const way = `${op}${bias}${average}${activation?.fn}${activation?.parameters}|${fusion?.key}`;
+  const way = `${op[0]}|${bias}${average}${activation?.fn}${activation?.parameters}|${fusion?.key}`;
   return remembered(ways, way, () => {
     const { stride, dilation, kernelSize } = geometry;
     const sizes = shapesOf(op, geometry).map(sizeOf);
     return {
       key: [way, ...Object.values(geometry)].join('|'),
       // The average of ones is one, and of whole numbers what it is: nobody should have to explain a 0.9999998.
-      tiling: op === 'conv.weightGrad' ? undefined : tilingOf(geometry, op === 'conv.inputGrad', average),
+      tiling: op === WEIGHT_GRAD ? undefined : tilingOf(geometry, op === INPUT_GRAD, average),
       planes:
-        op === 'conv.weightGrad' || average || fusion
+        op === WEIGHT_GRAD || average || fusion
           ? undefined
-          : depthwiseOf(geometry, op === 'conv.inputGrad', activation),
+          : depthwiseOf(geometry, op === INPUT_GRAD, activation),
       length: sizes[2],
       bytes: 4 * sizes.reduce((sum, size) => sum + size),
       strange:
-        (op === 'conv.inputGrad' && sizeOf(stride) > MOST_PHASES) ||
+        (op === INPUT_GRAD && sizeOf(stride) > MOST_PHASES) ||
         kernelSize.some((k, axis) => kernelExtent(k, dilation[axis]) > MOST_SPAN),
       lone: !fusion && isLone(op, geometry),
     };
   });
 }
 
-/** What each operation is called in a complaint, and which of x, w and y are its two inputs and its output. */
-const LAYOUTS: Readonly<Record<ConvName, readonly [name: string, order: readonly number[]]>> = {
-  'conv.forward': ['convolution', [0, 1, 2]],
-  'conv.inputGrad': ['transposed convolution', [2, 1, 0]],
-  'conv.weightGrad': ['weight gradient', [0, 2, 1]],
-};
-
 /** Shapes of the two inputs and of the output. */
-function shapesOf(op: ConvName, g: ConvGeometry): Shape[] {
+function shapesOf([, order]: Reading, g: ConvGeometry): Shape[] {
   const shapes = [xShapeOf(g), weightShapeOf(g), yShapeOf(g)];
-  return LAYOUTS[op][1].map((which) => shapes[which]);
+  return order.map((which) => shapes[which]);
 }
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 
-function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry, bytes: number): never {
-  const [name] = LAYOUTS[op];
+function refuseLarge({ engine }: Ground, op: Reading, g: ConvGeometry, bytes: number): never {
   const [input, weight, output] = shapesOf(op, g);
   const most = engine.heap.capacity;
   refuse(
-    name,
+    op[0],
     'input',
     `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(bytes)}, work space aside; linear memory holds ${gibibytes(most)}`,
     'compute it in parts: fewer pictures at once, or large ones in tiles',
@@ -107,10 +103,10 @@ function refuseLarge({ engine }: Ground, op: ConvName, g: ConvGeometry, bytes: n
 
 /** Whether this is a transposed convolution of pictures of a single position, of which all taps are the output. */
 export const isLone = (
-  op: ConvName,
+  op: Reading,
   { batch, groups, xSize, ySize, kernelSize, padBefore }: ConvGeometry,
 ): boolean =>
-  op === 'conv.inputGrad' &&
+  op === INPUT_GRAD &&
   batch > 0 &&
   groups === 1 &&
   sizeOf(ySize) === 1 &&
@@ -156,7 +152,7 @@ function computeLone(
 
 function compute(
   { engine }: Ground,
-  op: ConvName,
+  op: Reading,
   inputs: readonly Storage[],
   attributes: Attributes,
   { key, length, tiling, planes }: Known,
@@ -197,12 +193,12 @@ function compute(
     if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
     return good;
   };
-  if (op === 'conv.weightGrad') {
+  if (op === WEIGHT_GRAD) {
     solve(engine.plan(key, () => planWeight(g, { tile, commands })));
     return storage;
   }
   if (planes !== undefined && engine.has(planes.name, depthwise(planes.kind, tile.relaxed))) {
-    solve(engine.plan(`${key}|depthwise`, () => planDepthwise(g, planes, { commands, bias })));
+    solve(engine.plan(`${key}|depthwise`, () => planes.plan(commands, bias)));
     return storage;
   }
   const options = () => ({
@@ -214,13 +210,13 @@ function compute(
     threads: engine.threads,
   });
   const problem = (g: ConvGeometry, together = false) => ({
-    ...problemOf(g, op === 'conv.inputGrad', together),
+    ...problemOf(g, op === INPUT_GRAD, together),
     fusion,
   });
   const dense = () => planDense(problem(g), g.batch, g.groups, options());
   if (engine.winograd && tiling !== undefined) {
     const filled = () => {
-      const kernelSize = filledKernel(g, op === 'conv.inputGrad', tiling);
+      const kernelSize = filledKernel(g, op === INPUT_GRAD, tiling);
       return problem({ ...g, kernelSize }, !tiling.form.plane);
     };
     const winograd = () => planWinograd(filled(), tiling, g, options());
@@ -233,7 +229,7 @@ function compute(
 /** Runs one of the three, with what else goes into it; refuses what does not fit, before a plan is made if the arrays alone do not. */
 export function convolve(
   ground: Ground,
-  op: ConvName,
+  op: Reading,
   inputs: readonly Storage[],
   attributes: Attributes,
   fusion?: Fusion,
@@ -253,12 +249,12 @@ export function convolve(
 
 /** (x, w, bias?) → y */
 export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
-  convolve(ground, 'conv.forward', inputs, attributes);
+  convolve(ground, FORWARD, inputs, attributes);
 
 /** (y, w, bias?) → x */
 export const convInputGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
-  convolve(ground, 'conv.inputGrad', inputs, attributes);
+  convolve(ground, INPUT_GRAD, inputs, attributes);
 
 /** (x, y) → w */
 export const convWeightGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
-  convolve(ground, 'conv.weightGrad', inputs, attributes);
+  convolve(ground, WEIGHT_GRAD, inputs, attributes);

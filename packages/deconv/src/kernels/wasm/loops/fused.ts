@@ -4,7 +4,7 @@ import { sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { activate } from '../activations.js';
 import { Fusion } from '../fusion.js';
-import { type ConvName, convolve, isLone } from './conv.js';
+import { convolve, FORWARD, INPUT_GRAD, isLone, type Reading } from './conv.js';
 import type { Ground, Loop, WasmFunction } from './ground.js';
 
 /** The formula of a function of one argument. */
@@ -22,9 +22,9 @@ function computeLone(
   const { geometry: g, activation } = attributes;
   const slopes = activation?.fn === 'prelu' ? inputs[inputs.length - 1] : undefined;
   if (activation?.fn !== 'own' && slopes === undefined)
-    return convolve(ground, 'conv.inputGrad', inputs, attributes);
+    return convolve(ground, INPUT_GRAD, inputs, attributes);
   const given = slopes === undefined ? inputs : inputs.slice(0, -1);
-  const output = convolve(ground, 'conv.inputGrad', given, { ...attributes, activation: undefined });
+  const output = convolve(ground, INPUT_GRAD, given, { ...attributes, activation: undefined });
   if (output === undefined) return undefined;
   const taps = sizeOf(g.xSize);
   const at = ground.at(output);
@@ -40,7 +40,7 @@ function computeLone(
 
 function compute(
   ground: Ground,
-  op: ConvName,
+  op: Reading,
   inputs: readonly Storage[],
   attributes: ConvAttributes,
 ): Storage | undefined {
@@ -58,8 +58,8 @@ function compute(
 
 /** (x, w, bias?, slopes or residual?, more channels of x?) → y */
 export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
-  compute(ground, 'conv.forward', inputs, attributes);
+  compute(ground, FORWARD, inputs, attributes);
 
 /** (y, w, bias?, slopes or residual?) → x */
 export const convInputGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
-  compute(ground, 'conv.inputGrad', inputs, attributes);
+  compute(ground, INPUT_GRAD, inputs, attributes);
