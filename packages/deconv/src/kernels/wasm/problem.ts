@@ -145,6 +145,7 @@ export function problemOf(
   g: Axes & Pick<ConvGeometry, 'groups' | 'xChannels' | 'yChannels'>,
   transposed: boolean,
   together = false,
+  fusion?: Fusion,
 ): Problem {
   const [xSize, ySize, kernelSize, stride, dilation, padBefore] = inThreeAxes(axesOf(g));
   const [x, y] = [g.xChannels / g.groups, g.yChannels / g.groups];
@@ -160,6 +161,7 @@ export function problemOf(
   const own = classes(false);
   const taps = sizeOf(kernelSize);
   return {
+    fusion,
     inChannels,
     outChannels,
     inSize,

@@ -209,19 +209,16 @@ function compute(
     activation,
     threads: engine.threads,
   });
-  const problem = (g: ConvGeometry, together = false) => ({
-    ...problemOf(g, op === INPUT_GRAD, together),
-    fusion,
-  });
-  const dense = () => planDense(problem(g), g.batch, g.groups, options());
+  const transposed = op === INPUT_GRAD;
   if (engine.winograd && tiling !== undefined) {
-    const filled = () => {
-      const kernelSize = filledKernel(g, op === INPUT_GRAD, tiling);
-      return problem({ ...g, kernelSize }, !tiling.form.plane);
+    const winograd = () => {
+      const filled = { ...g, kernelSize: filledKernel(g, transposed, tiling) };
+      const problem = problemOf(filled, transposed, !tiling.form.plane, fusion);
+      return planWinograd(problem, tiling, g, options());
     };
-    const winograd = () => planWinograd(filled(), tiling, g, options());
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
+  const dense = () => planDense(problemOf(g, transposed, false, fusion), g.batch, g.groups, options());
   solve(engine.plan(key, dense));
   return storage;
 }
