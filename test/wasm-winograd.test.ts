@@ -41,9 +41,8 @@ function planOf(kernel: Linear, { geometry: g, bias, average, activation }: Case
   if (tiling === undefined) return undefined;
   const filled = { ...g, kernelSize: filledKernel(g, kernel === 'conv.inputGrad', tiling) };
   const problem = problemOf(filled, kernel === 'conv.inputGrad', !tiling.form.plane);
-  const ending = { bias, scale: average, activation: average ? undefined : activation };
-  const options = { tile, commands, ...ending };
-  return planWinograd(problem, tiling, g, options);
+  const finish = { bias, average, activation: average ? undefined : activation };
+  return planWinograd(problem, tiling, g, { tile, commands }, finish);
 }
 
 /** A random case, of at most `flops` operations, that is computed in Winograd's form. */

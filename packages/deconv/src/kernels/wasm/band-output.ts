@@ -6,7 +6,7 @@ import type { Box } from './band-input.js';
 import * as BASE from './bases.js';
 import { columnsOf, type PlanBuilder, placeIn, product, type Run } from './commands.js';
 import { bitsOf, endingOf } from './ending.js';
-import type { Phase, PlanOptions, Problem } from './problem.js';
+import type { Finish, Phase, Problem } from './problem.js';
 import { remembered } from './remembered.js';
 import { TOGETHER } from './stores.js';
 
@@ -80,14 +80,13 @@ function neighbours(lines: readonly Line[], step: number): number {
 export function storeBand(
   list: PlanBuilder,
   p: Problem,
-  options: PlanOptions,
+  finish: Finish,
   lines: readonly Line[],
   { from, count }: Run,
   picture = 0,
 ): void {
-  const { scale } = options;
-  const [activation, floor] = endingOf(options.activation);
-  const bias = options.bias && activation === undefined;
+  const [activation, floor] = endingOf(finish.activation);
+  const bias = finish.bias && activation === undefined;
   const [, height, width] = p.outSize;
   const [tz, ty, tx] = p.outStride;
   const plane = product(p.outSize);
@@ -97,7 +96,7 @@ export function storeBand(
   for (const row of byRow.values()) {
     const waiting = row.sort((a, b) => a.out - b.out);
     while (waiting.length > 0) {
-      const together = scale ? 1 : neighbours(waiting, tx);
+      const together = finish.average ? 1 : neighbours(waiting, tx);
       const side = waiting.splice(0, together);
       const [line] = side;
       const common = Math.min(...side.map(({ x }) => x));
@@ -109,7 +108,7 @@ export function storeBand(
         const rows = [line.y, line.pitch, 4 * ty * width] as const;
         const [suffix, ...more] = p.fusion?.stored(to) ?? [''];
         // Those that are stored together have no scale.
-        const scales = scale ? ([BASE.scale, inPlane] as const) : 0;
+        const scales = finish.average ? ([BASE.scale, inPlane] as const) : 0;
         const [name, own] = together > 1 ? [`store${together}`, []] : ['store', [scales]];
         list.push(
           name + suffix,

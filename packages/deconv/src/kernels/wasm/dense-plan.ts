@@ -37,7 +37,7 @@ import { activateRows, bitsOf, endingOf } from './ending.js';
 import { mergeFew } from './few-rows.js';
 import { planItems } from './items.js';
 import { type Block, cutChannels, layPanels, type PanelGroup, PLAIN_RUN_TILES, RUN_TILES } from './panels.js';
-import { type AxisClass, mostPhases, type PlanOptions, type Problem } from './problem.js';
+import { type AxisClass, type Finish, type Machine, mostPhases, type Problem } from './problem.js';
 import { type Layer, layProduct, sideBySide } from './products.js';
 import { type Strips, stripsOf } from './strips.js';
 
@@ -68,11 +68,16 @@ interface Packed extends Packing {
 }
 
 /** The plan of a dense problem for `batch` pictures and `groups` groups of channels. */
-export function planDense(p: Problem, batch: number, groups: number, options: PlanOptions): Plan {
-  const { tile, scale, threads = 1 } = options;
+export function planDense(
+  p: Problem,
+  batch: number,
+  groups: number,
+  { tile, commands, threads = 1 }: Machine,
+  finish: Finish = {},
+): Plan {
   const { mr, nr } = tile;
-  const list = planBuilder(options.commands);
-  const [activation, floor] = endingOf(options.activation);
+  const list = planBuilder(commands);
+  const [activation, floor] = endingOf(finish.activation);
   const input = bandInput(p);
   const packFrom = packFromRows(p, input, mr);
   const flops = flopsOf(p, batch * groups);
@@ -188,11 +193,11 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
         for (const [number, phases] of group.phases.entries()) {
           const begin = c + number * block.count * row;
           const { level, pitch } = strips;
-          activateRows(list, activation, options.bias, begin, row, level * levels, block);
+          activateRows(list, activation, finish.bias, begin, row, level * levels, block);
           lines.push(...linesOf(p, box, phases, begin, [row, 4 * level, 4 * pitch]));
         }
       }
-      storeBand(list, p, options, lines, block);
+      storeBand(list, p, finish, lines, block);
     }
   }
 
@@ -207,7 +212,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
   ): number | undefined {
     const [group, ...others] = [...classGroups, ...addends];
     const fn = activation?.fn;
-    if (others.length > 0 || group.phases.length > 1 || group.k > K_BLOCK || scale) return undefined;
+    if (others.length > 0 || group.phases.length > 1 || group.k > K_BLOCK || finish.average) return undefined;
     if (fn !== undefined && fn !== 'prelu' && fn !== 'leakyRelu') return undefined;
     if (p.outStride.some((step) => step > 1) || used < nr) return undefined;
     // Rows that run on into one must do so in the output.
@@ -242,7 +247,7 @@ export function planDense(p: Problem, batch: number, groups: number, options: Pl
               ? rowAt(i * runStep + first)
               : [BASE.work, packed.at + (i * perRun + strip) * stripBytes];
           const channel = 4 * (from + firstRow);
-          const bias = options.bias ? ([[BASE.bias, channel], 4 * height] as const) : [0, 0];
+          const bias = finish.bias ? ([[BASE.bias, channel], 4 * height] as const) : [0, 0];
           const to = begin + firstRow * plane + 4 * first;
           const [suffix, ...more] = p.fusion?.stored(to) ?? [''];
           const end =

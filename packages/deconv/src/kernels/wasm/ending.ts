@@ -26,7 +26,7 @@ export function endingOf(
 export function activateRows(
   list: PlanBuilder,
   activation: Ending | undefined,
-  bias: boolean,
+  bias: boolean | undefined,
   c: number,
   row: number,
   positions: number,

@@ -9,13 +9,13 @@ import type { Storage } from '../../tensor.js';
 import { activate } from './activations.js';
 import { add, type Build, i32, set } from './assembler.js';
 import * as BASE from './bases.js';
-import { type Bases, type Commands, type Place, type PlanBuilder, product } from './commands.js';
+import { type Bases, type Place, type PlanBuilder, product } from './commands.js';
 import { activateRows } from './ending.js';
 import type { Engine } from './engine.js';
 import { buildFormula } from './formula.js';
 import { END_FROM, type End, eachBiased, gemm, type Tile } from './microkernels.js';
 import * as wasm from './opcodes.js';
-import type { Problem } from './problem.js';
+import type { Machine, Problem } from './problem.js';
 import type { Residency } from './storage.js';
 import { storeTogether, storeWith, type Term, TOGETHER } from './stores.js';
 
@@ -85,10 +85,10 @@ export class Fusion {
     this.#attributes = attributes;
   }
 
-  /** The commands of an engine, and its own. */
-  commands({ tile, commands }: Engine): Commands {
+  /** An engine with its own commands, too. */
+  machine({ tile, commands, threads }: Engine): Machine {
     const builds = buildsFor(tile);
-    return (name) => commands(name, builds.get(name));
+    return { tile, threads, commands: (name) => commands(name, builds.get(name)) };
   }
 
   /** Adds the addresses of the further inputs. */

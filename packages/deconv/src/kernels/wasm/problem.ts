@@ -64,17 +64,21 @@ export interface Problem {
   readonly weightIn: number;
 }
 
-/** What a dense or Winograd plan is made for, besides its problem. */
-export interface PlanOptions {
+/** What plans are made with, and run on. */
+export interface Machine {
   readonly tile: Tile;
   readonly commands: Commands;
-  /** There is a bias. */
-  readonly bias: boolean;
-  /** Outputs are multiplied by a plane of factors; not together with an activation. */
-  readonly scale: boolean;
-  readonly activation?: Ending | undefined;
   /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
-  readonly threads?: number | undefined;
+  readonly threads?: number;
+}
+
+/** What is done to sums. */
+export interface Finish {
+  /** There is a bias. */
+  readonly bias?: boolean;
+  /** Outputs are multiplied by a plane of factors; not together with an activation. */
+  readonly average?: boolean;
+  readonly activation?: Ending | undefined;
 }
 
 /**

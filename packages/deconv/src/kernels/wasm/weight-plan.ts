@@ -19,7 +19,6 @@ import { boxesOf, combinations } from './bands.js';
 import * as BASE from './bases.js';
 import {
   type ByBase,
-  type Commands,
   columnsOf,
   type Item,
   joined,
@@ -34,7 +33,7 @@ import {
   type Stretch,
   shift,
 } from './commands.js';
-import type { Tile } from './microkernels.js';
+import type { Machine } from './problem.js';
 import { eachTile, type Layer, layProduct } from './products.js';
 import { remembered } from './remembered.js';
 
@@ -62,12 +61,9 @@ const itemsOf = (stretches: readonly Stretch[], moves: ByBase = {}): Item[] =>
   joined(stretches, MOST_ITEMS).map((stretch) => ({ ...stretch, moves }));
 
 /** The plan of w = weightGrad(x, y). Its bases: input is x, weight is y, output is w. */
-export function planWeight(
-  g: ConvGeometry,
-  options: { readonly tile: Tile; readonly commands: Commands },
-): Plan {
-  const { mr, nr } = options.tile;
-  const list = planBuilder(options.commands);
+export function planWeight(g: ConvGeometry, { tile, commands }: Machine): Plan {
+  const { mr, nr } = tile;
+  const list = planBuilder(commands);
   const [xSize, ySize, k, s, d, pb] = inThreeAxes(g);
   const inputs = g.xChannels / g.groups;
   const outputs = g.yChannels / g.groups;

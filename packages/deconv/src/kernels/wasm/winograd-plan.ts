@@ -36,7 +36,7 @@ import {
 import { activateRows, endingOf } from './ending.js';
 import { type Band, planItems } from './items.js';
 import { type Block, layPanels, wholeTiles } from './panels.js';
-import type { PlanOptions, Problem } from './problem.js';
+import type { Finish, Machine, Problem } from './problem.js';
 import { type Layer, layProduct, sideBySide } from './products.js';
 import { remembered } from './remembered.js';
 import { planeBytes, ROOM, tileBands } from './tile-bands.js';
@@ -55,9 +55,14 @@ type Tap = Part['taps'][number];
  * The plan of a convolution or its transpose in tiles; the problem is that of the kernel filled up to what they take. Results that
  * are not finite raise the flag of the call.
  */
-export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, options: PlanOptions): Plan {
+export function planWinograd(
+  filled: Problem,
+  tiling: Tiling,
+  g: ConvGeometry,
+  { tile, commands, threads = 1 }: Machine,
+  finish: Finish,
+): Plan {
   const { batch, groups } = g;
-  const { tile, threads = 1 } = options;
   const { mr, nr } = tile;
   const tiles = tileProblem(filled, tiling, g);
   const { problem: p, form, axes } = tiles;
@@ -81,10 +86,10 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
   }
   // Residues of the dilation.
   const residues = combinations(axes.map(({ dilation }) => range(dilation)));
-  const list = planBuilder(options.commands);
+  const list = planBuilder(commands);
   const whole = bandInput(p);
   const { rows, step, rowsOf, measure, cut, thin } = tileBands(tiles, channels, nr);
-  const [activation] = endingOf(options.activation);
+  const [activation] = endingOf(finish.activation);
 
   const flops = flopsOf(filled, batch * groups);
   const least = itemsFor(flops, groups);
@@ -257,7 +262,7 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
       const resultsAt = (place: number, kind: number) => outAt + place * outPlane + kind * count * row;
       for (let place = 0; place < form.outputs ** (form.plane ? 2 : 1); place++)
         for (let kind = 0; kind < kindCount; kind++)
-          activateRows(list, activation, options.bias, resultsAt(place, kind), row, used, block);
+          activateRows(list, activation, finish.bias, resultsAt(place, kind), row, used, block);
       for (let n = 0; n < pictures; n++) {
         const lines = combinations(axes.map(({ phases }) => phases)).flatMap((phases) => {
           const [, y, x] = phases;
@@ -270,7 +275,7 @@ export function planWinograd(filled: Problem, tiling: Tiling, g: ConvGeometry, o
           return linesOf(p, box, phases, resultsAt(place, kind) + 4 * lane, steps);
         });
         const picture = 4 * n * groups * outChannels * product(p.outSize);
-        storeBand(list, p, options, lines, block, picture);
+        storeBand(list, p, finish, lines, block, picture);
       }
     }
   }

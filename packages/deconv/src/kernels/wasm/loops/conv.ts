@@ -127,7 +127,7 @@ function computeLone(
   const taps = sizeOf(g.kernelSize);
   const loaded = engine.plan(`lone|${g.batch},${g.yChannels},${g.xChannels * taps}`, () => {
     const problem = matrixProblem(g.batch, g.xChannels * taps, g.yChannels);
-    return planDense(problem, 1, 1, { tile, commands, bias: false, scale: false });
+    return planDense(problem, 1, 1, { tile, commands });
   });
   const [weight, input] = [ground.at(y), ground.at(w)];
   const biasAt = bias ? ground.at(third) : 0;
@@ -158,7 +158,7 @@ function compute(
   { key, length, tiling, planes }: Known,
   fusion: Fusion | undefined,
 ): Storage {
-  const { geometry: g, bias, average, activation } = attributes;
+  const { geometry: g, bias, average } = attributes;
   const { residency, tile, commands } = engine;
   const [first, second, third] = inputs;
   const input = residency.address(first);
@@ -194,31 +194,26 @@ function compute(
     return good;
   };
   if (op === WEIGHT_GRAD) {
-    solve(engine.plan(key, () => planWeight(g, { tile, commands })));
+    solve(engine.plan(key, () => planWeight(g, engine)));
     return storage;
   }
   if (planes !== undefined && engine.has(planes.name, depthwise(planes.kind, tile.relaxed))) {
     solve(engine.plan(`${key}|depthwise`, () => planes.plan(commands, bias)));
     return storage;
   }
-  const options = () => ({
-    tile,
-    commands: fusion?.commands(engine) ?? commands,
-    bias,
-    scale: average,
-    activation,
-    threads: engine.threads,
-  });
+  /** Fusions bring kernels of their own. */
+  const machine = () => fusion?.machine(engine) ?? engine;
   const transposed = op === INPUT_GRAD;
   if (engine.winograd && tiling !== undefined) {
     const winograd = () => {
       const filled = { ...g, kernelSize: filledKernel(g, transposed, tiling) };
       const problem = problemOf(filled, transposed, !tiling.form.plane, fusion);
-      return planWinograd(problem, tiling, g, options());
+      return planWinograd(problem, tiling, g, machine(), attributes);
     };
     if (solve(engine.plan(`${key}|winograd`, winograd))) return storage;
   }
-  const dense = () => planDense(problemOf(g, transposed, false, fusion), g.batch, g.groups, options());
+  const dense = () =>
+    planDense(problemOf(g, transposed, false, fusion), g.batch, g.groups, machine(), attributes);
   solve(engine.plan(key, dense));
   return storage;
 }

@@ -76,12 +76,7 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
   }
   const loaded = engine.plan(`matmul|${batch},${m},${n},${k},${transposeA}`, () => {
     const { tile, commands } = engine;
-    return planDense(matrixProblem(m, n, k, transposeA), 1, batch, {
-      tile,
-      commands,
-      bias: false,
-      scale: false,
-    });
+    return planDense(matrixProblem(m, n, k, transposeA), 1, batch, { tile, commands });
   });
   const weight = ground.at(a);
   let input = ground.at(b);
