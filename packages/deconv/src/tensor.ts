@@ -9,7 +9,7 @@
  * collector does it.
  */
 import { refuse, show } from './errors.js';
-import { checkShape, type Shape, sameShape, showShape, sizeOf } from './shape.js';
+import { checkShape, range, type Shape, sameShape, showShape, sizeOf } from './shape.js';
 
 /** Number types. Gradients flow through the two floating-point ones; the others hold indices and pixels. */
 export type DType = 'float32' | 'float64' | 'int32' | 'uint8';
@@ -284,7 +284,7 @@ export class Tensor {
     const level = (axis: number, start: number): NestedNumbers => {
       if (axis === shape.length) return data[start];
       const step = sizeOf(shape.slice(axis + 1));
-      return Array.from({ length: shape[axis] }, (_, i) => level(axis + 1, start + i * step));
+      return range(shape[axis]).map((i) => level(axis + 1, start + i * step));
     };
     return level(0, 0);
   }
@@ -334,8 +334,7 @@ export class Tensor {
     }
     if (value !== null && !(value instanceof Tensor && alike(value, this))) {
       const got = value instanceof Tensor ? showKind(value) : show(value);
-      const wanted = `${this.dtype} tensor of shape ${showShape(this.shape)}`;
-      refuse('grad', 'grad', `grad must be null or a ${wanted}, got ${got}`);
+      refuse('grad', 'grad', `grad must be null or ${showKind(this)}, got ${got}`);
     }
     collect(node, value, true);
   }

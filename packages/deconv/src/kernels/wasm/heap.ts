@@ -110,22 +110,16 @@ export class Heap {
     const last = this.#free.at(-1);
     const tail = last && last.at + last.bytes === end ? last.bytes : 0;
     const needed = Math.ceil((bytes - tail) / PAGE);
-    const pages = end / PAGE;
-    const most = this.limits.maximum - pages;
-    if (needed > most) {
-      throw new OutOfMemory(
-        `${bytes} bytes do not fit: ${this.used} of at most ${this.capacity} bytes of linear memory are in use`,
-      );
-    }
     const { memory } = this;
+    const plenty = Math.min(Math.max(end / PAGE, GROWTH), this.limits.maximum - end / PAGE);
     try {
-      memory.grow(Math.min(Math.max(needed, pages, GROWTH), most));
+      memory.grow(Math.max(needed, plenty));
     } catch {
       try {
         memory.grow(needed);
       } catch {
         throw new OutOfMemory(
-          `the engine refused ${needed * PAGE} more bytes of linear memory, ${end} are in use`,
+          `${bytes} bytes do not fit: ${this.used} bytes of linear memory are in use, and the engine gives ${end} of at most ${this.capacity}`,
         );
       }
     }

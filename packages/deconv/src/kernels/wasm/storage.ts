@@ -154,7 +154,7 @@ export class Residency {
   }
 
   /** Keeps what {@link room} gave at this address as the packed form of a weight, as long as the weight cannot change. */
-  keepPacked(storage: Storage, plan: object, at: number): void {
+  keep(storage: Storage, plan: object, at: number): void {
     const cell = this.#own(storage);
     const which = this.#passing.findIndex((block) => block.at === at);
     if (cell === undefined || cell.exposed || cell.small || which < 0) return;
@@ -194,7 +194,7 @@ export class Residency {
   }
 
   /** Moves a cell's values to an array, for the user's hands if so said, and leaves nothing behind. */
-  bringHome(cell: Cell): TypedArray {
+  home(cell: Cell): TypedArray {
     if (cell.block !== undefined) cell.array = this.#copyOut(cell, cell.block);
     if (cell.block !== undefined || cell.packed !== undefined) this.#evict(cell);
     return arrayOf(cell);
@@ -292,7 +292,7 @@ export class Residency {
     for (const cell of this.#resident) {
       if (this.bytes <= bytes && this.#resident.size <= cells) return;
       if (this.#pinned.has(cell)) continue;
-      this.bringHome(cell);
+      this.home(cell);
       cell.spilled = true;
     }
   }
@@ -317,7 +317,7 @@ export class WasmStorage implements Storage {
 
   host(): TypedArray {
     const { cell } = this;
-    const array = this.owner.bringHome(cell);
+    const array = this.owner.home(cell);
     cell.exposed = true;
     return array;
   }

@@ -178,8 +178,7 @@ function compute(
     const known = packStages > 0 ? residency.packed(second, loaded) : undefined;
     const packed = known ?? residency.room(packedBytes, packStages > 0);
     // Once packed, a weight is not read again: it need not lie in linear memory twice.
-    const weight =
-      known !== undefined ? 0 : packStages > 0 ? residency.glimpse(second) : residency.address(second);
+    const weight = known === undefined ? residency.glimpse(second) : 0;
     const addresses: Bases = {
       [BASE.input]: input,
       [BASE.weight]: weight,
@@ -190,7 +189,7 @@ function compute(
     };
     fusion?.place(addresses, inputs, residency);
     const good = engine.run(loaded, addresses, known === undefined ? 0 : packStages);
-    if (known === undefined && packStages > 0) residency.keepPacked(second, loaded, packed);
+    if (known === undefined && packStages > 0) residency.keep(second, loaded, packed);
     return good;
   };
   if (op === WEIGHT_GRAD) {
