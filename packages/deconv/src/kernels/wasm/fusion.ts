@@ -1,7 +1,6 @@
 /**
  * fusion: what convolutions of networks take in besides data, weight and bias: channels of a second input, a function that the data
- * goes through first, an array that is added to the sums, a slope per channel, functions of their own. Plans of plain convolutions
- * have none of it; those of others ask their fusion, so that all this comes along only with who uses it.
+ * goes through first, an array that is added to the sums, a slope per channel, functions of their own.
  */
 import type { ConvAttributes } from '../../backend.js';
 import { range } from '../../shape.js';
@@ -15,7 +14,7 @@ import type { Engine } from './engine.js';
 import { buildFormula } from './formula.js';
 import { END_FROM, type End, eachBiased, gemm, type Tile } from './microkernels.js';
 import * as wasm from './opcodes.js';
-import type { Machine, Problem } from './problem.js';
+import type { Fusion, Machine, Problem } from './problem.js';
 import type { Residency } from './storage.js';
 import { storeTogether, storeWith, type Term, TOGETHER } from './stores.js';
 
@@ -71,10 +70,8 @@ const buildsFor = ({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Build> =>
   ]);
 
 /** All that goes into a convolution besides, by its attributes. */
-export class Fusion {
-  /** Tells it from others. */
+export class NetworkFusion implements Fusion {
   readonly key: string;
-  /** Whether the input cannot be read where it lies. */
   readonly padded: boolean;
   readonly #attributes: ConvAttributes;
 
@@ -85,13 +82,11 @@ export class Fusion {
     this.#attributes = attributes;
   }
 
-  /** An engine with its own commands, too. */
   machine({ tile, commands, threads }: Engine): Machine {
     const builds = buildsFor(tile);
     return { tile, threads, commands: (name) => commands(name, builds.get(name)) };
   }
 
-  /** Adds the addresses of the further inputs. */
   place(addresses: Bases, inputs: readonly Storage[], residency: Residency): void {
     const { residual, split, activation } = this.#attributes;
     const more = split === undefined ? 0 : 1;
@@ -101,7 +96,6 @@ export class Fusion {
     if (activation?.fn === 'prelu') addresses[BASE.scale] = residency.address(last);
   }
 
-  /** Moves the bases of the further inputs with those of the others, to a picture and group. */
   move(moves: Bases, { inChannels, inSize }: Problem, picture: number): void {
     const { split = inChannels, activation } = this.#attributes;
     const [plane, input = 0] = [4 * product(inSize), moves[BASE.input]];
@@ -112,10 +106,6 @@ export class Fusion {
     if (activation?.fn === 'prelu') moves[BASE.scale] = moves[BASE.bias];
   }
 
-  /**
-   * Where `count` channels of a picture, from one of `all` on, lie: base, and number of the channel from there; which of them that is,
-   * and for how many.
-   */
   parts(
     picture: number,
     all: number,
@@ -134,12 +124,11 @@ export class Fusion {
     });
   }
 
-  /** What is done to so many rows of the padded input, which lie one after the other. Padding stays zero. */
   prepare(list: PlanBuilder, count: number, floats: number): void {
+    // Padding stays zero.
     activateRows(list, this.#attributes.before, false, 0, 4 * floats, floats, { from: 0, count });
   }
 
-  /** What the kernels are called that store to this place of the output, behind their usual names, and what they take in addition. */
   stored(to: number): readonly [suffix: string, ...Place[]] {
     return this.#attributes.residual ? ['Residual', [BASE.residual, to]] : [''];
   }

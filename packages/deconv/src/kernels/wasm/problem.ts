@@ -15,11 +15,13 @@
 import type { ConvGeometry } from '../../geometry/conv.js';
 import { type Axes, inThreeAxes, type Triple } from '../../geometry/three-axes.js';
 import { range, sizeOf } from '../../shape.js';
+import type { Storage } from '../../tensor.js';
 import type { Ending } from './activations.js';
-import type { Commands } from './commands.js';
-import type { Fusion } from './fusion.js';
+import type { Bases, Commands, Place, PlanBuilder } from './commands.js';
+import type { Engine } from './engine.js';
 import type { Tile } from './microkernels.js';
 import { remembered } from './remembered.js';
+import type { Residency } from './storage.js';
 
 export type { Triple };
 
@@ -70,6 +72,37 @@ export interface Machine {
   readonly commands: Commands;
   /** Threads that share the work; what is shared by all may be larger for more. Default 1. */
   readonly threads?: number;
+}
+
+/**
+ * What goes into a convolution besides data, weight and bias. Plans of plain ones have none; those of others ask theirs, so that all
+ * this comes along only with who uses it (fusion.ts).
+ */
+export interface Fusion {
+  /** Tells it from others. */
+  readonly key: string;
+  /** Whether the input cannot be read where it lies. */
+  readonly padded: boolean;
+  /** An engine with its own commands, too. */
+  machine(engine: Engine): Machine;
+  /** Adds the addresses of the further inputs. */
+  place(addresses: Bases, inputs: readonly Storage[], residency: Residency): void;
+  /** Moves the bases of the further inputs with those of the others, to a picture and group. */
+  move(moves: Bases, p: Problem, picture: number): void;
+  /**
+   * Where `count` channels of a picture, from one of `all` on, lie: base, and number of the channel from there; which of them that is,
+   * and for how many.
+   */
+  parts(
+    picture: number,
+    all: number,
+    from: number,
+    count: number,
+  ): readonly (readonly [base: number, channel: number, first: number, count: number])[];
+  /** Appends what is done to so many rows of the padded input, which lie one after the other. */
+  prepare(list: PlanBuilder, rows: number, floats: number): void;
+  /** What the kernels are called that store to this place of the output, behind their usual names, and what they take in addition. */
+  stored(to: number): readonly [suffix: string, ...Place[]];
 }
 
 /** What is done to sums. */

@@ -3,7 +3,7 @@ import type { ConvAttributes } from '../../../backend.js';
 import { sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { activate } from '../activations.js';
-import { Fusion } from '../fusion.js';
+import { NetworkFusion } from '../fusion.js';
 import { convolve, FORWARD, INPUT_GRAD, isLone, type Reading } from './conv.js';
 import type { Ground, Loop, WasmFunction } from './ground.js';
 
@@ -47,7 +47,7 @@ function compute(
   const { geometry, activation, residual, before } = attributes;
   if (!residual && before === undefined && isLone(op, geometry))
     return computeLone(ground, inputs, attributes);
-  const fusion = new Fusion(attributes);
+  const fusion = new NetworkFusion(attributes);
   if (activation?.fn !== 'own') return convolve(ground, op, inputs, attributes, fusion);
   const { name } = activation.own;
   // Definitions stay in front.
