@@ -24,3 +24,8 @@ export function coveragePlane(g: ConvGeometry): Float64Array {
   }
   return plane;
 }
+
+/** 1 / coverage over the output plane: what averaging multiplies by. 0 where nothing reaches. */
+export function coverageReciprocals(g: ConvGeometry): Float64Array {
+  return coveragePlane(g).map((count) => count && 1 / count);
+}

@@ -23,7 +23,7 @@ import {
   xShapeOf,
   yShapeOf,
 } from '../geometry/conv.js';
-import { coveragePlane } from '../geometry/coverage.js';
+import { coverageReciprocals } from '../geometry/coverage.js';
 import * as operation from '../operations.js';
 import { range, type Shape, sameShape, showShape } from '../shape.js';
 import { convert, type DType, scoped, type Tensor } from '../tensor.js';
@@ -41,10 +41,9 @@ function biasGradient(g: Tensor, { shape }: Tensor): Tensor {
   return sumOver('sum', g, kept, shape);
 }
 
-/** 1 / coverage over the output plane, 0 where nothing reaches; broadcasts over batch and channels. */
-function coverageReciprocal(g: ConvGeometry, dtype: DType): Tensor {
-  const values = coveragePlane(g).map((count) => (count === 0 ? 0 : 1 / count));
-  return fromValues(convert(dtype, values), [1, 1, ...g.xSize]);
+/** 1 / coverage over the output plane; broadcasts over batch and channels. */
+function shares(g: ConvGeometry, dtype: DType): Tensor {
+  return fromValues(convert(dtype, coverageReciprocals(g)), [1, 1, ...g.xSize]);
 }
 
 /** forward, or with `transposed` inputGrad: each is the gradient of the other. */
@@ -66,7 +65,7 @@ function linear(
   const vjp = (gradOutput: Tensor, y: Tensor) => {
     const gradY = activation === undefined ? gradOutput : throughActivation(gradOutput, y, activation);
     // Averaging divides each output by a constant, so its gradient divides the incoming one by the same.
-    const shared = average ? product(gradY, coverageReciprocal(g, gradY.dtype)) : gradY;
+    const shared = average ? product(gradY, shares(g, gradY.dtype)) : gradY;
     const [from, to] = transposed ? [shared, x] : [x, shared];
     return [
       x.requiresGrad ? linear(`${name} gradInput`, !transposed, shared, w, undefined, g) : null,

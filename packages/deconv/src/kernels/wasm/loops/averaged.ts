@@ -13,8 +13,10 @@ export const convInputGrad: Loop<OpTable['conv.inputGrad']> = (ground, inputs, a
   if (!average || activation === undefined) return plain(ground, inputs, attributes);
   const output = plain(ground, inputs, { ...attributes, activation: undefined });
   if (output === undefined) return undefined;
-  const formula = ACTIVATIONS[activation.fn].replaceAll('x+b', 'x');
   const place = [ground.at(output), 0] as const;
-  ground.kernels.apply(formula, 'x', '1', place, 1, output.length, [place], activation.parameters);
+  // The bias has been added; at address 0 there are zeros.
+  const operands = [place, [0, 0]] as const;
+  const formula = ACTIVATIONS[activation.fn];
+  ground.kernels.apply(formula, 'xb', '10', place, 1, output.length, operands, activation.parameters);
   return output;
 };

@@ -6,7 +6,7 @@ import type { ConvAttributes } from '../../../backend.js';
 import { refuse } from '../../../errors.js';
 import { kernelExtent } from '../../../geometry/axis.js';
 import { type ConvGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../../geometry/conv.js';
-import { coveragePlane } from '../../../geometry/coverage.js';
+import { coverageReciprocals } from '../../../geometry/coverage.js';
 import { filledKernel, type Tiling, tilingOf } from '../../../geometry/winograd.js';
 import { type Shape, showShape, sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
@@ -165,10 +165,9 @@ function compute(
   // What an output is multiplied by: its share of the sum.
   let scale = 0;
   if (average) {
-    const counts = coveragePlane(g);
-    scale = residency.room(4 * counts.length);
-    const plane = engine.heap.floats.subarray(scale / 4, scale / 4 + counts.length);
-    for (let i = 0; i < counts.length; i++) plane[i] = counts[i] === 0 ? 0 : 1 / counts[i];
+    const shares = coverageReciprocals(g);
+    scale = residency.room(4 * shares.length);
+    engine.heap.floats.set(shares, scale / 4);
   }
   const { storage, at } = residency.result('float32', length);
   /** Runs a plan; false if its result is not to be used. */
