@@ -29,6 +29,7 @@ const floors = [
 const families = [
   'input',
   'layout',
+  'arithmetic',
   'elementwise',
   'activation',
   'reduce',

@@ -11,13 +11,13 @@
 
 import { range } from '../../shape.js';
 import { leb128 } from './leb128.js';
+import type { Code } from './opcodes.js';
 import * as wasm from './opcodes.js';
 
 /** Value types, as they are encoded. */
 export type ValueType = typeof wasm.i32 | typeof wasm.f32 | typeof wasm.f64 | typeof wasm.v128;
 
-/** An opcode of opcodes.ts, or a byte; or several, one after the other. */
-export type Code = number | readonly Code[];
+export type { Code };
 
 /** A local variable or parameter of a function. As code, it pushes its value. */
 export type Local = readonly [get: 0x20, ...index: number[]];

@@ -3,8 +3,10 @@
  * contains those that it uses, and none of the names. Those of vectors, which have the prefix byte 0xfd, count on from 0x100. Loads and
  * stores, which have immediates, are functions that give their code.
  */
-import type { Code } from './assembler.js';
 import { leb128 } from './leb128.js';
+
+/** One of these, or a byte; or several, one after the other. */
+export type Code = number | readonly Code[];
 
 /* Value types. */
 export const i32 = 0x7f;
