@@ -3,7 +3,14 @@
  * edges of that tile: one more and one less than its multiples, 1, kernels longer than the input, depthwise groups.
  */
 import { expect } from 'vitest';
-import type { Activation, Backend, OpName } from '../../packages/deconv/src/backend.js';
+import type {
+  Activation,
+  Backend,
+  FusedActivation,
+  FusedConvAttributes,
+  OpName,
+  OpTable,
+} from '../../packages/deconv/src/backend.js';
 import type { ConvGeometry } from '../../packages/deconv/src/geometry/conv.js';
 import { convGeometry, weightShapeOf, xShapeOf, yShapeOf } from '../../packages/deconv/src/geometry/conv.js';
 import { tilingOf } from '../../packages/deconv/src/geometry/winograd.js';
@@ -19,12 +26,12 @@ import { sizeOf } from '../../packages/deconv/src/shape.js';
 
 export { reference };
 
-/** The operation of this name, with its kernels; of two, the second takes what networks fuse with the first. */
-export function operationOf<K extends OpName>(name: K, fused = false): WasmOperation<K> {
+/** The operation of this name, with its kernels. */
+export function operationOf<K extends OpName>(name: K): WasmOperation<K> {
   const all: readonly unknown[] = Object.values(operations);
   const isIt = (operation: unknown): operation is WasmOperation<K> =>
     (operation as { readonly name: string }).name === name;
-  return (fused ? all.findLast(isIt) : all.find(isIt)) ?? expect.fail(`there is no operation ${name}`);
+  return all.find(isIt) ?? expect.fail(`there is no operation ${name}`);
 }
 
 /** The three kernels. */
@@ -68,16 +75,7 @@ export function uniform(seed: number): () => number {
 }
 
 /** One convolution with its attributes. */
-export interface Case {
-  readonly geometry: ConvGeometry;
-  readonly bias: boolean;
-  readonly average: boolean;
-  readonly activation?: Activation | undefined;
-  readonly residual?: boolean | undefined;
-  /** Of the forward pass: channels of the first of two inputs. */
-  readonly split?: number | undefined;
-  readonly before?: Activation | undefined;
-}
+export type Case = FusedConvAttributes;
 
 /** What a case is, for messages. */
 export const show = (kernel: string, { geometry, ...rest }: Case): string =>
@@ -85,7 +83,7 @@ export const show = (kernel: string, { geometry, ...rest }: Case): string =>
 
 /** Activations that turn small integers into numbers that float32 holds exactly. */
 const RELU: Activation = { fn: 'clamp', parameters: [0, Number.POSITIVE_INFINITY] };
-const ACTIVATIONS: readonly (Activation | undefined)[] = [
+const ACTIVATIONS: readonly (FusedActivation | undefined)[] = [
   undefined,
   undefined,
   RELU,
@@ -194,20 +192,18 @@ export function runKernel(
   { geometry, bias, average, activation, residual, split, before }: Case,
   inputs: readonly Float32Array[],
 ): Float32Array {
-  const attributes = {
-    geometry,
-    bias: bias && kernel !== 'conv.weightGrad',
-    average: average && kernel === 'conv.inputGrad',
-    // Averages are activated by an operation of their own.
-    activation: average || kernel === 'conv.weightGrad' ? undefined : activation,
-    residual,
-    before: kernel === 'conv.weightGrad' ? undefined : before,
-    split: kernel === 'conv.forward' && inputs[0].length < sizeOf(xShapeOf(geometry)) ? split : undefined,
-  };
   const storages = inputs.map((values) => backend.upload(Float32Array.from(values)));
-  const { before: first, split: channels, activation: last } = attributes;
-  const fused = residual || first || channels !== undefined || last?.fn === 'prelu';
-  return backend.run(operationOf(kernel, Boolean(fused)), storages, attributes).host() as Float32Array;
+  const run = <K extends OpName>(name: K, attributes: OpTable[K]) =>
+    backend.run(operationOf(name), storages, attributes).host() as Float32Array;
+  if (kernel === 'conv.weightGrad') return run(kernel, { geometry, bias: false, average: false });
+  const shared = { geometry, bias, average: average && kernel === 'conv.inputGrad' };
+  // Averages are activated by an operation of their own.
+  const ending = average ? undefined : activation;
+  const parted = kernel === 'conv.forward' && inputs[0].length < sizeOf(xShapeOf(geometry));
+  if (!residual && before === undefined && !parted && ending?.fn !== 'prelu' && ending?.fn !== 'own')
+    return run(kernel, { ...shared, activation: ending });
+  const fused = { residual, before, split: parted ? split : undefined, activation: ending };
+  return run(`${kernel}Fused`, { ...shared, ...fused });
 }
 
 /** Index of the first difference beyond `bound`, or −1. NaN is only like NaN, an infinity like itself. */

@@ -12,14 +12,17 @@ import type { WindowGeometry } from './geometry/window.js';
 import type { Shape } from './shape.js';
 import type { DType, Storage, TypedArray } from './tensor.js';
 
-/** A function applied to each output of a convolution before it is stored: one that engines know, or one that brings its kernels. */
-export type Activation = NamedActivation | OwnActivation;
-
-/** A function that engines know. */
-export interface NamedActivation {
-  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh' | 'prelu';
-  /** leakyRelu [slope], clamp [min, max]. Those of prelu are one more input, the last: one slope per output channel. */
+/** A function applied to each output of a convolution before it is stored. */
+export interface Activation {
+  readonly fn: 'leakyRelu' | 'clamp' | 'sigmoid' | 'tanh';
+  /** leakyRelu [slope], clamp [min, max]. */
   readonly parameters: readonly number[];
+}
+
+/** leakyRelu with one slope per output channel: they are one more input, the last. */
+export interface PreluActivation {
+  readonly fn: 'prelu';
+  readonly parameters: readonly [];
 }
 
 /** A function without parameters that brings its kernels along. */
@@ -29,27 +32,33 @@ export interface OwnActivation {
   readonly own: UnaryFunction;
 }
 
-/**
- * Attributes of the convolutions. The bias, if any, is the third input, one value per output channel. Functions of their own, slopes
- * and all that is below the activation are for operations that take them: `convForwardFused` and `convInputGradFused`.
- */
+/** What networks end their convolutions with. */
+export type FusedActivation = Activation | PreluActivation | OwnActivation;
+
+/** Attributes of the convolutions. The bias, if any, is the third input, one value per output channel. */
 export interface ConvAttributes {
   readonly geometry: ConvGeometry;
   readonly bias: boolean;
   /** `conv.inputGrad` only: divide each output by its coverage before the bias. */
   readonly average: boolean;
-  /** `conv.forward` and `conv.inputGrad`: applied last. With `average`, never prelu. */
+  /** `conv.forward` and `conv.inputGrad`: applied last. */
   readonly activation?: Activation | undefined;
+}
+
+/** Attributes of convolutions that what stood around them in a network has been drawn into. */
+export interface FusedConvAttributes extends Omit<ConvAttributes, 'activation'> {
+  /** Applied last. With `average`, never prelu. */
+  readonly activation?: FusedActivation | undefined;
   /**
-   * `conv.forward` and `conv.inputGrad`: the last input, of the output's shape, is added before the activation, which is a clamp
-   * from below if there is one. Not with `average`.
+   * The last input, of the output's shape, is added before the activation, which is a clamp from below if there is one. Not with
+   * `average`.
    */
   readonly residual?: boolean | undefined;
-  /** `conv.forward` and `conv.inputGrad`: what the data goes through first, a function that leaves zeros what they are. */
+  /** What the data goes through first, a function that leaves zeros what they are. */
   readonly before?: Activation | undefined;
   /**
-   * `conv.forward` of one group: x has so many channels; the others are those of one more input, the very last, as if the two had
-   * been joined.
+   * `conv.forwardFused` of one group: x has so many channels; the others are those of one more input, the very last, as if the two
+   * had been joined.
    */
   readonly split?: number | undefined;
 }
@@ -121,6 +130,10 @@ export interface OpTable {
   'conv.inputGrad': ConvAttributes;
   /** (x, y) → w */
   'conv.weightGrad': ConvAttributes;
+  /** (x, w, bias?, slopes or residual?, more channels of x?) → y */
+  'conv.forwardFused': FusedConvAttributes;
+  /** (y, w, bias?, slopes or residual?) → x */
+  'conv.inputGradFused': FusedConvAttributes;
   /** (x[, g]) → f(x), f′(x) or f″(x) by `order` [· g]; `parameters` are those of f */
   unary: { readonly fn: UnaryFunction; readonly order: number; readonly parameters: readonly number[] };
   /** (a, b) → f(a, b), both broadcast to `shape` */

@@ -117,15 +117,15 @@ export const convWeightGrad: Operation<'conv.weightGrad'> = {
   wasm: convWeightGradLoop,
 };
 
-/** The convolutions with everything that their attributes may ask for. */
-export const convForwardFused: Operation<'conv.forward'> = {
-  name: 'conv.forward',
+/** The convolutions with all that networks draw into them. */
+export const convForwardFused: Operation<'conv.forwardFused'> = {
+  name: 'conv.forwardFused',
   reference: convForwardFusedDefinition,
   wasm: convForwardFusedLoop,
 };
 
-export const convInputGradFused: Operation<'conv.inputGrad'> = {
-  name: 'conv.inputGrad',
+export const convInputGradFused: Operation<'conv.inputGradFused'> = {
+  name: 'conv.inputGradFused',
   reference: convInputGradFusedDefinition,
   wasm: convInputGradFusedLoop,
 };

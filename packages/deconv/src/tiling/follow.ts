@@ -6,7 +6,7 @@
  * Refuses operations that see the whole axis at once: sums over it (global pooling, normalisation by the picture itself),
  * softmax and matrix products along it; constants that vary along it; and what looks at values.
  */
-import type { ConvAttributes, OpName, OpTable } from '../backend.js';
+import type { FusedConvAttributes, OpName, OpTable } from '../backend.js';
 import { usesWinograd } from '../backends.js';
 import type { WindowGeometry } from '../geometry/window.js';
 import { type TilesAlong, tilesAlong } from '../geometry/winograd.js';
@@ -339,33 +339,39 @@ export class Follower {
     );
   }
 
+  #forward(given: readonly Tensor[], { geometry: g, residual, split }: FusedConvAttributes): State {
+    const [inputs, more] = split === undefined ? [given, []] : [given.slice(0, -1), given.slice(-1)];
+    const [first, ...others] = [inputs[0], ...more].map((x) => this.#tracksOf(x));
+    const tracks = first.map((track, a) => this.#join(a, [track, ...others.map((other) => other[a])]));
+    const [from, to] = [
+      [g.batch, g.xChannels, ...g.xSize],
+      [g.batch, g.yChannels, ...g.ySize],
+    ];
+    const reach = (s: number) => ({
+      step: g.stride[s],
+      first: -g.padBefore[s],
+      last: g.dilation[s] * (g.kernelSize[s] - 1) - g.padBefore[s],
+    });
+    const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, false, s));
+    return this.#added(inputs, state, residual);
+  }
+
+  #inputGrad(inputs: readonly Tensor[], { geometry: g, residual, average }: FusedConvAttributes): State {
+    const [from, to] = [
+      [g.batch, g.yChannels, ...g.ySize],
+      [g.batch, g.xChannels, ...g.xSize],
+    ];
+    const reach = (s: number) => transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]);
+    const tracks = this.#tracksOf(inputs[0]);
+    const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, true, s, average));
+    return this.#added(inputs, state, residual);
+  }
+
   readonly #rules: { readonly [K in Name]?: Rule<K> } = {
-    'conv.forward': (given, _, { geometry: g, residual, split }: ConvAttributes) => {
-      const [inputs, more] = split === undefined ? [given, []] : [given.slice(0, -1), given.slice(-1)];
-      const [first, ...others] = [inputs[0], ...more].map((x) => this.#tracksOf(x));
-      const tracks = first.map((track, a) => this.#join(a, [track, ...others.map((other) => other[a])]));
-      const [from, to] = [
-        [g.batch, g.xChannels, ...g.xSize],
-        [g.batch, g.yChannels, ...g.ySize],
-      ];
-      const reach = (s: number) => ({
-        step: g.stride[s],
-        first: -g.padBefore[s],
-        last: g.dilation[s] * (g.kernelSize[s] - 1) - g.padBefore[s],
-      });
-      const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, false, s));
-      return this.#added(inputs, state, residual);
-    },
-    'conv.inputGrad': (inputs, _, { geometry: g, residual, average }: ConvAttributes) => {
-      const [from, to] = [
-        [g.batch, g.yChannels, ...g.ySize],
-        [g.batch, g.xChannels, ...g.xSize],
-      ];
-      const reach = (s: number) => transposed(g.kernelSize[s], g.stride[s], g.dilation[s], g.padBefore[s]);
-      const tracks = this.#tracksOf(inputs[0]);
-      const state = this.#convolve(inputs, tracks, from, to, reach, (s) => tilesAlong(g, true, s, average));
-      return this.#added(inputs, state, residual);
-    },
+    'conv.forward': (inputs, _, attributes) => this.#forward(inputs, attributes),
+    'conv.inputGrad': (inputs, _, attributes) => this.#inputGrad(inputs, attributes),
+    'conv.forwardFused': (inputs, _, attributes) => this.#forward(inputs, attributes),
+    'conv.inputGradFused': (inputs, _, attributes) => this.#inputGrad(inputs, attributes),
     unary: (inputs, shape) => this.#pointwise(inputs, shape),
     cast: (inputs, shape) => this.#pointwise(inputs, shape),
     binary: (inputs, shape) => this.#pointwise(inputs, shape),

@@ -13,6 +13,8 @@ export interface Reach {
 export const SPOKEN: Partial<Readonly<Record<OpName, string>>> = {
   'conv.forward': 'a convolution',
   'conv.inputGrad': 'a transposed convolution',
+  'conv.forwardFused': 'a convolution',
+  'conv.inputGradFused': 'a transposed convolution',
   reduce: 'a sum, mean or extremum',
   argMax: 'argMax',
   'strided.read': 'a slice, permutation or repetition',

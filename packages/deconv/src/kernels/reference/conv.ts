@@ -83,8 +83,11 @@ function ended(sums: Float64Array, shape: Shape, end: Ending, coverage?: Float64
   return sums.map((sum, at) => end(averaged(sum, at), Math.floor(at / plane) % shape[1], at));
 }
 
+/** What sums depend on. */
+type Sums = Pick<ConvAttributes, 'geometry' | 'average'>;
+
 /** y, each of its values ended. */
-export function forward(x: Values, w: Values, { geometry }: ConvAttributes, end: Ending): Float64Array {
+export function forward(x: Values, w: Values, { geometry }: Sums, end: Ending): Float64Array {
   const shape = yShapeOf(geometry);
   const sums = new Float64Array(sizeOf(shape));
   relate('forward', geometry, x, w, sums);
@@ -92,7 +95,7 @@ export function forward(x: Values, w: Values, { geometry }: ConvAttributes, end:
 }
 
 /** x, each of its values divided by its coverage, if that is asked for, and ended. */
-export function inputGrad(y: Values, w: Values, attributes: ConvAttributes, end: Ending): Float64Array {
+export function inputGrad(y: Values, w: Values, attributes: Sums, end: Ending): Float64Array {
   const { geometry, average } = attributes;
   const shape = xShapeOf(geometry);
   const sums = new Float64Array(sizeOf(shape));
@@ -102,9 +105,9 @@ export function inputGrad(y: Values, w: Values, attributes: ConvAttributes, end:
 
 export const ACTIVATIONS = { leakyRelu: leaky, clamp: held, sigmoid: logistic, tanh: Math.tanh };
 
-/** Bias added, activation applied. What else there may be is done by the definitions in fused.ts. */
+/** Bias added, activation applied. */
 function ending({ activation }: ConvAttributes, bias: Values | undefined): Ending {
-  const f = activation && ACTIVATIONS[activation.fn as keyof typeof ACTIVATIONS];
+  const f = activation && ACTIVATIONS[activation.fn];
   return (sum, channel) => {
     const value = sum + (bias?.[channel] ?? 0);
     return f ? f(value, activation.parameters) : value;

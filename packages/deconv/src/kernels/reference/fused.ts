@@ -2,19 +2,19 @@
  * Convolutions that networks have been fused into: with a function before them, inputs that would have been joined, a term
  * added to their outputs, and activations that have slopes per channel or bring their kernels along.
  */
-import type { Activation, ConvAttributes } from '../../backend.js';
+import type { FusedActivation, FusedConvAttributes } from '../../backend.js';
 import { ACTIVATIONS, type Ending, forward, inputGrad } from './conv.js';
 
 type Values = ArrayLike<number>;
 
 /** What it does to a number. */
-function functionOf(activation: Activation) {
+function functionOf(activation: FusedActivation) {
   if (activation.fn === 'own') return activation.own.reference[0];
   return ACTIVATIONS[activation.fn === 'prelu' ? 'leakyRelu' : activation.fn];
 }
 
 /** Bias and residual added, activation applied. */
-function ending(inputs: readonly Values[], { bias, activation, residual }: ConvAttributes): Ending {
+function ending(inputs: readonly Values[], { bias, activation, residual }: FusedConvAttributes): Ending {
   const last = inputs[inputs.length - 1];
   const f = activation && functionOf(activation);
   return (sum, channel, at) => {
@@ -24,7 +24,7 @@ function ending(inputs: readonly Values[], { bias, activation, residual }: ConvA
 }
 
 /** The data after what it goes through first. */
-function through(x: Values, { before }: ConvAttributes): Values {
+function through(x: Values, { before }: FusedConvAttributes): Values {
   return before === undefined
     ? x
     : Float64Array.from(x, (value) => functionOf(before)(value, before.parameters));
@@ -42,7 +42,7 @@ function joined(a: Values, b: Values, batch: number): Float64Array {
 }
 
 /** (x, w, bias?, slopes or residual?, more channels of x?) → y */
-export function convForwardFused(given: readonly Values[], attributes: ConvAttributes): Float64Array {
+export function convForwardFused(given: readonly Values[], attributes: FusedConvAttributes): Float64Array {
   const { geometry, split } = attributes;
   const inputs = split === undefined ? given : given.slice(0, -1);
   const [first, w] = inputs;
@@ -51,7 +51,7 @@ export function convForwardFused(given: readonly Values[], attributes: ConvAttri
 }
 
 /** (y, w, bias?, slopes or residual?) → x */
-export function convInputGradFused(inputs: readonly Values[], attributes: ConvAttributes): Float64Array {
+export function convInputGradFused(inputs: readonly Values[], attributes: FusedConvAttributes): Float64Array {
   const [y, w] = inputs;
   return inputGrad(through(y, attributes), w, attributes, ending(inputs, attributes));
 }

@@ -25,7 +25,8 @@ function reachOf(classes: readonly AxisClass[], stride: number) {
 }
 
 /**
- * Of `extent` positions that lie `step` apart, from `origin` on, those inside an axis of `length`: the first, how many, and where the first of them is.
+ * Of `extent` positions that lie `step` apart, from `origin` on, those inside an axis of `length`: the first, how many, and where the
+ * first of them is.
  */
 export function insideOf(
   origin: number,

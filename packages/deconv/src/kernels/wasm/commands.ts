@@ -26,7 +26,10 @@ export type ByBase = Readonly<Bases>;
 /** Words of an item: first command, number of commands, and what to add to each base. */
 export const ITEM_WORDS = 2 + BASES;
 
-/** Where the control block lies. */
+/**
+ * Where the control block lies. All bytes before it are always zero: what a fresh tile starts from, the row that a missing input
+ * reads, the bias where there is none.
+ */
 export const CONTROL_AT = 1024;
 
 /** Words of the control block. */

@@ -2,7 +2,7 @@
  * fusion: what convolutions of networks take in besides data, weight and bias: channels of a second input, a function that the data
  * goes through first, an array that is added to the sums, a slope per channel, functions of their own.
  */
-import type { ConvAttributes } from '../../backend.js';
+import type { FusedConvAttributes } from '../../backend.js';
 import { range } from '../../shape.js';
 import type { Storage } from '../../tensor.js';
 import { activate } from './activations.js';
@@ -73,9 +73,9 @@ const buildsFor = ({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Build> =>
 export class NetworkFusion implements Fusion {
   readonly key: string;
   readonly padded: boolean;
-  readonly #attributes: ConvAttributes;
+  readonly #attributes: FusedConvAttributes;
 
-  constructor(attributes: ConvAttributes) {
+  constructor(attributes: FusedConvAttributes) {
     const { residual, split, before } = attributes;
     this.key = `${residual}${split}${before?.fn}${before?.parameters}`;
     this.padded = split !== undefined || before !== undefined;

@@ -82,9 +82,6 @@ export function kernelsFor(height: number, positions: number, nr: number) {
   return kernels.filter(({ count }) => count > 0);
 }
 
-/** Bytes at address 0 that are always zero: what a fresh tile starts from, and the row that a missing input reads. */
-export const ZEROS = 1024;
-
 /** The parameters of a command. */
 export const INTEGERS: readonly ValueType[] = new Array<ValueType>(COMMAND_ARGUMENTS).fill(wasm.i32);
 

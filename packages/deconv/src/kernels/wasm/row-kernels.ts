@@ -1,6 +1,6 @@
 /**
- * row-kernels: sums, extremes, copies at any step: kernels that work on rows, of which one call takes many. Addresses and steps are in bytes, counts in elements. Vector loads may read up to three floats beyond a row;
- * nothing is written there. Sums are kept in float64.
+ * row-kernels: sums, extremes, copies at any step: kernels that work on rows, of which one call takes many. Addresses and steps are in
+ * bytes, counts in elements. Vector loads may read up to three floats beyond a row; nothing is written there. Sums are kept in float64.
  */
 
 import {

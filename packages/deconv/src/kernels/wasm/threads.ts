@@ -273,7 +273,7 @@ export class Threads {
       if (waited > (this.#team.lostAfter ?? LOST_AFTER_MS)) {
         this.#giveUp();
         throw new Error(
-          `deconv: a helper thread was lost in the middle of an operation (${done} of ${count} parts finished); its result is discarded, further operations run on one thread`,
+          `deconv: a helper thread was lost in an operation (${done} of ${count} parts finished); its result is discarded, further operations run on one thread`,
         );
       }
     }

@@ -3,7 +3,7 @@
  * dialect 'onnx' of geometry; here its options meet the shapes.
  */
 import { run as runKernel } from '../../autograd.js';
-import type { Activation, OpTable } from '../../backend.js';
+import type { OpTable, OwnActivation } from '../../backend.js';
 import { hardSwish, silu } from '../../functions.js';
 import {
   type ConvGeometry,
@@ -84,12 +84,12 @@ function checkBias(node: NodeContext, channels: number): void {
 }
 
 /** Functions that no option of a convolution names. */
-const OWN: Readonly<Partial<Record<string, Activation>>> = {
+const OWN: Readonly<Partial<Record<string, OwnActivation>>> = {
   silu: { fn: 'own', parameters: [], own: silu },
   hardSwish: { fn: 'own', parameters: [], own: hardSwish },
 };
 
-type Attributes = OpTable['conv.forward' | 'conv.inputGrad'];
+type Attributes = OpTable['conv.forwardFused'];
 
 /** @param convolve by the public operation @param kernel by the kernel alone, which takes more inputs */
 function planned(

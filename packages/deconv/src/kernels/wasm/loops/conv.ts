@@ -18,11 +18,12 @@ import { depthwise } from '../depthwise-kernel.js';
 import { type Depthwise, depthwiseOf } from '../depthwise-plan.js';
 import type { Loaded } from '../engine.js';
 import { isShortage } from '../heap.js';
-import { type Fusion, matrixProblem, problemOf } from '../problem.js';
+import { type Fusion, problemOf } from '../problem.js';
 import { remembered } from '../remembered.js';
 import { planWeight } from '../weight-plan.js';
 import { planWinograd } from '../winograd-plan.js';
 import type { Ground, Loop } from './ground.js';
+import { product } from './product.js';
 
 /** One of the three: what it is called in a complaint, and which of x, w and y are its two inputs and its output. */
 export type Reading = readonly [name: string, order: readonly number[]];
@@ -119,32 +120,17 @@ function computeLone(
   ground: Ground,
   [y, w, third]: readonly Storage[],
   { geometry: g, bias, activation }: Attributes,
-  length: number,
 ): Storage {
-  const { engine, kernels } = ground;
-  const { tile, commands } = engine;
   const taps = sizeOf(g.kernelSize);
-  const loaded = engine.plan(`lone|${g.batch},${g.yChannels},${g.xChannels * taps}`, () => {
-    const problem = matrixProblem(g.batch, g.xChannels * taps, g.yChannels);
-    return planDense(problem, 1, 1, { tile, commands });
-  });
-  const [weight, input] = [ground.at(y), ground.at(w)];
+  const size = [g.batch, g.xChannels * taps, g.yChannels] as const;
+  const { storage, at } = product(ground, size, ground.at(y), ground.at(w));
   const biasAt = bias ? ground.at(third) : 0;
-  const packed = engine.residency.room(loaded.plan.packedBytes);
-  const { storage, at } = ground.result(length);
-  const addresses = {
-    [BASE.input]: input,
-    [BASE.weight]: weight,
-    [BASE.packed]: packed,
-    [BASE.output]: at,
-  };
-  engine.run(loaded, addresses, 0);
   const text = activation === undefined ? 'x+b' : ACTIVATIONS[activation.fn];
   if (bias || activation !== undefined)
     for (let n = 0; n < g.batch; n++) {
       const rows = [at + 4 * n * g.xChannels * taps, 4 * taps] as const;
       const inputs = [rows, [biasAt, bias ? 4 : 0]] as const;
-      kernels.apply(text, 'xb', '10', rows, g.xChannels, taps, inputs, activation?.parameters);
+      ground.kernels.apply(text, 'xb', '10', rows, g.xChannels, taps, inputs, activation?.parameters);
     }
   return storage;
 }
@@ -228,7 +214,7 @@ export function convolve(
   if (known.bytes > ground.engine.heap.capacity) refuseLarge(ground, op, geometry, known.bytes);
   if (known.strange) return undefined;
   try {
-    if (known.lone) return computeLone(ground, inputs, attributes, known.length);
+    if (known.lone) return computeLone(ground, inputs, attributes);
     return compute(ground, op, inputs, attributes, known, fusion);
   } catch (error) {
     if (isShortage(error)) refuseLarge(ground, op, geometry, known.bytes);

@@ -1,8 +1,9 @@
 /** fused: the convolutions with everything that networks leave to them: see fusion.ts. */
-import type { ConvAttributes } from '../../../backend.js';
+import type { FusedConvAttributes } from '../../../backend.js';
 import { sizeOf } from '../../../shape.js';
 import type { Storage } from '../../../tensor.js';
 import { activate } from '../activations.js';
+import type { Build } from '../assembler.js';
 import { NetworkFusion } from '../fusion.js';
 import { convolve, FORWARD, INPUT_GRAD, isLone, type Reading } from './conv.js';
 import type { Ground, Loop, WasmFunction } from './ground.js';
@@ -17,7 +18,7 @@ function formulaOf(own: WasmFunction): string {
 function computeLone(
   ground: Ground,
   inputs: readonly Storage[],
-  attributes: ConvAttributes,
+  attributes: FusedConvAttributes,
 ): Storage | undefined {
   const { geometry: g, activation } = attributes;
   const slopes = activation?.fn === 'prelu' ? inputs[inputs.length - 1] : undefined;
@@ -42,24 +43,26 @@ function compute(
   ground: Ground,
   op: Reading,
   inputs: readonly Storage[],
-  attributes: ConvAttributes,
+  attributes: FusedConvAttributes,
 ): Storage | undefined {
   const { geometry, activation, residual, before } = attributes;
   if (!residual && before === undefined && isLone(op, geometry))
     return computeLone(ground, inputs, attributes);
   const fusion = new NetworkFusion(attributes);
   if (activation?.fn !== 'own') return convolve(ground, op, inputs, attributes, fusion);
-  const { name } = activation.own;
+  const { own } = activation;
+  const { name } = own;
   // Definitions stay in front.
-  const formula = formulaOf(activation.own).replace(/[^;]+$/, 'own(x)=$&;own(x+b)');
-  if (!ground.engine.has(name, activate(formula))) return undefined;
+  const build: Build = (...given) =>
+    activate(formulaOf(own).replace(/[^;]+$/, 'own(x)=$&;own(x+b)'))(...given);
+  if (!ground.engine.has(name, build)) return undefined;
   return convolve(ground, op, inputs, { ...attributes, activation: { fn: name, parameters: [] } }, fusion);
 }
 
 /** (x, w, bias?, slopes or residual?, more channels of x?) → y */
-export const convForward: Loop<ConvAttributes> = (ground, inputs, attributes) =>
+export const convForward: Loop<FusedConvAttributes> = (ground, inputs, attributes) =>
   compute(ground, FORWARD, inputs, attributes);
 
 /** (y, w, bias?, slopes or residual?) → x */
-export const convInputGrad: Loop<ConvAttributes> = (ground, inputs, attributes) =>
+export const convInputGrad: Loop<FusedConvAttributes> = (ground, inputs, attributes) =>
   compute(ground, INPUT_GRAD, inputs, attributes);

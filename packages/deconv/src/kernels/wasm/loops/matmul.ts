@@ -1,13 +1,11 @@
 /**
- * Matrix products by the tiles of the convolutions (see matrixProblem). Each matrix of a batch has its own left operand, so the
- * batch is the groups.
+ * Matrix products by the tiles of the convolutions (product.ts), or row by row where one operand has few. Each matrix of a batch has
+ * its own left operand, so the batch is the groups.
  */
 import type { OpTable } from '../../../backend.js';
-import * as BASE from '../bases.js';
-import { planDense } from '../dense-plan.js';
 import { dotRows, ROWS } from '../dot-kernel.js';
-import { matrixProblem } from '../problem.js';
 import type { Ground, Loop } from './ground.js';
+import { product } from './product.js';
 import { copyView } from './views.js';
 
 /** A matrix that meets this many vectors or fewer is read where it lies. */
@@ -49,7 +47,6 @@ function multiplyRows(
 /** (a, b) → batch × (m, k) · (k, n), each stored transposed if so flagged. */
 export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
   const { batch, m, n, k, transposeA, transposeB } = attributes;
-  const { engine, residency } = ground;
   // One column is one row of the transposed product, which fills the tiles better.
   if (n === 1 && m > 1)
     return matmul(ground, [b, a], {
@@ -74,26 +71,13 @@ export const matmul: Loop<OpTable['matmul']> = (ground, [a, b], attributes) => {
     });
     return storage;
   }
-  const loaded = engine.plan(`matmul|${batch},${m},${n},${k},${transposeA}`, () => {
-    const { tile, commands } = engine;
-    return planDense(matrixProblem(m, n, k, transposeA), 1, batch, { tile, commands });
-  });
-  const weight = ground.at(a);
-  let input = ground.at(b);
+  const left = ground.at(a);
+  let right = ground.at(b);
   if (transposeB) {
-    const turned = residency.room(4 * batch * k * n);
+    const turned = ground.residency.room(4 * batch * k * n);
     const strides = [k * n, 1, k];
-    copyView(ground, [batch, k, n], { at: input, strides }, { at: turned, strides: [k * n, n, 1] });
-    input = turned;
+    copyView(ground, [batch, k, n], { at: right, strides }, { at: turned, strides: [k * n, n, 1] });
+    right = turned;
   }
-  const packed = residency.room(loaded.plan.packedBytes);
-  const { storage, at } = ground.result(batch * m * n);
-  const addresses = {
-    [BASE.input]: input,
-    [BASE.weight]: weight,
-    [BASE.packed]: packed,
-    [BASE.output]: at,
-  };
-  engine.run(loaded, addresses, 0);
-  return storage;
+  return product(ground, [m, n, k], left, right, batch, transposeA).storage;
 };
