@@ -9,7 +9,7 @@ import { showShape } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
 import { asFloat } from './input.js';
-import { mapAxis } from './layout.js';
+import { mapAxis, reshape } from './layout.js';
 
 /** Size of the result: of all spatial axes, or of each; null keeps an axis as it is. */
 export type AdaptiveSize = number | readonly (number | null)[];
@@ -33,17 +33,16 @@ export function readAdaptiveSize(
 }
 
 function meanMap(n: number, out: number): AxisMap {
-  const windows = Array.from({ length: out }, (_, o): [number, number] => {
-    const start = Math.floor((o * n) / out);
-    return [start, Math.ceil(((o + 1) * n) / out) - start];
-  });
-  const taps = Math.max(...windows.map(([, length]) => length));
+  const start = (o: number) => Math.floor((o * n) / out);
+  const end = (o: number) => Math.ceil(((o + 1) * n) / out);
+  let taps = 1;
+  for (let o = 0; o < out; o++) taps = Math.max(taps, end(o) - start(o));
   const index = new Int32Array(out * taps);
   const weight = new Float64Array(out * taps);
-  for (const [o, [start, length]] of windows.entries()) {
+  for (let o = 0; o < out; o++) {
+    const [first, length] = [start(o), end(o) - start(o)];
     // Where windows are of different lengths the shorter ones end in taps of weight 0.
-    index.fill(start, o * taps, (o + 1) * taps);
-    for (let t = 0; t < length; t++) index[o * taps + t] = start + t;
+    for (let t = 0; t < taps; t++) index[o * taps + t] = t < length ? first + t : first;
     weight.fill(1 / length, o * taps, o * taps + length);
   }
   return { inLength: n, outLength: out, taps, index, weight };
@@ -64,7 +63,14 @@ function adaptiveAvgPool(op: string, rank: number, x: Tensor, outputSize: Adapti
     return out === null || out === n ? y : mapAxis(op, y, axis + 2, meanMap(n, out));
   };
   return scoped(() => {
-    const output = size.reduce(poolAxis, input.share());
+    // Of nothing, nothing is read: sizes may be as large as they like.
+    const output =
+      input.size === 0
+        ? reshape(
+            input,
+            input.shape.map((n, at) => size[at - 2] ?? n),
+          )
+        : size.reduce(poolAxis, input.share());
     tracer?.('adaptiveAvgPool', [input], [output], { size });
     return output;
   });

@@ -223,7 +223,8 @@ function convolve(
     const geometry = recall(op, input.shape, weight.shape, options, geometryOf);
     checkBias(op, bias, transposed ? geometry.xChannels : geometry.yChannels);
     const activation = readActivation(op, options.activation);
-    const average = options.overlap === 'average';
+    // Of no pictures nothing is averaged: their planes may be as large as they like.
+    const average = options.overlap === 'average' && geometry.batch > 0;
     const output = linear(op, transposed, input, weight, bias, geometry, average, activation);
     if (tracer && !transposed && options.padding === 'same') {
       const inputs = bias === undefined ? [input, weight] : [input, weight, bias];

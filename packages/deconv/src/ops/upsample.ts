@@ -17,7 +17,7 @@ import { type PerAxis, perAxis, showShape } from '../shape.js';
 import { scoped, type Tensor } from '../tensor.js';
 import { tracer } from '../trace.js';
 import { asFloat } from './input.js';
-import { mapAxis } from './layout.js';
+import { mapAxis, reshape } from './layout.js';
 
 const MODES = ['nearest', 'linear', 'bilinear', 'trilinear', 'cubic', 'bicubic'] as const;
 
@@ -61,7 +61,8 @@ function fractionOf(factor: number): readonly [number, number] {
 }
 
 function nearestMap(n: number, out: number, [p, q]: readonly [number, number]): AxisMap {
-  const index = Int32Array.from({ length: out }, (_, o) => Math.min(n - 1, Math.floor((o * q) / p)));
+  const index = new Int32Array(out);
+  for (let o = 0; o < out; o++) index[o] = Math.min(n - 1, Math.floor((o * q) / p));
   return { inLength: n, outLength: out, taps: 1, index, weight: new Float64Array(out).fill(1) };
 }
 
@@ -195,7 +196,11 @@ export function upsample(x: Tensor, options: UpsampleOptions | number): Tensor {
     return mapAxis(op, output, axis + 2, map);
   };
   return scoped(() => {
-    const output = space.reduce(resizeAxis, input.share());
+    // Of nothing, nothing is read: sizes may be as large as they like.
+    const output =
+      input.size === 0
+        ? reshape(input, [...input.shape.slice(0, 2), ...size])
+        : space.reduce(resizeAxis, input.share());
     const kind = mode === 'nearest' ? mode : mode.endsWith('cubic') ? 'cubic' : 'linear';
     tracer?.(op, [input], [output], { mode: kind, alignCorners, factors });
     return output;

@@ -3,7 +3,6 @@
  * strip is one contiguous row. Where nothing is to be padded or split, the input itself.
  */
 import { combinations } from '../../geometry/three-axes.js';
-import { range } from '../../shape.js';
 import * as BASE from './bases.js';
 import { type Place, type PlanBuilder, placeIn, product, roundUp, SLACK } from './commands.js';
 import { SPLITS } from './movers.js';
@@ -20,7 +19,8 @@ function reachOf(classes: readonly AxisClass[], stride: number) {
   if (offsets.length === 0) offsets.push(0);
   const steps = offsets.map((offset) => Math.floor(offset / stride));
   const low = Math.min(...steps);
-  const residues = range(stride).filter((r) => offsets.some((offset) => (offset - r) % stride === 0));
+  // Of a stride as large as they come, only the residues of offsets: one plane for each.
+  const residues = [...new Set(offsets.map((offset, i) => offset - stride * steps[i]))].sort((a, b) => a - b);
   return { residues, low, span: Math.max(...steps) - low };
 }
 

@@ -62,7 +62,7 @@ function knownOf(op: Reading, attributes: Attributes, fusion: Fusion | undefined
   const ways = remembered(known, geometry, () => new Map());
   const way = `${op[0]}|${bias}${average}${activation?.fn}${activation?.parameters}|${fusion?.key}`;
   return remembered(ways, way, () => {
-    const { stride, dilation, kernelSize } = geometry;
+    const { batch, stride, dilation, kernelSize } = geometry;
     const sizes = shapesOf(op, geometry).map(sizeOf);
     return {
       key: [way, ...Object.values(geometry)].join('|'),
@@ -75,6 +75,7 @@ function knownOf(op: Reading, attributes: Attributes, fusion: Fusion | undefined
       length: sizes[2],
       bytes: 4 * sizes.reduce((sum, size) => sum + size),
       strange:
+        batch === 0 ||
         (op === INPUT_GRAD && sizeOf(stride) > MOST_PHASES) ||
         kernelSize.some((k, axis) => kernelExtent(k, dilation[axis]) > MOST_SPAN),
       lone: !fusion && isLone(op, geometry),

@@ -80,7 +80,7 @@ describe('each channel by itself', () => {
     fc.assert(
       fc.property(
         fc.array(axis, { minLength: 1, maxLength: 2 }),
-        fc.tuple(fc.constantFrom(0, 1, 3), fc.constantFrom(2, 3, 17)),
+        fc.tuple(fc.constantFrom(1, 3), fc.constantFrom(2, 3, 17)),
         fc.boolean(),
         activation,
         fc.nat(1000),
