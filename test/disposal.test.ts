@@ -229,7 +229,7 @@ describe('values that were let go', () => {
   it('are an internal error below the tensors', () => {
     const storage = backend().upload(new Float32Array(8));
     storage.release?.();
-    expect(() => storage.host()).toThrow('deconv: internal error: values are used that were released');
+    expect(() => storage.host()).toThrow('deconv: internal error: released values are used');
     const attributes = { fn: square, order: 0, parameters: [] };
     expect(() => backend().run(unary, [storage], attributes)).toThrow('internal error');
   });

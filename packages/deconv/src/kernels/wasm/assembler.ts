@@ -97,7 +97,7 @@ export function each(
   locals: Locals,
   count: Local,
   pointers: readonly Local[],
-  steps: readonly Local[],
+  steps: readonly (Local | number)[],
   body: (...at: readonly Local[]) => Code,
 ): Code {
   const [left, ...at] = locals(1 + pointers.length);

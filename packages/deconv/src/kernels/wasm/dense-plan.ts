@@ -106,6 +106,7 @@ export function planDense(
   const leastTiles = !input.plain || rowsAtMost >= packFrom ? RUN_TILES : PLAIN_RUN_TILES;
   const cuts = cutChannels(p.outChannels, phases, positions, mr, runs, leastTiles, threads);
   const { blocks, floats, packs } = layPanels(p, [...classGroups, ...addends], cuts, mr, list);
+  const fetched = floats / (batch * bandCount);
   const apart = runs > 1 || (flops >= SHARE_FROM_FLOPS && batch * groups * bandCount < 4);
   const bands = layBands(p, input, size, list, apart ? blocks.map((block) => [block]) : [blocks], layBand);
   return planItems(list, p, batch, groups, floats, [packs], [bands], flops);
@@ -183,7 +184,7 @@ export function planDense(
         const packed = common ?? (packable(strips) ? packStrips(group, at, strips, levels) : undefined);
         const table = packed?.index[packed === common ? which : 0] ?? group.kTable;
         const layers = packed === undefined ? layersOf(strips, levels) : [packedLayer(packed, levels)];
-        const factors = [[BASE.packed, block.panels[which]], group.k, table] as const;
+        const factors = [[BASE.packed, block.panels[which]], group.k, table, fetched] as const;
         layProduct(list, mr, factors, [[BASE.work, c], row, rows], layers);
         for (const [i, { k, kTable, phases, from, apart }] of addends.entries()) {
           const sums = [[BASE.work, c + from * row], apart * row, phases.length] as const;
@@ -235,7 +236,7 @@ export function planDense(
     const stripBytes = 4 * nr * (packed?.k ?? 1);
     const [slope] = activation?.parameters ?? [];
     const slopes = activation?.fn === 'leakyRelu' ? list.table(new Array<number>(mr).fill(bitsOf(slope))) : 0;
-    const factors = [[BASE.packed, panel], k, packed?.index[0] ?? kTable] as const;
+    const factors = [[BASE.packed, panel], k, packed?.index[0] ?? kTable, fetched] as const;
     // Rows whose share of A stays in the cache while the strips go by.
     const some = mr * Math.max(1, Math.floor(A_STAYS_FLOATS / (Math.max(1, k) * mr)));
     for (let i = 0; i < runs; i++) {

@@ -140,7 +140,7 @@ describe('Heap', () => {
     const held = heap.used;
     expect(() => heap.take(2_000_000)).toThrow(OutOfMemory);
     expect(() => heap.take(2_000_000)).toThrow(
-      /^2000064 bytes do not fit: \d+ bytes of linear memory are in use, and the engine gives \d+ of at most 4194304$/,
+      /^2000064 bytes do not fit: \d+ of \d+ are in use, at most 4194304 can be$/,
     );
     expect(heap.used).toBe(held);
     for (const block of blocks) heap.release(block);
@@ -162,7 +162,7 @@ describe('Heap', () => {
     };
     const held = heap.take(1000);
     expect(() => heap.take(2 ** 20 + 1)).toThrow(
-      /^1048704 bytes do not fit: 1088 bytes of linear memory are in use, and the engine gives 1048576 of at most 4194304$/,
+      /^1048704 bytes do not fit: 1088 of 1048576 are in use, at most 4194304 can be$/,
     );
     // First for plenty, then for what is needed.
     expect(asked).toEqual([48, 1]);

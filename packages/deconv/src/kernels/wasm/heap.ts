@@ -82,26 +82,20 @@ export class Heap {
   /** Adds a stretch to the list, joined with its neighbours. */
   #insert(at: number, bytes: number): void {
     const free = this.#free;
-    let low = 0;
-    let high = free.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (free[middle].at < at) low = middle + 1;
-      else high = middle;
-    }
-    const before = free[low - 1];
-    const after = free[low];
+    const next = free.findLastIndex((stretch) => stretch.at < at) + 1;
+    const before = free[next - 1];
+    const after = free[next];
     const joins = after?.at === at + bytes;
     if (before && before.at + before.bytes === at) {
       before.bytes += bytes;
       if (joins) {
         before.bytes += after.bytes;
-        free.splice(low, 1);
+        free.splice(next, 1);
       }
     } else if (joins) {
       after.at = at;
       after.bytes += bytes;
-    } else free.splice(low, 0, { at, bytes });
+    } else free.splice(next, 0, { at, bytes });
   }
 
   /** Makes the last free stretch at least `bytes` long. */
@@ -119,7 +113,7 @@ export class Heap {
         memory.grow(needed);
       } catch {
         throw new OutOfMemory(
-          `${bytes} bytes do not fit: ${this.used} bytes of linear memory are in use, and the engine gives ${end} of at most ${this.capacity}`,
+          `${bytes} bytes do not fit: ${this.used} of ${end} are in use, at most ${this.capacity} can be`,
         );
       }
     }

@@ -38,7 +38,7 @@ import {
 import * as BASE from './bases.js';
 import { BASES, COMMAND_ARGUMENTS, COMMAND_WORDS, ITEM_WORDS } from './commands.js';
 import * as CONTROL from './control.js';
-import { clear, packA, packB, pad, SPLITS, split, turn } from './movers.js';
+import { clear, packA, packB, pad, SPLITS, split, touch, turn } from './movers.js';
 import * as wasm from './opcodes.js';
 import { storeTogether, storeWith, TOGETHER } from './stores.js';
 import { namesOf, tileInput, tileOutput, tileWeight } from './winograd-kernels.js';
@@ -274,6 +274,7 @@ export function kernelBuilds({ mr, nr, relaxed }: Tile): ReadonlyMap<string, Bui
     ['store', storeWith()],
     ['turn', turn],
     ['clear', clear],
+    ['touch', touch],
     ...gemms,
     ...WIDER.map(([rows, strips]) => [`wider${rows}`, gemm(rows, nr * strips, relaxed)] as const),
     ...SPLITS.map((step) => [`split${step}`, split(step)] as const),

@@ -340,5 +340,14 @@ export const turn: Build = (locals, parameters) => {
   ]);
 };
 
+/**
+ * touch: address, rows, row, lines. Reads something from each 64 bytes of rows that lie `row` bytes apart, which brings them into the
+ * caches: many at a time, where a product would wait for one after the other.
+ */
+export const touch: Build = (locals, [at, rows, row, lines]) =>
+  each(locals, rows, [at], [row], (begin) =>
+    each(locals, lines, [begin], [64], (line) => [line, wasm.i32Load(), wasm.drop]),
+  );
+
 /** clear: address, bytes. */
 export const clear: Build = (_, [at, bytes]) => [at, i32(0), bytes, memoryFill];

@@ -3,8 +3,14 @@ import * as BASE from './bases.js';
 import { K_BLOCK, type Place, type PlanBuilder } from './commands.js';
 import { kernelsFor } from './microkernels.js';
 
-/** The panels of A, one behind the other, each of so many values per row; and the table of the rows of B. */
-export type Factors = readonly [panels: Place, depth: number, table: number];
+/**
+ * The panels of A, one behind the other, each of so many values per row; the table of the rows of B; and the floats of all panels, as a
+ * share of how often a call goes through them.
+ */
+export type Factors = readonly [panels: Place, depth: number, table: number, floats?: number];
+
+/** That share, from which on caches do not keep panels till they are read again: they are fetched block by block, ahead of the products. */
+export const COLD_FLOATS = 512 * 1024;
 
 /** Where the sums go, bytes from row to row, and the number of rows. */
 export type Sums = readonly [c: Place, row: number, rows: number];
@@ -62,7 +68,7 @@ export const sideBySide = (
 export function layProduct(
   list: PlanBuilder,
   mr: number,
-  [[aBase, a], depth, table]: Factors,
+  [[aBase, a], depth, table, all = 0]: Factors,
   [[cBase, c], row, rows]: Sums,
   layers: readonly Layer[],
   add = false,
@@ -79,6 +85,7 @@ export function layProduct(
         const panel = [aBase, a + 4 * (firstRow * depth + k * height)] as const;
         const tile = [tiles, 4 * height * depth, 0, height * row];
         const strips = layer(height, firstRow, tiles * height * deep);
+        if (all > COLD_FLOATS) list.push('touch', panel, tiles, 4 * height * depth, (height * deep) / 16);
         for (const [name, b, at, loop, outside, more = []] of strips) {
           const loops = outside ? [...tile, ...loop] : [...loop, ...tile];
           const sums = [cBase, c + firstRow * row + at] as const;

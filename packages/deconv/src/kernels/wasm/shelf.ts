@@ -20,14 +20,14 @@ export const SHELF_BYTES = 256 * 1024;
 /** Bytes that are left to the kernels of plans, which cannot do without. */
 export const FOR_PLANS = 96 * 1024;
 
-/** Where a helper takes kernels in, `known` of which it has: a part of its text (see threads.ts). */
+/** Where a helper takes kernels in, and counts those it has in its word: a part of its text (see threads.ts). */
 export const TAKE = `
-    while (known < Atomics.load(words, ${CONTROL.kernels})) {
+    while (Atomics.load(words, taken) < Atomics.load(words, ${CONTROL.kernels})) {
       const [length] = new Int32Array(memory.buffer, shelf, 1);
       const module = new WebAssembly.Module(new Uint8Array(memory.buffer, shelf + 4, length).slice());
       table.set(table.grow(1), new WebAssembly.Instance(module, { env: { memory } }).exports.command);
       shelf += 4 + 4 * Math.ceil(length / 4);
-      Atomics.store(words, ${CONTROL.taken} + thread, ++known);
+      Atomics.add(words, taken, 1);
     }
 `;
 

@@ -24,7 +24,7 @@ export const SPARE = `
     if (bytes) {
       const made = [];
       try {
-        const array = globalThis.Buffer ? Buffer.allocUnsafeSlow(bytes) : new Uint8Array(bytes);
+        const array = new Uint8Array(bytes);
         for (let i = 0; i < bytes; i += 4096) array[i] = 0;
         made.push(array.buffer);
       } catch {}

@@ -78,7 +78,7 @@ function cellOf(dtype: DType, length: number, array: TypedArray | undefined, sma
 
 /** The array of a cell that has no block. */
 function arrayOf({ array }: Cell): TypedArray {
-  if (array === undefined) throw new Error('deconv: internal error: values are used that were released');
+  if (array === undefined) throw new Error('deconv: internal error: released values are used');
   return array;
 }
 

@@ -25,8 +25,9 @@ const HELPER = `
 const serve = ({ memory, module, thread, ports: [port] }) => {
   const { drain, table } = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const words = new Int32Array(memory.buffer, ${CONTROL_AT}, ${CONTROL_WORDS});
-  let [shelf, known] = [${SHELF_AT}, 0];
-  Atomics.store(words, ${CONTROL.taken} + thread, 0);
+  const taken = ${CONTROL.taken} + thread;
+  let shelf = ${SHELF_AT};
+  Atomics.store(words, taken, 0);
   for (;;) {
     const seen = Atomics.load(words, ${CONTROL.go});
     ${TAKE}

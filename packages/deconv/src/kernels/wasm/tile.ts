@@ -77,7 +77,7 @@ export function warm(tile: Tile): (() => number) | undefined {
     }
   }
   const flops = 2 * mr * nr * K;
-  const batch = Math.max(1, Math.round(RUN_FLOPS / flops));
+  const batch = Math.ceil(RUN_FLOPS / flops);
   const timed = () => {
     const start = now();
     call(batch);

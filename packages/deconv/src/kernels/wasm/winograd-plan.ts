@@ -246,7 +246,8 @@ export function planWinograd(
       const outPlane = planeBytes(rows, pitch);
       list.work(outAt + places * outPlane);
       for (let place = 0; place < places; place++) {
-        const factors = [[BASE.packed, panels[0] + 4 * place * rows * depth], depth, table] as const;
+        const from = panels[0] + 4 * place * rows * depth;
+        const factors = [[BASE.packed, from], depth, table, weightFloats / bands.count] as const;
         const sums = [[BASE.work, outAt + place * outPlane], row, rows] as const;
         const layer: Layer = (height) => sideBySide(height, nr, used, [base, at + place * inPlane], 0);
         // Rows that are zero throughout at this place are set to that: sums of nothing.

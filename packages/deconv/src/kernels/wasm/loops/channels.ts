@@ -6,7 +6,7 @@ import type { Channels, LocalResponse } from '../../../backend.js';
 import { centredDot, sumColumns } from '../row-kernels.js';
 import { CALL, inPieces } from '../vector-kernels.js';
 import { localResponse, NEIGHBOURS } from './formulas.js';
-import type { Ground, Loop } from './ground.js';
+import { doublesAt, type Ground, type Loop } from './ground.js';
 
 interface Operand {
   readonly at: number;
@@ -104,9 +104,9 @@ export const channelDot: Loop<Channels> = (ground, inputs, c) => {
   const addresses = inputs.map((input) => ground.at(input));
   const { storage, at } = ground.result(c.channels);
   const sums = ground.residency.room(8 * c.channels);
-  ground.doubles(sums, c.channels).fill(0);
+  doublesAt(ground, sums, c.channels).fill(0);
   (c.inner === 1 ? addColumns : addRows)(ground, c, addresses, sums);
-  ground.floats(at, c.channels).set(ground.doubles(sums, c.channels));
+  ground.floats(at, c.channels).set(doublesAt(ground, sums, c.channels));
   return storage;
 };
 

@@ -35,12 +35,12 @@ export class Ground {
     this.engine.settle();
     return this.engine.heap.floats.subarray(at / 4, at / 4 + length);
   }
+}
 
-  /** Float64 at an address. */
-  doubles(at: number, length: number): Float64Array {
-    this.engine.settle();
-    return new Float64Array(this.engine.heap.memory.buffer, at, length);
-  }
+/** Float64 at an address. */
+export function doublesAt({ engine }: Ground, at: number, length: number): Float64Array {
+  engine.settle();
+  return new Float64Array(engine.heap.memory.buffer, at, length);
 }
 
 /** Integers at an address. */

@@ -7,7 +7,7 @@ import type { OpTable } from '../../../backend.js';
 import { broadcastStrides, type Shape, sizeOf, stridesOf } from '../../../shape.js';
 import { maxRows, minRows, sumColumns, sumRows } from '../row-kernels.js';
 import { CALL, inPieces } from '../vector-kernels.js';
-import { type Ground, integersAt, type Loop } from './ground.js';
+import { doublesAt, type Ground, integersAt, type Loop } from './ground.js';
 import { axesOf, single, walk } from './views.js';
 
 /** Columns whose results stay in the first-level cache while the rows pass. */
@@ -51,13 +51,13 @@ function walkPieces({ kernels }: Ground, shape: Shape, kept: Shape, visitor: (ea
 export function sumInto(ground: Ground, from: number, shape: Shape, kept: Shape, out: number): void {
   const length = sizeOf(kept);
   const sums = ground.residency.room(8 * length);
-  ground.doubles(sums, length).fill(0);
+  doublesAt(ground, sums, length).fill(0);
   walkPieces(ground, shape, kept, (each) => (src, srcRow, to, toRow, n1, n) => {
     const source = [from + 4 * src, 4 * srcRow] as const;
     if (each) ground.kernels.call(sumColumns, sums + 8 * to, ...source, n1, n);
     else ground.kernels.call(sumRows, sums + 8 * to, 8 * toRow, ...source, n1, n);
   });
-  ground.floats(out, length).set(ground.doubles(sums, length));
+  ground.floats(out, length).set(doublesAt(ground, sums, length));
 }
 
 /** Largest (smallest) values, as {@link sumInto}. */

@@ -4,7 +4,7 @@
  */
 import type { OpTable } from '../../../backend.js';
 import { maxRows, sumColumns, sumRows } from '../row-kernels.js';
-import type { Loop } from './ground.js';
+import { doublesAt, type Loop } from './ground.js';
 
 /** Floats of a piece. */
 const PIECE = 32_768;
@@ -32,7 +32,7 @@ export const softmax: Loop<OpTable['softmax']> = (ground, [x], { outer, length, 
     if (across) kernels.apply('max(a,b)', 'ab', '11', each, n1, n, [each, source]);
     else kernels.call(maxRows, ...each, ...source, n1, n);
     kernels.apply('exp(a-b)', 'ab', pattern, target, n1, n, [source, each]);
-    const exact = ground.doubles(sums, width).fill(0);
+    const exact = doublesAt(ground, sums, width).fill(0);
     if (across) kernels.call(sumColumns, sums, ...target, n1, n);
     else kernels.call(sumRows, sums, 8, ...target, n1, n);
     const rounded = ground.floats(total, width);
