@@ -140,7 +140,7 @@ export class Residency {
   }
 
   /** The address of values that are read this once, good until {@link settle}: values in an array stay there. */
-  glimpse(storage: Storage): number {
+  read(storage: Storage): number {
     const cell = this.#own(storage);
     return cell?.block === undefined ? this.#visit(cell?.array ?? storage.host()) : this.address(storage);
   }

@@ -100,7 +100,7 @@ export function planWinograd(
   const together = groups === 1 && few && slender === undefined;
   const bands = slender ?? usual;
   const { count, pitch, slot, padded } = bands;
-  const slots = together ? Math.max(1, Math.min(count, Math.floor((ROOM - padded) / slot))) : 0;
+  const slots = together ? Math.max(1, Math.min(count, Math.floor((ROOM * threads - padded) / slot))) : 0;
   const most = Math.floor(PRODUCTS_TARGET / (4 * places * pitch * kindCount));
   const fair = Math.ceil(outChannels / Math.ceil(least / slots));
   const wanted = together ? Math.min(fair, Math.ceil(SHARED_ROWS / kindCount)) : outChannels;
@@ -148,8 +148,12 @@ export function planWinograd(
     ) => {
       const works = lay(shares, emit);
       const each = shares.length;
+      // What bands share comes one after the other: a part of the weight that one has read is still in a cache then.
       return runsOf(works.length, slots * each).map(({ from, count }) =>
-        works.slice(from, from + count).map((band, i) => ({ ...band, shared: Math.floor(i / each) * slot })),
+        combinations([each, count / each, 1].map(range)).map(([share, i]) => ({
+          ...works[from + i * each + share],
+          shared: i * slot,
+        })),
       );
     };
     const turned = laid(turns, (box, pictures, run) => transform(box, pictures, run, at));

@@ -163,7 +163,7 @@ function compute(
     const known = packStages > 0 ? residency.packed(second, loaded) : undefined;
     const packed = known ?? residency.room(packedBytes, packStages > 0);
     // Once packed, a weight is not read again: it need not lie in linear memory twice.
-    const weight = known === undefined ? residency.glimpse(second) : 0;
+    const weight = known === undefined ? residency.read(second) : 0;
     const addresses: Bases = {
       [BASE.input]: input,
       [BASE.weight]: weight,
