@@ -3,12 +3,10 @@
  * dialect 'onnx' of geometry; here its options meet the shapes.
  */
 import { run as runKernel } from '../../autograd.js';
-import type { OpTable, OwnActivation } from '../../backend.js';
+import type { ConvAttributes, FusedConvAttributes, OwnActivation } from '../../backend.js';
 import { hardSwish, silu } from '../../functions.js';
 import {
   type ConvGeometry,
-  type ConvGeometryOptions,
-  type ConvTransposeGeometryOptions,
   convGeometry,
   convTransposeGeometry,
   flopsOf,
@@ -18,22 +16,11 @@ import {
 import { fromDialect } from '../../geometry/dialects/index.js';
 import * as operation from '../../operations.js';
 import { type ActivationOption, readActivation } from '../../ops/activation.js';
-import {
-  type ConvOptions,
-  conv1d,
-  conv2d,
-  conv3d,
-  convTranspose1d,
-  convTranspose2d,
-  convTranspose3d,
-} from '../../ops/conv.js';
 import { sameShape, sizeOf } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import type { NodeContext, Operator, Planned } from '../node.js';
 import { windowOf } from './window.js';
 
-const convs = [conv1d, conv2d, conv3d];
-const transposed = [convTranspose1d, convTranspose2d, convTranspose3d];
 const AUTO_PAD = ['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'] as const;
 const ATTRIBUTES = ['auto_pad', 'dilations', 'group', 'kernel_shape', 'pads', 'strides'];
 
@@ -89,65 +76,67 @@ const OWN: Readonly<Partial<Record<string, OwnActivation>>> = {
   hardSwish: { fn: 'own', parameters: [], own: hardSwish },
 };
 
-type Attributes = OpTable['conv.forwardFused'];
+/** Runs a kernel. */
+type Kernel<Attributes> = (inputs: readonly Tensor[], attributes: Attributes) => Tensor;
 
-/** @param convolve by the public operation @param kernel by the kernel alone, which takes more inputs */
+/** @param plain by the kernel that plain convolutions have @param fused by the one that takes more */
 function planned(
   node: NodeContext,
   geometry: ConvGeometry,
   shape: readonly number[],
-  convolve: (x: Tensor, w: Tensor, options: Pick<ConvOptions, 'bias' | 'activation'>) => Tensor,
-  kernel: (inputs: readonly Tensor[], attributes: Attributes) => Tensor,
+  plain: Kernel<ConvAttributes>,
+  fused: Kernel<FusedConvAttributes>,
 ): Planned {
   const { activation, slopes, residual = false, joined } = node.fused;
   const before = readActivation(node.label, node.fused.before);
   const split = joined ? node.shape(0)[1] : undefined;
   const own = activation && OWN[activation.name];
-  const function_ = slopes
-    ? ({ fn: 'prelu', parameters: [] } as const)
-    : (own ?? readActivation(node.label, activation as ActivationOption | undefined));
-  const attributes = { geometry, average: false, activation: function_, residual, split, before } as const;
   if (residual && (node.type(3) !== node.type(0) || !sameShape(node.shape(3), shape))) {
     node.refuse('inputs', 'what is added to the outputs must be like them');
   }
-  const run = (inputs: readonly Tensor[]) => {
-    const [x, w, bias] = inputs;
-    if (!slopes && !residual && !joined && before === undefined && own === undefined)
-      return [convolve(x, w, { bias, activation: activation as ActivationOption | undefined })];
-    const given = inputs.filter((input) => input !== undefined);
-    return [kernel(given, { ...attributes, bias: bias !== undefined })];
+  const common = { geometry, average: false, bias: node.has(2) } as const;
+  const named = () => readActivation(node.label, activation as ActivationOption | undefined);
+  let convolve: (inputs: readonly Tensor[]) => Tensor;
+  if (slopes || residual || joined || before !== undefined || own !== undefined) {
+    const function_ = slopes ? ({ fn: 'prelu', parameters: [] } as const) : (own ?? named());
+    const attributes = { ...common, activation: function_, residual, split, before };
+    convolve = (given) => fused(given, attributes);
+  } else {
+    const attributes = { ...common, activation: named() };
+    convolve = (given) => plain(given, attributes);
+  }
+  return {
+    outputs: [{ type: node.float(0), shape }],
+    // Inputs that are left out, as a bias before a shortcut, are not there.
+    run: (inputs) => [convolve(inputs.filter((input) => input !== undefined))],
+    flops: flopsOf(geometry),
   };
-  return { outputs: [{ type: node.float(0), shape }], run, flops: flopsOf(geometry) };
 }
 
 function planConv(node: NodeContext): Planned {
-  const attributes = readAttributes(node);
-  const options: ConvGeometryOptions = fromDialect('onnx', 'conv', attributes).options;
+  const { options } = fromDialect('onnx', 'conv', readAttributes(node));
   const geometry = convGeometry(inputShape(node), node.shape(1), options, node.label);
   checkBias(node, geometry.yChannels);
-  const conv = convs[geometry.rank - 1];
   const shape = yShapeOf(geometry);
   return planned(
     node,
     geometry,
     shape,
-    (x, w, given) => conv(x, w, { ...options, ...given }),
+    (inputs, attributes) => runKernel(operation.convForward, inputs, attributes, shape),
     (inputs, attributes) => runKernel(operation.convForwardFused, inputs, attributes, shape),
   );
 }
 
 function planConvTranspose(node: NodeContext): Planned {
-  const attributes = readAttributes(node);
-  const options: ConvTransposeGeometryOptions = fromDialect('onnx', 'convTranspose', attributes).options;
+  const { options } = fromDialect('onnx', 'convTranspose', readAttributes(node));
   const geometry = convTransposeGeometry(node.shape(0), node.shape(1), options, node.label);
   checkBias(node, geometry.xChannels);
-  const conv = transposed[geometry.rank - 1];
   const shape = xShapeOf(geometry);
   return planned(
     node,
     geometry,
     shape,
-    (x, w, given) => conv(x, w, { ...options, ...given }),
+    (inputs, attributes) => runKernel(operation.convInputGrad, inputs, attributes, shape),
     (inputs, attributes) => runKernel(operation.convInputGradFused, inputs, attributes, shape),
   );
 }
