@@ -123,8 +123,9 @@ export const depthwise =
       // All rows that the outputs see, and a few floats that vectors read beyond.
       [n1, i32(1), wasm.i32Sub, i32(by), wasm.i32Mul, i32((rows - 1) * down + 1), wasm.i32Add],
       set(extent, pitch, wasm.i32Mul, i32(64), wasm.i32Add),
+      // Planes lie where the ones before them did: what is around them stays zero.
+      [padded, i32(0), extent, memoryFill],
       each(locals, n0, [src, out], [srcPlane, outPlane], (sPlane, oPlane) => [
-        [padded, i32(0), extent, memoryFill],
         copyPlane(locals, [sPlane, line, target, pitch, height, width]),
         kept.map((local, number) => loadWeight(number, local)),
         set(start, bias, wasm.v128Load32Splat()),
