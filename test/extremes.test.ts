@@ -86,6 +86,16 @@ describe('along an axis of 300,000', () => {
     expect([...(x.grad?.data.slice(0, 4) ?? [])]).toEqual([1, 2, 1, 2].map((n) => Math.fround(n / 3)));
   });
 
+  it('means of windows of a thousand, there and back', () => {
+    const x = line();
+    const y = avgPool1d(x, { kernelSize: 1000, stride: 10 });
+    expect([y.shape, y.data[0], y.data[1], y.data[29_900]]).toEqual([[1, 1, 29_901], 499.5, 499.5, 499.5]);
+    sum(y).backward();
+    const shares = [0, 10, 999, 150_000, 299_999].map((i) => x.grad?.data[i] ?? 0);
+    for (const [i, share] of [0.001, 0.002, 0.1, 0.1, 0.001].entries())
+      expect(shares[i]).toBeCloseTo(share, 6);
+  });
+
   it('means of as many windows as are wanted', () => {
     const y = deconv.adaptiveAvgPool1d(line(), length / 2 + 1);
     expect([y.shape, y.data[0], y.data[150_000]]).toEqual([[1, 1, 150_001], 0.5, 998.5]);

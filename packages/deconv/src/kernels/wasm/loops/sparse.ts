@@ -189,21 +189,59 @@ export const axisMap: Loop<OpTable['axis.map']> = (ground, [x], { outer, inner, 
   return storage;
 };
 
-/** Along one axis, per window: the positions it sees; and how many there are within the padding or, else, the input. */
+/** Terms along an axis, of all windows together, up to which there is a table of them. */
+const MOST_TERMS = 1 << 22;
+
+/** Along one axis: the positions that window o sees, how many, and the first; and how many there are within the padding or, else, the input. */
 function windowsOf(w: WindowGeometry, axis: number, countIncludePad: boolean) {
   const [n, k, pad] = [w.inputSize[axis], w.kernelSize[axis], w.padding[axis]];
   const [windows, stride, dilation] = [w.outputSize[axis], w.stride[axis], w.dilation[axis]];
   const seen = (o: number) => insideOf(o * stride - pad, k, n, dilation);
+  const counts = new Float64Array(windows);
+  for (let o = 0; o < windows; o++) {
+    const [, count] = countIncludePad ? insideOf(o * stride, k, n + 2 * pad, dilation) : seen(o);
+    counts[o] = count;
+  }
+  return { windows, n, dilation, seen, counts, many: windows * k > MOST_TERMS };
+}
+type Windows = ReturnType<typeof windowsOf>;
+
+/** The rows of the sums over windows. */
+function sumRows({ windows, dilation, seen }: Windows): Rows {
   const starts = startsOf(windows, (o) => seen(o)[1]);
   const terms = starts[windows];
   const inputs = new Int32Array(terms);
-  const counts = new Float64Array(windows);
   for (let o = 0; o < windows; o++) {
     const [, count, at] = seen(o);
     for (let t = 0; t < count; t++) inputs[starts[o] + t] = at + t * dilation;
-    counts[o] = countIncludePad ? insideOf(o * stride, k, n + 2 * pad, dilation)[1] : count;
   }
-  return { rows: { starts, inputs, weights: new Float64Array(terms).fill(1) }, counts };
+  return { starts, inputs, weights: new Float64Array(terms).fill(1) };
+}
+
+/** The sums over windows, or the adjoint, without a table: of windows of thousands it would take more memory than all else. */
+function slide(
+  { windows, n, dilation, seen }: Windows,
+  x: Float32Array,
+  out: Float32Array,
+  outer: number,
+  inner: number,
+  adjoint: boolean,
+): void {
+  const [inputs, outputs] = adjoint ? [windows, n] : [n, windows];
+  const sums = new Float64Array(outputs * inner);
+  for (let block = 0; block < outer; block++) {
+    sums.fill(0);
+    for (let o = 0; o < windows; o++) {
+      const [, count, at] = seen(o);
+      for (let t = 0; t < count; t++) {
+        const place = at + t * dilation;
+        const from = (block * inputs + (adjoint ? o : place)) * inner;
+        const to = (adjoint ? place : o) * inner;
+        for (let i = 0; i < inner; i++) sums[to + i] += x[from + i];
+      }
+    }
+    out.set(sums, block * outputs * inner);
+  }
 }
 
 /** The most positions that a window sees; undefined if one may lie in the padding alone, or step over the input. */
@@ -252,13 +290,22 @@ function average(
   // In the order in which the array is smaller earlier: shrinking from the front, where rows are long, growing from the back.
   for (let step = 0; step < w.rank; step++) {
     const axis = adjoint ? w.rank - 1 - step : step;
-    const rows = adjoint ? transpose(axes[axis].rows, w.inputSize[axis]) : axes[axis].rows;
-    const outputs = rows.starts.length - 1;
+    const own = axes[axis];
+    const outputs = adjoint ? own.n : own.windows;
     const outer = planes * sizeOf(size.slice(0, axis));
     const inner = sizeOf(size.slice(axis + 1));
     const to = step === w.rank - 1 ? at : ground.residency.room(4 * outer * outputs * inner);
-    const terms = adjoint ? termsOf(rows)[1] : seenOf(w, axis);
-    apply(ground, rows, terms, size[axis], [from, to], outer, inner);
+    if (own.many) {
+      const [x, out] = [
+        ground.floats(from, outer * size[axis] * inner),
+        ground.floats(to, outer * outputs * inner),
+      ];
+      slide(own, x, out, outer, inner, adjoint);
+    } else {
+      const rows = adjoint ? transpose(sumRows(own), own.n) : sumRows(own);
+      const terms = adjoint ? termsOf(rows)[1] : seenOf(w, axis);
+      apply(ground, rows, terms, size[axis], [from, to], outer, inner);
+    }
     size[axis] = outputs;
     from = to;
   }
