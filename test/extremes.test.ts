@@ -41,6 +41,19 @@ describe.each(['wasm', 'reference'] as const)('by %s', (backend) => {
     },
   );
 
+  it.each(HUGE.slice(0, 4))('windows of %d, all but a little of them padding', (kernelSize) => {
+    const x = deconv.tensor([[[1, 5, 3, 2]]]);
+    const options = { kernelSize, padding: Math.floor(kernelSize / 2), stride: 1 };
+    const { output, indices } = deconv.maxPool1d(x, options);
+    expect([[...output.data].slice(0, 4), [...indices.data].slice(0, 4)]).toEqual([
+      [5, 5, 5, 5],
+      [1, 1, 1, 1],
+    ]);
+    const mean = avgPool1d(x, options);
+    expect(mean.shape).toEqual(output.shape);
+    expect((mean.data[1] * kernelSize) / 11).toBeCloseTo(1, 5);
+  });
+
   it.each(HUGE)('planes of %d in an empty batch', (length) => {
     const none = ones([0, 2, 3], { requiresGrad: true });
     const w = ones([4, 2, 1], { requiresGrad: true });
@@ -62,6 +75,43 @@ describe.each(['wasm', 'reference'] as const)('by %s', (backend) => {
     }
     expect(deconv.adaptiveAvgPool1d(none, length).shape).toEqual([0, 2, length]);
   });
+});
+
+it('windows that are mostly padding', async () => {
+  // Of five taps along an axis of one, one sees it; of nine along two, windows see one or both.
+  const shapes = [
+    { shape: [2, 3, 1, 4], kernelSize: [5, 3], padding: [2, 1] },
+    { shape: [2, 3, 2, 2], kernelSize: [8, 9], padding: [4, 4] },
+    { shape: [1, 2, 3, 5], kernelSize: [7, 10], padding: [3, 5], stride: 2 },
+    { shape: [1, 2, 3, 5], kernelSize: [3, 3], padding: [1, 1], dilation: [2, 3], stride: 1 },
+    { shape: [1, 1, 2, 1000], kernelSize: [2, 600], padding: [1, 300], stride: [1, 7] },
+  ];
+  const by = async (backend: 'wasm' | 'reference', { shape, ...options }: (typeof shapes)[number]) => {
+    await deconv.configure({ backend });
+    const x = deconv.randn(shape, { seed: 5, requiresGrad: true });
+    const { output, indices } = deconv.maxPool2d(x, options);
+    const mean = options.dilation ? x : deconv.avgPool2d(x, options);
+    const columns = deconv.unfold(x, options);
+    sum(deconv.mul(output, output)).backward();
+    sum(deconv.mul(mean, mean)).backward();
+    sum(deconv.mul(columns, columns)).backward();
+    return [output, indices, mean, columns, x.grad as deconv.Tensor].map(({ shape, data }) => [
+      shape,
+      [...data],
+    ]);
+  };
+  for (const given of shapes) {
+    const [fast, slow] = [await by('wasm', given), await by('reference', given)];
+    expect(fast.slice(0, 2)).toEqual(slow.slice(0, 2));
+    for (const [i, [shape, values]] of slow.entries()) {
+      expect(fast[i][0]).toEqual(shape);
+      for (const [j, value] of values.entries())
+        expect(Math.abs((fast[i][1] as number[])[j] - value)).toBeLessThanOrEqual(
+          1e-5 * Math.max(1, Math.abs(value)),
+        );
+    }
+  }
+  await deconv.configure({ backend: 'wasm' });
 });
 
 describe('along an axis of 300,000', () => {

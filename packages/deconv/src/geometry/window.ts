@@ -34,6 +34,20 @@ export interface WindowGeometry {
 }
 
 /**
+ * The same windows without the taps by which none of them sees an input, but for one: of a window that is mostly padding, which may be
+ * of any length, what is left is as long as the input and the way from the first window to the last.
+ */
+export function withinReach(w: WindowGeometry): WindowGeometry {
+  const kept = w.kernelSize.map((k, axis) => {
+    const [p, d, way] = [w.padding[axis], w.dilation[axis], (w.outputSize[axis] - 1) * w.stride[axis]];
+    const first = Math.max(0, Math.min(k - 1, Math.floor((p - way) / d)));
+    const last = Math.max(first, Math.min(k - 1, Math.floor((w.inputSize[axis] - 1 + p) / d)));
+    return { count: last - first + 1, padding: p - first * d };
+  });
+  return { ...w, kernelSize: kept.map(({ count }) => count), padding: kept.map(({ padding }) => padding) };
+}
+
+/**
  * Windows along one axis. With ceilMode a window more may fit, but only if it starts inside the input or its left
  * padding: ceil((n + 2p − extent) / s) + 1, less one if (out − 1)·s ≥ n + p (PyTorch's rule).
  */

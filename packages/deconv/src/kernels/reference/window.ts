@@ -3,7 +3,7 @@
  * spatial axes, in the order of the taps within each window.
  */
 import type { OpTable } from '../../backend.js';
-import type { WindowGeometry } from '../../geometry/window.js';
+import { type WindowGeometry, withinReach } from '../../geometry/window.js';
 import { sizeOf } from '../../shape.js';
 
 type Values = ArrayLike<number>;
@@ -37,7 +37,8 @@ function eachTap(w: WindowGeometry, visit: (window: number, tap: number, positio
 }
 
 /** (x) → flat position of each window's maximum; the first of equals, a NaN before all. Padding is never chosen. */
-export function poolArgMax([x]: readonly Values[], w: OpTable['pool.argMax']): Float64Array {
+export function poolArgMax([x]: readonly Values[], given: OpTable['pool.argMax']): Float64Array {
+  const w = withinReach(given);
   const planes = w.batch * w.channels;
   const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
   const out = new Float64Array(planes * to);
@@ -97,16 +98,20 @@ export function planeScatter(
  * ceilMode may reach beyond even that), else its part inside the input.
  */
 function divisors({ window: w, countIncludePad }: OpTable['pool.average']): Float64Array {
-  const padded: WindowGeometry = {
-    ...w,
-    inputSize: w.inputSize.map((n, axis) => n + 2 * w.padding[axis]),
-    padding: w.padding.map(() => 0),
-  };
-  const counts = new Float64Array(sizeOf(w.outputSize));
-  eachTap(countIncludePad ? padded : w, (window, _tap, position) => {
-    if (position >= 0) counts[window]++;
-  });
-  return counts;
+  let plane = [1];
+  for (let axis = 0; axis < w.rank; axis++) {
+    const [n, k, s] = [w.inputSize[axis], w.kernelSize[axis], w.stride[axis]];
+    const [d, p] = [w.dilation[axis], w.padding[axis]];
+    const [low, high] = countIncludePad ? [-p, n + p] : [0, n];
+    const along = Array.from({ length: w.outputSize[axis] }, (_, o) => {
+      // Taps u with low ≤ o·s − p + u·d < high.
+      const first = Math.max(0, Math.ceil((low - o * s + p) / d));
+      const last = Math.min(k - 1, Math.floor((high - 1 - o * s + p) / d));
+      return Math.max(0, last - first + 1);
+    });
+    plane = plane.flatMap((count) => along.map((own) => count * own));
+  }
+  return Float64Array.from(plane);
 }
 
 /** (x) → window means. A window that sees nothing of the input gives 0. */
@@ -116,7 +121,7 @@ export function poolAverage([x]: readonly Values[], attributes: OpTable['pool.av
   const counts = divisors(attributes);
   const out = new Float64Array(w.batch * w.channels * to);
   for (let plane = 0; plane < w.batch * w.channels; plane++) {
-    eachTap(w, (window, _tap, position) => {
+    eachTap(withinReach(w), (window, _tap, position) => {
       if (position >= 0) out[plane * to + window] += x[plane * from + position];
     });
     for (let i = 0; i < to; i++) if (counts[i] > 0) out[plane * to + i] /= counts[i];
@@ -134,7 +139,7 @@ export function poolAverageGrad(
   const counts = divisors(attributes);
   const out = new Float64Array(w.batch * w.channels * from);
   for (let plane = 0; plane < w.batch * w.channels; plane++) {
-    eachTap(w, (window, _tap, position) => {
+    eachTap(withinReach(w), (window, _tap, position) => {
       if (position >= 0) out[plane * from + position] += y[plane * to + window] / counts[window];
     });
   }

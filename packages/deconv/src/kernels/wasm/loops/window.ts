@@ -5,7 +5,7 @@
  */
 import type { OpTable } from '../../../backend.js';
 import { lift } from '../../../geometry/three-axes.js';
-import type { WindowGeometry } from '../../../geometry/window.js';
+import { type WindowGeometry, withinReach } from '../../../geometry/window.js';
 import { sizeOf } from '../../../shape.js';
 import { SLACK } from '../commands.js';
 import { accumulate, copy } from '../row-kernels.js';
@@ -15,17 +15,22 @@ import { type Ground, integersAt, type Loop } from './ground.js';
 /** Floats of largest values that are kept at a time. */
 const BEST_FLOATS = 1 << 19;
 
-/** Per axis (missing ones in front) and tap: the windows that see an input there, and the input of the first. */
+/**
+ * Per axis (missing ones in front) and tap within reach: its number, the windows that see an input there, and the input of the first.
+ */
 function reachOf(w: WindowGeometry) {
   const sizes = { n: lift(w.inputSize, 1), out: lift(w.outputSize, 1), k: lift(w.kernelSize, 1) };
   const steps = { s: lift(w.stride, 1), d: lift(w.dilation, 1), p: lift(w.padding, 0) };
+  const within = withinReach(w);
+  const [counts, padding] = [lift(within.kernelSize, 1), lift(within.padding, 0)];
   const taps = ([0, 1, 2] as const).map((a) => {
-    const [n, s] = [sizes.n[a], steps.s[a]];
-    return Array.from({ length: sizes.k[a] }, (_, u) => {
-      const shift = u * steps.d[a] - steps.p[a];
+    const [n, s, d] = [sizes.n[a], steps.s[a], steps.d[a]];
+    const left = (steps.p[a] - padding[a]) / d;
+    return Array.from({ length: counts[a] }, (_, i) => {
+      const shift = i * d - padding[a];
       const from = Math.max(0, Math.ceil(-shift / s));
       const to = Math.min(sizes.out[a], Math.floor((n - 1 - shift) / s) + 1);
-      return { from, count: Math.max(0, to - from), at: from * s + shift };
+      return { tap: left + i, from, count: Math.max(0, to - from), at: from * s + shift };
     });
   });
   return { ...sizes, stride: steps.s, taps };
@@ -43,25 +48,24 @@ function eachTap(
   visit: (tap: number, window: number, place: number, rows: number, columns: number) => void,
   box?: Box,
 ): void {
-  const { n, out, stride, taps } = reachOf(w);
+  const { n, out, k, stride, taps } = reachOf(w);
   const [depth, height, width] = taps.map((list, axis) =>
-    list.map(({ from, count, at }) => {
+    list.map(({ tap, from, count, at }) => {
       const [low, high] = box?.[axis] ?? [0, out[axis]];
       const first = Math.max(from, low);
       const end = Math.min(from + count, high);
-      return { from: first, count: Math.max(0, end - first), at: at + (first - from) * stride[axis] };
+      return { tap, from: first, count: Math.max(0, end - first), at: at + (first - from) * stride[axis] };
     }),
   );
-  let tap = 0;
   for (const z of depth) {
     for (const y of height) {
       for (const x of width) {
+        const tap = (z.tap * k[1] + y.tap) * k[2] + x.tap;
         for (let l = 0; l < z.count && y.count > 0 && x.count > 0; l++) {
           const window = ((z.from + l) * out[1] + y.from) * out[2] + x.from;
           const place = ((z.at + l * stride[0]) * n[1] + y.at) * n[2] + x.at;
           visit(tap, window, place, y.count, x.count);
         }
-        tap++;
       }
     }
   }
@@ -124,7 +128,8 @@ function inParts(
 }
 
 /** (x) → each window's largest value; a NaN is larger than all, −∞ if it sees nothing. Padding is never chosen. */
-export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
+export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], given) => {
+  const w = withinReach(given);
   const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
   const planes = w.batch * w.channels;
   const { n, out, k, stride, taps } = reachOf(w);
@@ -133,8 +138,9 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
   const { storage, at } = ground.result(planes * to);
   // Along each axis, the windows that see an input at every tap.
   const inner = taps.map((list, axis) => {
-    const from = Math.max(...list.map((tap) => tap.from));
-    return [from, Math.max(from, Math.min(out[axis], ...list.map((tap) => tap.from + tap.count)))] as const;
+    // The first tap is the last to come in, and the last the first to leave.
+    const [{ from }, last] = [list[0], list[list.length - 1]];
+    return [from, Math.max(from, Math.min(out[axis], last.from + last.count))] as const;
   });
   const whole = k[0] === 1 && k[1] * k[2] <= MOST_TAPS && inner.every(([from, end]) => from < end);
   // Around them, along one axis after the other, those that see less.
@@ -188,7 +194,8 @@ export const poolMax: Loop<OpTable['pool.max']> = (ground, [x], w) => {
 };
 
 /** (x) → flat position of each window's largest value: the first of equals, a NaN before all. Padding is never chosen. */
-export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], w) => {
+export const poolArgMax: Loop<OpTable['pool.argMax']> = (ground, [x], given) => {
+  const w = withinReach(given);
   const planes = w.batch * w.channels;
   const [from, to] = [sizeOf(w.inputSize), sizeOf(w.outputSize)];
   const { n, out, stride } = reachOf(w);
@@ -303,8 +310,10 @@ export const unfold: Loop<OpTable['unfold']> = (ground, [x], w) => {
   const from = ground.at(x);
   const length = w.batch * w.channels * sizeOf(w.kernelSize) * sizeOf(w.outputSize);
   const { storage, at } = ground.result(length);
-  const { taps, out } = reachOf(w);
-  const full = taps.every((list, axis) => list.every(({ count }) => count === out[axis]));
+  const { taps, out, k } = reachOf(w);
+  const full = taps.every(
+    (list, axis) => list.length === k[axis] && list.every(({ count }) => count === out[axis]),
+  );
   if (!full) ground.floats(at, length).fill(0);
   moveColumns(ground, w, at, from, false);
   return storage;
