@@ -85,17 +85,12 @@ export class Heap {
     const next = free.findLastIndex((stretch) => stretch.at < at) + 1;
     const before = free[next - 1];
     const after = free[next];
-    const joins = after?.at === at + bytes;
-    if (before && before.at + before.bytes === at) {
-      before.bytes += bytes;
-      if (joins) {
-        before.bytes += after.bytes;
-        free.splice(next, 1);
-      }
-    } else if (joins) {
-      after.at = at;
-      after.bytes += bytes;
-    } else free.splice(next, 0, { at, bytes });
+    if (after?.at === at + bytes) {
+      bytes += after.bytes;
+      free.splice(next, 1);
+    }
+    if (before && before.at + before.bytes === at) before.bytes += bytes;
+    else free.splice(next, 0, { at, bytes });
   }
 
   /** Makes the last free stretch at least `bytes` long. */
@@ -106,19 +101,14 @@ export class Heap {
     const needed = Math.ceil((bytes - tail) / PAGE);
     const { memory } = this;
     const plenty = Math.min(Math.max(end / PAGE, GROWTH), this.limits.maximum - end / PAGE);
-    try {
-      memory.grow(Math.max(needed, plenty));
-    } catch {
+    for (const pages of [Math.max(needed, plenty), needed]) {
       try {
-        memory.grow(needed);
-      } catch {
-        throw new OutOfMemory(
-          `${bytes} bytes do not fit: ${this.used} of ${end} are in use, at most ${this.capacity} can be`,
-        );
-      }
+        memory.grow(pages);
+        this.#extend(end);
+        return this.#free[this.#free.length - 1];
+      } catch {}
     }
-    this.#extend(end);
-    return this.#free[this.#free.length - 1];
+    throw new OutOfMemory(`${bytes} bytes do not fit`);
   }
 
   /** Takes in the memory from an address to its end. */

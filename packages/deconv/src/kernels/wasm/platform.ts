@@ -39,6 +39,7 @@ export const instantiate = (module: object, memory: LinearMemory): Exports =>
 interface Host {
   readonly WebAssembly?: WebAssemblyHost;
   readonly performance: { now(): number };
+  setTimeout?(then: () => void): void;
   readonly navigator?: { readonly hardwareConcurrency?: number };
   readonly process?: {
     readonly versions?: { readonly node?: string; readonly v8?: string };

@@ -1,26 +1,29 @@
 /**
  * spares: arrays for results, made before they are asked for.
  *
- * A new array of some megabytes comes without memory: the system provides each page when it is first written to, which in a virtual
- * machine takes up to twice as long as to copy the result there. So a helper that has nothing else to do makes the array of the next
- * result, touches its pages, and hands it over by a port. That there will be a next one is guessed: from a second result of a size on.
- * There is one order at a time, and a bounded number of bytes waits to be used.
+ * A new array of some megabytes may come without memory: the system provides each page when it is first written to, which in a
+ * virtual machine takes up to ten times as long as to copy the result there. So a helper makes arrays ahead, touches their pages, and
+ * hands them over. How many of a size are wanted is learned: none after the first, then as many as functions take before
+ * they let the host go on.
  *
- * In Node a port can be read within a synchronous function; in a page only what has come since the function began is missed.
+ * What was taken is made up for when the function that took it has ended: before that nothing arrives in a page, and the helper had
+ * better work at the next operation. A loop that never lets the host go on gets arrays made in the ordinary way.
  */
 import * as CONTROL from './control.js';
-import { nodeModule } from './platform.js';
+import { host } from './platform.js';
 
 /** Arrays of fewer bytes are as quickly made as received. */
-export const SPARE_FROM = 1024 * 1024;
+export const SPARE_FROM = 256 * 1024;
 /** Bytes that may wait to be used. */
 export const SPARE_BYTES = 128 * 1024 * 1024;
 /** Sizes of results that are remembered. */
 export const SPARE_SIZES = 4;
+/** Arrays of one size that may wait. */
+export const SPARES = 4;
 
-/** Where a helper with a port makes an array, if one is on order: a part of its text (see threads.ts). */
+/** Where a helper makes an array, if one is on order: a part of its text (see threads.ts). */
 export const SPARE = `
-    const bytes = port && Atomics.exchange(words, ${CONTROL.spare}, 0);
+    const bytes = Atomics.exchange(words, ${CONTROL.spare}, 0);
     if (bytes) {
       const made = [];
       try {
@@ -28,35 +31,19 @@ export const SPARE = `
         for (let i = 0; i < bytes; i += 4096) array[i] = 0;
         made.push(array.buffer);
       } catch {}
-      port.postMessage(made, made);
+      host.postMessage(made, made);
     }
 `;
 
-/** What comes by the port: the array's buffer, or nothing if there was no room for it. */
-type Made = readonly ArrayBuffer[];
-
-interface Port {
-  onmessage: ((event: { data: Made }) => void) | null;
-  close(): void;
-}
-
-interface Ports {
-  MessageChannel: new () => { readonly port1: Port; readonly port2: object };
-}
-
-interface NodePorts {
-  receiveMessageOnPort(port: Port): { readonly message: Made } | undefined;
-}
+/** What comes of an order: the array's buffer, or nothing if there was no room for it. */
+export type Made = readonly ArrayBuffer[];
 
 /** What waits to be used, and what is on order. */
 export class Spares {
   readonly #order: (bytes: number) => void;
-  readonly #node = nodeModule<NodePorts>('worker_threads');
-  #port: Port | undefined;
-  /** By their sizes in bytes, at most one of each; made last is last. */
-  readonly #made = new Map<number, ArrayBuffer>();
-  /** Sizes of the last results, in bytes. */
-  readonly #sizes: number[] = [];
+  /** By size in bytes, used last last: how many are to wait, and those that do. */
+  readonly #sizes = new Map<number, { wanted: number; readonly waiting: ArrayBuffer[] }>();
+  /** An array is on order, or one will be when functions have ended. */
   #ordered = false;
 
   /** @param order tells the helper to make an array of so many bytes */
@@ -64,42 +51,49 @@ export class Spares {
     this.#order = order;
   }
 
-  /** The helper's end of a new connection. */
-  connect(): object {
-    const { MessageChannel } = globalThis as object as Ports;
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    if (this.#node === undefined) port1.onmessage = ({ data }) => this.#receive(data);
-    return port2;
-  }
-
-  /** Ends the connection: nothing is made any more. */
-  close(): void {
-    this.#port?.close();
-    this.#port = undefined;
+  /** There is a new helper; the one that an order was for may be gone. */
+  reset(): void {
     this.#ordered = false;
   }
 
-  /** A buffer for a result of so many bytes, if there is one; and the next, if there is reason to expect one, is on order. */
-  take(bytes: number): ArrayBuffer | undefined {
-    if (this.#port === undefined || bytes < SPARE_FROM || bytes > SPARE_BYTES) return undefined;
-    const got = this.#node?.receiveMessageOnPort(this.#port);
-    if (got !== undefined) this.#receive(got.message);
-    const spare = this.#made.get(bytes);
-    this.#made.delete(bytes);
-    if (!this.#sizes.includes(bytes)) {
-      if (this.#sizes.unshift(bytes) > SPARE_SIZES) this.#sizes.pop();
-    } else if (!this.#ordered) {
-      this.#ordered = true;
-      this.#order(bytes);
+  /** Takes in what a helper made. */
+  receive(made: Made): void {
+    this.#ordered = false;
+    for (const buffer of made) {
+      this.#sizes.get(buffer.byteLength)?.waiting.push(buffer);
+      this.#restock();
     }
+  }
+
+  /** A buffer for a result of so many bytes, if there is one; and the next, if there is reason to expect one, will be made. */
+  take(bytes: number): ArrayBuffer | undefined {
+    if (bytes < SPARE_FROM || bytes > SPARE_BYTES) return undefined;
+    const sizes = this.#sizes;
+    const size = sizes.get(bytes) ?? { wanted: -1, waiting: [] };
+    const spare = size.waiting.pop();
+    if (spare === undefined && size.wanted < SPARES) size.wanted++;
+    sizes.delete(bytes);
+    sizes.set(bytes, size);
+    for (const [oldest] of sizes)
+      if (sizes.size > SPARE_SIZES || (oldest !== bytes && !this.#fits(bytes))) sizes.delete(oldest);
+    if (!this.#ordered) host.setTimeout?.(() => this.#restock());
+    this.#ordered = true;
     return spare;
   }
 
-  #receive(made: Made): void {
+  #fits(bytes: number): boolean {
+    let sum = bytes;
+    for (const [each, { waiting }] of this.#sizes) sum += each * waiting.length;
+    return sum <= SPARE_BYTES;
+  }
+
+  /** Orders an array of which there are not enough, if there is room for it. */
+  #restock(): void {
     this.#ordered = false;
-    for (const buffer of made) this.#made.set(buffer.byteLength, buffer);
-    const waiting = () => [...this.#made.keys()].reduce((sum, bytes) => sum + bytes, 0);
-    for (const bytes of this.#made.keys()) if (waiting() > SPARE_BYTES) this.#made.delete(bytes);
+    for (const [bytes, { wanted, waiting }] of this.#sizes) {
+      if (this.#ordered || waiting.length >= wanted || !this.#fits(bytes)) continue;
+      this.#ordered = true;
+      this.#order(bytes);
+    }
   }
 }

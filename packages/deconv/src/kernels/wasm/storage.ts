@@ -50,10 +50,10 @@ export const MOST_PACKED = 4;
 /** Arrays of so many bytes or more are made unfilled. */
 export const UNFILLED = 8 * 1024;
 
-/** What makes arrays of a number type over a buffer. */
+/** What makes arrays of a number type, of a length or over a buffer. */
 const arraysOf = (dtype: DType) =>
   allocate(dtype, 0).constructor as new (
-    buffer: ArrayBufferLike,
+    lengthOrBuffer: number | ArrayBufferLike,
     at?: number,
     length?: number,
   ) => TypedArray;
@@ -240,8 +240,7 @@ export class Residency {
     const { dtype, length } = cell;
     const bytes = bytesOf(dtype, length);
     // It will be written from end to end.
-    const buffer = this.#spare(bytes) ?? (bytes < UNFILLED ? undefined : unfilled(bytes));
-    const array = buffer === undefined ? allocate(dtype, length) : new (arraysOf(dtype))(buffer);
+    const array = new (arraysOf(dtype))(this.#spare(bytes) ?? (bytes < UNFILLED ? length : unfilled(bytes)));
     array.set(this.values(dtype, block, length));
     return array;
   }

@@ -157,7 +157,7 @@ describe('Threads', () => {
     words[FATAL] = 7;
     caller.works = false;
     expect(() => all.run(20)).toThrow(
-      'deconv: a helper thread was lost in an operation (7 of 20 parts finished); its result is discarded, further operations run on one thread',
+      'deconv: a helper thread was lost after 7 of 20 parts; the result is discarded, from now on one thread works',
     );
     words[FATAL] = -1;
     words[FINISHED] = 0;
