@@ -129,39 +129,39 @@ describe('dispose', () => {
   it('gives linear memory back at once, twice harmlessly, and by using', () => {
     const x = randn(SHAPE);
     const y = mul(x, 2);
-    const before = backend().engine.residency.bytes;
+    const before = backend().engine.heap.used;
     const z = mul(y, 2);
-    expect(backend().engine.residency.bytes).toBeGreaterThanOrEqual(before + BYTES);
+    expect(backend().engine.heap.used).toBeGreaterThanOrEqual(before + BYTES);
     z.dispose();
     z.dispose();
-    expect(backend().engine.residency.bytes).toBe(before);
+    expect(backend().engine.heap.used).toBe(before);
     const symbol: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
     mul(y, 3)[symbol]();
-    expect(backend().engine.residency.bytes).toBe(before);
+    expect(backend().engine.heap.used).toBe(before);
     expect(y.data[0]).toBe(Math.fround(2 * x.data[0]));
   });
 
   it('waits for all that share the values: reshape, detach, assign', () => {
     const y = mul(randn(SHAPE), 2);
-    const used = backend().engine.residency.bytes;
+    const used = backend().engine.heap.used;
     const [flat, cut, leaf] = [reshape(y, [-1]), y.detach(), randn(SHAPE, { requiresGrad: true })];
     leaf.assign(y);
     for (const x of [y, flat, cut]) {
-      expect(backend().engine.residency.bytes).toBe(used);
+      expect(backend().engine.heap.used).toBe(used);
       x.dispose();
     }
-    expect(backend().engine.residency.bytes).toBe(used);
+    expect(backend().engine.heap.used).toBe(used);
     expect(leaf.size).toBe(flat.size);
     leaf.assign(randn(SHAPE));
-    expect(backend().engine.residency.bytes).toBeLessThanOrEqual(used - BYTES);
+    expect(backend().engine.heap.used).toBeLessThanOrEqual(used - BYTES);
   });
 
   it('gives the packed form of a weight back too', () => {
     const [x, w] = [randn([1, 16, 32, 32]), mul(randn([32, 16, 3, 3]), 1)];
     conv2d(x, w).dispose();
-    const before = backend().engine.residency.bytes;
+    const before = backend().engine.heap.used;
     w.dispose();
-    expect(backend().engine.residency.bytes).toBeLessThan(before - 1.5 * 32 * 16 * 9 * 4);
+    expect(backend().engine.heap.used).toBeLessThan(before - 1.5 * 32 * 16 * 9 * 4);
   });
 
   it('leaves an array in the hands of the user alone', () => {
@@ -183,9 +183,9 @@ describe('dispose', () => {
     expect(x.grad?.data[5]).toBe(4 * x.data[5]);
     x.grad = null;
     pass();
-    const used = backend().engine.residency.bytes;
+    const used = backend().engine.heap.used;
     x.grad = null;
-    expect(backend().engine.residency.bytes).toBeLessThanOrEqual(used - BYTES);
+    expect(backend().engine.heap.used).toBeLessThanOrEqual(used - BYTES);
   });
 });
 
@@ -262,12 +262,12 @@ describe('a network of twenty layers', () => {
 
   /** Results of a layer's size that are in linear memory at once, at most, while `body` runs. */
   function most(body: () => void): number {
-    const before = backend().engine.residency.bytes;
+    const before = backend().engine.heap.used;
     let peak = before;
     const run = backend().run.bind(backend());
     const spy = vi.spyOn(backend(), 'run').mockImplementation((...call) => {
       const storage = run(...call);
-      peak = Math.max(peak, backend().engine.residency.bytes);
+      peak = Math.max(peak, backend().engine.heap.used);
       return storage;
     });
     body();
@@ -301,12 +301,12 @@ describe('a network of twenty layers', () => {
       for (const w of layers) w.grad = null;
     };
     step();
-    const left = backend().engine.residency.bytes;
+    const left = backend().engine.heap.used;
     const peak = most(step);
     expect(peak).toBeGreaterThan(LAYERS - 1);
     expect(peak).toBeLessThan(LAYERS + 5);
     for (let i = 0; i < 3; i++) step();
     // The last result of each pass was not disposed of: it alone is left to the garbage collector.
-    expect(backend().engine.residency.bytes - left).toBeLessThan(5 * BYTES);
+    expect(backend().engine.heap.used - left).toBeLessThan(5 * BYTES);
   });
 });

@@ -3,8 +3,8 @@
  * asked for them.
  *
  * Values whose last holder has let go are released, and their memory is free at once. But nothing is asked of the user, and
- * no finaliser is relied on: they do not run within a synchronous loop. What is resident is bounded by a budget, in bytes
- * and in number; beyond it the values used longest ago are copied out to ordinary arrays, which the garbage collector
+ * no finaliser is relied on: they do not run within a synchronous loop. What is resident is bounded by a budget
+ * in bytes; beyond it the values used longest ago are copied out to ordinary arrays, which the garbage collector
  * looks after, loop or no loop. Finalisers only give memory back sooner.
  *
  * An array that `host()` has handed out is the user's: it is never recycled, and since it may be written to, it is from
@@ -34,14 +34,15 @@ interface Cell {
 export const SMALL = 16 * 1024;
 
 /**
- * Bytes that may be resident before the values used longest ago are copied out; and how many values, for each has an
- * account. Values that come back after that were no garbage: the budget grows by them, up to a share of the memory. To begin
- * with it is small, because arrays, unlike linear memory, are known to the garbage collector: those copied out bring it to
- * collect the handles of what was forgotten, whose memory then comes back without copying.
+ * Bytes that may be resident before the values used longest ago are copied out, the account of each counted in. Values that come
+ * back after that were no garbage: the budget grows by them, up to a share of the memory. To begin with it is small, because
+ * arrays, unlike linear memory, are known to the garbage collector: those copied out bring it to collect the handles of what was
+ * forgotten, whose memory then comes back without copying.
  */
 export const BUDGET = 192 * 1024 * 1024;
 export const MOST_BUDGET = 3 / 4;
-export const MOST_RESIDENT = 32_768;
+/** What the account of a block counts for, in bytes: more than it takes, so that small values are bounded in number. */
+export const ACCOUNT = 6 * 1024;
 /** What is left when values have been copied out: many at a time, because finding the oldest costs something. */
 export const KEPT = 7 / 8;
 /** Packed forms of one weight that are kept: it may meet inputs of any number of sizes. */
@@ -94,7 +95,7 @@ export class Residency {
   readonly #passing: Block[] = [];
   /** Small results of the operation under way. */
   readonly #leaving: Cell[] = [];
-  /** Bytes of values and packed weights in linear memory. */
+  /** Bytes of values and packed weights in linear memory, accounts counted in. */
   bytes = 0;
   #budget = BUDGET;
 
@@ -207,7 +208,6 @@ export class Residency {
   }
 
   #place(storage: Storage, cell: Cell, lasting = false): Block {
-    if (this.#resident.size >= MOST_RESIDENT) this.#spill(this.#budget, MOST_RESIDENT * KEPT);
     const block = this.take(bytesOf(cell.dtype, cell.length), lasting);
     cell.block = block;
     this.#use(storage, cell);
@@ -258,22 +258,22 @@ export class Residency {
 
   /** A block, with the oldest cells moved out until the budget, or the memory, holds it. */
   take(bytes: number, lasting = false): Block {
-    if (this.bytes + bytes > this.#budget) this.#spill(this.#budget * KEPT - bytes, MOST_RESIDENT);
+    if (this.bytes + bytes > this.#budget) this.#spill(this.#budget * KEPT - bytes);
     let block: Block;
     try {
       block = this.heap.take(bytes, lasting);
     } catch {
-      this.#spill(0, 0);
+      this.#spill(0);
       block = this.heap.take(bytes, lasting);
     }
-    this.bytes += block.bytes;
+    this.bytes += block.bytes + ACCOUNT;
     return block;
   }
 
   /** Gives a block back. */
   give(block: Block): void {
     if (block.free) return;
-    this.bytes -= block.bytes;
+    this.bytes -= block.bytes + ACCOUNT;
     this.heap.release(block);
   }
 
@@ -286,10 +286,10 @@ export class Residency {
     this.#finalizer.unregister(cell);
   }
 
-  /** Copies the oldest cells out until at most so many bytes and cells are left; those in use stay. */
-  #spill(bytes: number, cells: number): void {
+  /** Copies the oldest cells out until at most so many bytes are left; those in use stay. */
+  #spill(bytes: number): void {
     for (const cell of this.#resident) {
-      if (this.bytes <= bytes && this.#resident.size <= cells) return;
+      if (this.bytes <= bytes) return;
       if (this.#pinned.has(cell)) continue;
       this.home(cell);
       cell.spilled = true;

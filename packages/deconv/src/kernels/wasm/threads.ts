@@ -11,7 +11,7 @@ import { CONTROL_AT, CONTROL_WORDS } from './commands.js';
 import * as CONTROL from './control.js';
 import { host, type LinearMemory, nodeModule, now } from './platform.js';
 import { SHELF_AT, TAKE } from './shelf.js';
-import { type Made, SPARE, Spares } from './spares.js';
+import { SPARE, Spares } from './spares.js';
 
 /** Address of the bases of thread 0; each thread has 64 bytes. Up to the shelf there is room for more than may be asked for. */
 export const BASES_AT = 2048;
@@ -22,7 +22,7 @@ export const LOST_AFTER_MS = 10_000;
 
 /** What a helper runs. It is text because it must stand on its own: in Node, in a page, bundled or not. */
 const HELPER = `
-const serve = ({ memory, module, thread }, host) => {
+const serve = ({ memory, module, thread, ports: [port] }) => {
   const { drain, table } = new WebAssembly.Instance(module, { env: { memory } }).exports;
   const words = new Int32Array(memory.buffer, ${CONTROL_AT}, ${CONTROL_WORDS});
   const taken = ${CONTROL.taken} + thread;
@@ -44,6 +44,8 @@ interface Setup {
   readonly memory: LinearMemory;
   readonly module: object;
   readonly thread: number;
+  /** A port for the helper that makes arrays; it moves there. */
+  readonly ports: object[];
 }
 
 interface Helper {
@@ -53,13 +55,11 @@ interface Helper {
 interface NodeHelper extends Helper {
   unref(): void;
   on(event: 'error', listener: (error: Failure) => void): void;
-  on(event: 'message', listener: (made: Made) => void): void;
 }
 
 interface PageHelper extends Helper {
   onerror: ((event: Failure) => void) | null;
-  onmessage: ((event: { readonly data: Made }) => void) | null;
-  postMessage(message: object): void;
+  postMessage(message: object, transfer: object[]): void;
 }
 
 /** An error in a helper. In a page it is an event that would go on to the page. */
@@ -70,7 +70,7 @@ interface Failure {
 interface NodeThreads {
   Worker: new (
     source: string,
-    options: { eval: true; workerData: object; execArgv: string[] },
+    options: { eval: true; workerData: object; transferList: object[]; execArgv: string[] },
   ) => NodeHelper;
 }
 
@@ -81,29 +81,26 @@ interface PageThreads {
 }
 
 /** Throws where the host has no threads, or refuses them. */
-function startHelper(
-  setup: Setup,
-  received: (made: Made) => void,
-  failed: (failure: Failure) => void,
-): Helper {
+function startHelper(setup: Setup, failed: (failure: Failure) => void): Helper {
   const node = nodeModule<NodeThreads>('worker_threads');
   if (node !== undefined) {
-    const begin = "const host = require('node:worker_threads'); serve(host.workerData, host.parentPort);";
-    const helper = new node.Worker(HELPER + begin, { eval: true, workerData: setup, execArgv: [] });
-    helper.on('message', received);
-    helper.on('error', failed);
-    // After the listeners: who listens waits.
+    const helper = new node.Worker(`${HELPER}serve(require('node:worker_threads').workerData);`, {
+      eval: true,
+      workerData: setup,
+      transferList: setup.ports,
+      execArgv: [],
+    });
     helper.unref();
+    helper.on('error', failed);
     return helper;
   }
   const page = host as object as PageThreads;
-  const source = new page.Blob([`${HELPER}onmessage = ({ data }) => serve(data, self);`], {
+  const source = new page.Blob([`${HELPER}onmessage = ({ data }) => serve(data);`], {
     type: 'text/javascript',
   });
   const helper = new page.Worker(page.URL.createObjectURL(source));
-  helper.onmessage = ({ data }) => received(data);
   helper.onerror = failed;
-  helper.postMessage(setup);
+  helper.postMessage(setup, setup.ports);
   return helper;
 }
 
@@ -126,9 +123,8 @@ export class Threads {
   #alone = false;
   /** The control block. Memory that is shared stays where it is when it grows; of other memory it is not used. */
   readonly #words: Int32Array;
-  /** Arrays for results: a helper makes them. */
+  /** Arrays for results: the first helper makes them. */
   readonly spares = new Spares((bytes) => {
-    if (this.size === 1) return;
     Atomics.store(this.#words, CONTROL.spare, bytes);
     // Helpers look at this word; whatever it is made of, a stage makes it something else.
     Atomics.add(this.#words, CONTROL.go, 0x10000);
@@ -155,13 +151,12 @@ export class Threads {
       const thread = this.size;
       Atomics.store(this.#words, CONTROL.taken + thread, -1);
       try {
-        const received = (made: Made) => this.spares.receive(made);
-        const helper = startHelper({ memory, module, thread }, received, (failure) => {
+        const setup = { memory, module, thread, ports: thread === 1 ? [this.spares.connect()] : [] };
+        const helper = startHelper(setup, (failure) => {
           failure.preventDefault?.();
           this.#giveUp();
         });
         this.#helpers.push(helper);
-        this.spares.reset();
       } catch {
         // Forbidden by the host: a permission model, a content security policy.
         this.#giveUp();
