@@ -48,6 +48,8 @@ export interface Storage {
   readonly length: number;
   /** The values, at once; throws where the backend can only be waited for. The array is never recycled. */
   host(): TypedArray;
+  /** The values where they are, to be read at once and not kept. Absent where {@link host} gives these without further ado. */
+  peek?(): TypedArray;
   /** The values, on any backend. */
   read(): Promise<TypedArray>;
   /** Tensors and nodes that hold the values, 0 at first; counted by {@link hold} and {@link letGo}. */

@@ -12,16 +12,15 @@
  *
  * Conv stands for ConvTranspose too. Each step leaves a graph that is right by itself.
  */
-import { noGrad } from '../autograd.js';
 import { refuse } from '../errors.js';
-import { mul } from '../ops/elementwise.js';
-import { reshape } from '../ops/layout.js';
+import { fromValues } from '../ops/input.js';
 import { sizeOf } from '../shape.js';
+import { allocate } from '../tensor.js';
 import type { Fused, GraphNode } from './node.js';
 import { NodeContext, type Value } from './node.js';
 import { computeNow, planNode } from './plan.js';
 import { isFloat } from './types.js';
-import { peek, tensorOf } from './values.js';
+import { peek, tensorOf, valuesOf } from './values.js';
 
 /** Elements that may be made of constants while loading: more is no network, but a file that means harm. */
 const MOST_FOLDED = 2 ** 29;
@@ -192,20 +191,23 @@ class Fuser {
       return { type, shape: [channels], constant: tensorOf(type, [channels], values) };
     });
     if (scale === undefined) return { ...conv, inputs: [conv.inputs[0], conv.inputs[1], bias] };
-    const scaled = keep('weight', () => ({
-      ...weight,
-      constant: noGrad(() => {
-        const { shape } = weight;
-        const groups = conv.op === 'Conv' ? 1 : channels / shape[1];
-        const factor = tensorOf(type, [groups, 1, channels / groups, 1], scale);
-        // Conv (O, …) as (1, 1, O, …rest); ConvTranspose (I, O/g, …k) as (g, I/g, O/g, …k).
-        const view =
-          conv.op === 'Conv'
-            ? [1, 1, shape[0], sizeOf(shape.slice(1))]
-            : [groups, shape[0] / groups, shape[1], sizeOf(shape.slice(2))];
-        return reshape(mul(reshape(weight.constant, view), factor), [...shape]);
-      }),
-    }));
+    const scaled = keep('weight', () => {
+      const { shape, constant } = weight;
+      // Conv (O, …) as (1, 1, O, rest); ConvTranspose (I, O/g, …k) as (g, I/g, O/g, rest).
+      const groups = conv.op === 'Conv' ? 1 : channels / shape[1];
+      const inputs = conv.op === 'Conv' ? 1 : shape[0] / groups;
+      const outputs = channels / groups;
+      const rest = constant.size / (groups * inputs * outputs);
+      // In arrays: the weight goes to the engine when it is packed, and not before.
+      const values = valuesOf(constant);
+      const factors = allocate(constant.dtype, channels);
+      factors.set(scale);
+      for (let row = 0, at = 0; row < groups * inputs * outputs; row++) {
+        const factor = factors[Math.floor(row / (inputs * outputs)) * outputs + (row % outputs)];
+        for (const end = at + rest; at < end; at++) values[at] *= factor;
+      }
+      return { ...weight, constant: fromValues(values, shape) };
+    });
     return { ...conv, inputs: [conv.inputs[0], scaled, bias] };
   }
 

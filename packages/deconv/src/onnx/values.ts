@@ -26,13 +26,16 @@ export function copyOf(x: Tensor): Tensor {
 const peeked = new WeakMap<Tensor, TypedArray>();
 
 /**
- * The values of a tensor that stays in use: read from a copy, because an array that has been handed out may be written
- * to, and an engine would have to fetch it anew each time.
+ * A copy of the values of a tensor that stays in use: an array that has been handed out may be written to, and an engine would have to
+ * fetch it anew each time.
  */
+export const valuesOf = ({ storage }: Tensor): TypedArray => (storage.peek?.() ?? storage.host()).slice();
+
+/** The values of a tensor that stays in use, to be read; copied once. */
 export function peek(x: Tensor): TypedArray {
   let values = peeked.get(x);
   if (values === undefined) {
-    values = copyOf(x).data;
+    values = valuesOf(x);
     peeked.set(x, values);
   }
   return values;

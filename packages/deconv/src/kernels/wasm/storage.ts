@@ -329,7 +329,6 @@ export class WasmStorage implements Storage {
     this.owner.release(this.cell);
   }
 
-  /** @internal The values for a kernel in JavaScript, to be read at once and not kept. */
   peek(): TypedArray {
     const { cell, owner } = this;
     if (cell.block === undefined) return arrayOf(cell);
