@@ -61,7 +61,8 @@ async function bundle() {
     ...sources.map((name) => changed(join(source, name))),
     ...[import.meta.filename, join(deconv, 'package.json')].map(changed),
   );
-  const whole = names.every((name) => made.includes(`${name}.js`));
+  const files = [...names, ...Object.keys(CHUNKS).map((name) => `chunks/${name}`)];
+  const whole = files.every((name) => made.includes(`${name}.js`));
   if (whole && made.every((name) => changed(join(dist, name)) > newest)) return;
   // Only now: a fresh clone has no Vite before it has been installed.
   const { build } = await import('vite');

@@ -3,7 +3,8 @@
  * `--` goes to vitest. Ends non-zero on failure, and also when a full run skipped a test: a test that does not run
  * must not look like one that passed. Leaves vitest's report where tally.mjs reads it.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBuilt, readJson, reportFile, root, runBin } from './setup.mjs';
 
@@ -14,7 +15,11 @@ rmSync(join(root, reportFile), { force: true });
 
 const args = process.argv.slice(2);
 const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`];
+// Temporary files of the tests, and of the documents' examples, in a folder that goes.
+const folder = mkdtempSync(join(tmpdir(), 'deconv-test-'));
+Object.assign(process.env, { TMPDIR: folder, TEMP: folder, TMP: folder });
 const code = runBin('vitest/vitest.mjs', ['run', ...reporters, ...args]);
+rmSync(folder, { recursive: true, force: true });
 if (code !== 0) process.exit(code);
 
 const skipped = existsSync(join(root, reportFile))
