@@ -127,7 +127,8 @@ export interface Plan {
   readonly flops: number;
 }
 
-/** K is cut into blocks of this many rows: a strip's block of B stays in the first-level cache. */
+/** K of more rows than `MOST_DEPTH` is cut into blocks of `K_BLOCK`: a strip's block of B stays in the first-level cache. */
+export const MOST_DEPTH = 512;
 export const K_BLOCK = 256;
 /** Floats behind a buffer that vector loads may read, or stores may touch. */
 export const SLACK = 64;

@@ -21,7 +21,7 @@ import { combinations, flopsOf, layBands } from './bands.js';
 import * as BASE from './bases.js';
 import {
   itemsFor,
-  K_BLOCK,
+  MOST_DEPTH,
   type Place,
   type Plan,
   placeIn,
@@ -213,7 +213,8 @@ export function planDense(
   ): number | undefined {
     const [group, ...others] = [...classGroups, ...addends];
     const fn = activation?.fn;
-    if (others.length > 0 || group.phases.length > 1 || group.k > K_BLOCK || finish.average) return undefined;
+    if (others.length > 0 || group.phases.length > 1 || group.k > MOST_DEPTH || finish.average)
+      return undefined;
     if (fn !== undefined && fn !== 'prelu' && fn !== 'leakyRelu') return undefined;
     if (p.outStride.some((step) => step > 1) || used < nr) return undefined;
     // Rows that run on into one must do so in the output.

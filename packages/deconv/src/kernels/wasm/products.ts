@@ -1,6 +1,6 @@
 /** products: a product of matrices as commands: its rows in tiles, its depth in blocks, its columns in strips as the plan lays them. */
 import * as BASE from './bases.js';
-import { K_BLOCK, type Place, type PlanBuilder } from './commands.js';
+import { K_BLOCK, MOST_DEPTH, type Place, type PlanBuilder } from './commands.js';
 import { kernelsFor } from './microkernels.js';
 
 /**
@@ -76,9 +76,10 @@ export function layProduct(
   wanted?: readonly number[],
 ): void {
   const [from = 0, end = 0] = summed;
+  const block = end - from > MOST_DEPTH ? K_BLOCK : MOST_DEPTH;
   // Once even where there is nothing to sum: the rows are zero then.
-  for (let k = from; k < end || k === from; k += K_BLOCK) {
-    const deep = Math.min(K_BLOCK, end - k);
+  for (let k = from; k < end || k === from; k += block) {
+    const deep = Math.min(block, end - k);
     const fresh = add || k > from ? 0 : 1;
     for (const layer of layers) {
       const multiply = (height: number, tiles: number, firstRow: number) => {
