@@ -22,7 +22,7 @@ export const SPARE_SIZES = 4;
 /** Arrays of one size that may wait. */
 export const SPARES = 4;
 
-/** Where a helper makes an array, if one is on order: a part of its text (see threads.ts). */
+/** Where a helper with a port makes an array, if one is on order: a part of its text (see threads.ts). */
 export const SPARE = `
     const bytes = port && Atomics.exchange(words, ${CONTROL.spare}, 0);
     if (bytes) {

@@ -20,7 +20,7 @@ function stays({ residency }: Ground, storage: Storage): storage is WasmStorage 
 
 /** Puts values from linear memory where a storage keeps its own. */
 function putBack(ground: Ground, storage: Storage, at: number): void {
-  const values = storage instanceof WasmStorage ? storage.peek() : storage.host();
+  const values = storage.peek?.() ?? storage.host();
   values.set(ground.floats(at, storage.length));
 }
 
