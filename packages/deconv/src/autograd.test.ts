@@ -123,7 +123,7 @@ describe('backward', () => {
   });
 
   it('refuses tensors without a tape, integers among them', () => {
-    const text = 'this tensor does not depend on any tensor with requiresGrad, there is no gradient';
+    const text = 'this tensor depends on no tensor with requiresGrad';
     expect(() => constant(1).backward()).toThrow(`backward: ${text}`);
     const x = leaf(1, 3, 2);
     const position = argMax(x);
@@ -142,7 +142,7 @@ describe('the life of the tape', () => {
     const y = mul(x, x);
     y.backward();
     expect(() => y.backward()).toThrow(
-      'backward: the tape of mul was already walked and let go; pass { retainGraph: true } the first time',
+      'backward: the tape of mul was walked and let go; pass { retainGraph: true } the first time',
     );
     expect(values(x.grad)).toEqual([4]);
   });
@@ -168,7 +168,7 @@ describe('the life of the tape', () => {
     const y = mul(x, x);
     const [first] = grad(y, [x], { createGraph: true, retainGraph: false });
     expect(values(grad(first, [x])[0])).toEqual([2]);
-    expect(() => y.backward()).toThrow('was already walked and let go');
+    expect(() => y.backward()).toThrow('was walked and let go');
   });
 });
 
@@ -251,7 +251,7 @@ describe('grad', () => {
     );
     // @ts-expect-error not a tensor
     expect(() => grad(3, [x])).toThrow('grad: output must be a tensor, got 3');
-    expect(() => grad(constant(3), [x])).toThrow('grad: this tensor does not depend on any tensor');
+    expect(() => grad(constant(3), [x])).toThrow('grad: this tensor depends on no tensor');
     expect(() => exp(sigmoid(x))).not.toThrow();
   });
 
@@ -373,7 +373,7 @@ describe('grad as a property', () => {
     const y = mul(x, 2);
     expect(() => {
       y.requiresGrad = false;
-    }).toThrow('requiresGrad can only be changed on a leaf, this tensor is a result; use detach()');
+    }).toThrow('requiresGrad can only be set on a leaf, this tensor is a result; use detach()');
     x.requiresGrad = false;
     expect(sub(x, 1).requiresGrad).toBe(false);
   });

@@ -166,7 +166,7 @@ function seedOf(op: string, root: Tensor, gradOutput: Tensor | undefined): Tenso
 /** What a node passes on to each of its inputs: handles of the walk's own, whatever the vjp has made them from. */
 function sharesOf(op: string, { name, inputs, vjp }: GradNode, gradient: Tensor): (Tensor | null)[] {
   if (vjp === null) {
-    const rule = `the tape of ${name} was already walked and let go; pass { retainGraph: true } the first time`;
+    const rule = `the tape of ${name} was walked and let go; pass { retainGraph: true } the first time`;
     refuse(op, 'retainGraph', rule);
   }
   return scoped(() => vjp(gradient).map((share, i) => (share && inputs[i] ? share.share() : null)));
@@ -186,9 +186,7 @@ function walk(
 ): (gradient: Tensor) => Tensor {
   const createGraph = options?.createGraph ?? false;
   const retainGraph = options?.retainGraph ?? createGraph;
-  const start =
-    root.node ??
-    refuse(op, 'this', 'this tensor does not depend on any tensor with requiresGrad, there is no gradient');
+  const start = root.node ?? refuse(op, 'this', 'this tensor depends on no tensor with requiresGrad');
   const seed = seedOf(op, root, gradOutput);
   const taken = new Set<Storage>([seed.storage]);
   const handOut = (gradient: Tensor): Tensor => {

@@ -303,7 +303,7 @@ export class Tensor {
       refuse(
         'requiresGrad',
         'requiresGrad',
-        'requiresGrad can only be changed on a leaf, this tensor is a result; use detach()',
+        'requiresGrad can only be set on a leaf, this tensor is a result; use detach()',
       );
     }
     if (wanted && this.dtype !== 'float32' && this.dtype !== 'float64') {

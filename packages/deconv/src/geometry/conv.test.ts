@@ -197,7 +197,7 @@ describe('padding forms', () => {
   it.each([
     [
       'SAME_LOWER',
-      "padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME_LOWER\" — names are lower case; for ONNX's SAME_LOWER use fromDialect('onnx', …)",
+      "padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME_LOWER\" — lower case; for ONNX's names use fromDialect('onnx', …)",
     ],
     [
       [1, 1, 2, 2],
@@ -248,7 +248,7 @@ describe("transposed padding 'same' and outputShape", () => {
     ],
     [
       { stride: 2, outputShape: [12], outputPadding: 1 },
-      'outputPadding and outputShape both set the output size; give one of them',
+      'outputPadding and outputShape both set the output size; give one',
     ],
     [{ outputShape: [2, 1, 7] }, 'outputShape [2, 1, 7] must start with batch 1 and channels 1'],
     [{ outputShape: 7 }, 'outputShape must be an array of sizes, got 7'],

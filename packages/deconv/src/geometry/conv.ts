@@ -108,7 +108,7 @@ export function readPadding(op: string, padding: unknown, rank: number): Pads {
   if (!Array.isArray(list)) {
     const hint =
       typeof padding === 'string' && /^(same|valid)/i.test(padding)
-        ? "names are lower case; for ONNX's SAME_LOWER use fromDialect('onnx', …)"
+        ? "lower case; for ONNX's names use fromDialect('onnx', …)"
         : undefined;
     return refuse(
       op,
@@ -353,7 +353,7 @@ export function convTransposeGeometry(
       ? undefined
       : readOutputShape(op, outputShape, common.batch, common.xChannels, rank);
   if (wanted && outputPadding.some((extra) => extra !== 0)) {
-    refuse(op, 'outputPadding', 'outputPadding and outputShape both set the output size; give one of them');
+    refuse(op, 'outputPadding', 'outputPadding and outputShape both set the output size; give one');
   }
 
   const xSize: number[] = [];

@@ -37,7 +37,7 @@ const formOf = (
 
 /** Tiles in planes. */
 const PLANES: readonly Form[] = [
-  formOf(true, 3, 6, 16, 256, 700, 600),
+  formOf(true, 3, 6, 14, 256, 700, 600),
   formOf(true, 3, 4, 7, 512, 120, 100),
   formOf(true, 2, 5, 7, 512, 600, 560),
   formOf(true, 2, 4, 8, 512, 170, 225),

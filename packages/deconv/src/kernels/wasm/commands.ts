@@ -177,10 +177,14 @@ export function evenPart(whole: number, room: number, unit = 1): number {
   return Math.min(whole, roundUp(Math.ceil(whole / parts), unit));
 }
 
-/** So many runs, about alike, in whole units but for the end. */
-export function evenRuns(total: number, runs: number, unit = 1): Run[] {
+/**
+ * So many runs in whole units but for the end. About alike; or from about 1 + `shrinking` times the average down to 1 − `shrinking` times:
+ * threads that take them one after the other end at nearly the same time then, even if one is slower.
+ */
+export function evenRuns(total: number, runs: number, unit = 1, shrinking = 0): Run[] {
   const units = Math.ceil(total / unit);
-  const begin = (i: number) => Math.min(total, unit * Math.floor((units * i) / runs));
+  const begin = (i: number) =>
+    Math.min(total, unit * Math.floor((units * i * (1 + shrinking * (1 - i / runs))) / runs));
   return range(runs).map((i) => ({ from: begin(i), count: begin(i + 1) - begin(i) }));
 }
 

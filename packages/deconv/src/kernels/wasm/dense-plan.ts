@@ -136,8 +136,12 @@ export function planDense(
 
   /** The commands of one band. */
   function layBand(box: Box, blocks: readonly Block[]): void {
-    if (input.plain) origin = placeIn(p.inSize, box.from);
-    else input.pad(list, box, layout);
+    if (input.plain) {
+      origin = placeIn(p.inSize, box.from);
+      // What other threads have made of a short plane is far away: fetched all at once, it does not hold up each product.
+      if (packFrom === Number.POSITIVE_INFINITY)
+        list.push('touch', rowAt(0), p.inChannels, 4 * product(p.inSize), box.size[2] / 16);
+    } else input.pad(list, box, layout);
     // The part of the band that each class reaches.
     const reached = classGroups.map(({ axes }) =>
       box.size.map((length, axis) => Math.max(0, Math.min(length, axes[axis].count - box.from[axis]))),

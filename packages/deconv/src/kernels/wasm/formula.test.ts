@@ -60,8 +60,8 @@ describe('a formula', () => {
   });
 
   it('that cannot be read throws', () => {
-    expect(() => evaluate('a+', [[1]])).toThrow('formula: ( expected at token 3 of a+');
-    expect(() => evaluate('a b', [[1]])).toThrow('formula: end expected at token 1 of a b');
+    expect(() => evaluate('a+', [[1]])).toThrow('formula: ( expected in a+');
+    expect(() => evaluate('a b', [[1]])).toThrow('formula: end expected in a b');
     expect(() => evaluate('nothing(a)', [[1]])).toThrow('formula: no function nothing');
     expect(() => evaluate('(a', [[1]])).toThrow('formula: ) expected');
   });

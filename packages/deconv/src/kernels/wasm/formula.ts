@@ -71,7 +71,7 @@ function nodesOf(formula: string, names: readonly string[]) {
     let at = 0;
     const next = (wanted: string | undefined) => tokens[at] === wanted && at++ >= 0;
     const expect = (wanted: string | undefined) => {
-      if (!next(wanted)) throw new Error(`formula: ${wanted ?? 'end'} expected at token ${at} of ${text}`);
+      if (!next(wanted)) throw new Error(`formula: ${wanted ?? 'end'} expected in ${text}`);
     };
     const choice = (): Node => {
       const condition = binary(0);

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { RESULT_TARGET } from './band-size.js';
 import { cutChannels } from './panels.js';
 
-it('output channels are cut into even blocks of whole tiles, as many as wanted, and no more than needed', () => {
+it('output channels are cut into blocks of whole tiles, as many as wanted, and no more than needed', () => {
   const sizes = fc.tuple(
     fc.integer({ min: 1, max: 700 }),
     fc.integer({ min: 1, max: 16 }),
@@ -26,11 +26,20 @@ it('output channels are cut into even blocks of whole tiles, as many as wanted, 
       if (runs === 1 && fit >= channels) expect(blocks.length).toBe(1);
       const unit = fit < mr ? 1 : mr;
       const whole = blocks.slice(0, -1).map(({ count }) => count);
-      for (const count of whole) expect([count % unit, count <= Math.max(fit, unit)]).toEqual([0, true]);
-      if (blocks.length > 1) expect(Math.max(...whole) - Math.min(...whole)).toBeLessThanOrEqual(mr);
+      // Those that threads share may be half as long again as on average.
+      const most = (runs > 1 && threads > 1 ? 1.5 : 1) * fit;
+      for (const count of whole)
+        expect([count % unit, count <= Math.max(most, unit) + unit]).toEqual([0, true]);
+      for (const [i, count] of whole.slice(1).entries()) expect(count - whole[i]).toBeLessThanOrEqual(mr);
+      if (runs === 1 || threads === 1)
+        expect(Math.max(...whole) - Math.min(...whole)).toBeLessThanOrEqual(
+          blocks.length > 1 ? mr : Infinity,
+        );
     }),
     { numRuns: 300 },
   );
-  expect(cutChannels(64, 1, 196, 6, 8, 4, 2).map(({ count }) => count)).toEqual([12, 18, 18, 16]);
+  expect(cutChannels(256, 1, 196, 6, 8, 4, 2).map(({ count }) => count)).toEqual([
+    42, 42, 42, 30, 30, 30, 18, 22,
+  ]);
   expect(cutChannels(64, 1, 196, 6, 1, 4, 2)).toEqual([{ from: 0, count: 64 }]);
 });

@@ -60,15 +60,20 @@ export function cutChannels(
   const run = roundUp(Math.max(Math.ceil(channels / runs), Math.ceil((least * mr) / phases)), mr);
   const limit = Math.min(channels, fit, runs > 1 ? run : fit);
   if (limit === channels) return [{ from: 0, count: channels }];
-  return wholeTiles(channels, limit, mr, runs > 1 ? threads : 1);
+  return wholeTiles(channels, limit, mr, runs > 1 ? threads : 1, 0.5);
 }
 
-/** Channels in runs of at most so many, all about the same, in whole tiles if there is room for one; a multiple of `times` runs. */
-export function wholeTiles(channels: number, most: number, mr: number, times: number): Run[] {
+/**
+ * Channels in runs of at most so many, all about the same, in whole tiles if there is room for one; a multiple of `times` runs.
+ *
+ * @param shrinking for several `times`, of two tiles each at least: see {@link evenRuns}; at most so many on average then
+ */
+export function wholeTiles(channels: number, most: number, mr: number, times: number, shrinking = 0): Run[] {
   const unit = most < mr ? 1 : mr;
   const units = Math.ceil(channels / unit);
   const fewest = Math.ceil(units / Math.floor(most / unit));
-  return evenRuns(channels, Math.min(units, roundUp(fewest, times)), unit);
+  const runs = Math.min(units, roundUp(fewest, times));
+  return evenRuns(channels, runs, unit, times > 1 && units >= 2 * runs ? shrinking : 0);
 }
 
 /**

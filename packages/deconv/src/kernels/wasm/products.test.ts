@@ -7,6 +7,10 @@ import { planDense } from './dense-plan.js';
 import { problemOf } from './problem.js';
 import { planWinograd } from './winograd-plan.js';
 
+/** Whether memory is fetched that lies at a base. */
+const fetches = ({ name, given }: ReturnType<typeof commandsOf>['list'][number], base: number): boolean =>
+  name === 'touch' && given[0][0] === base;
+
 /** The commands of a plan: their names, and their arguments with the bases that these count from. */
 function commandsOf(make: (machine: Parameters<typeof planDense>[3]) => Plan) {
   const names: string[] = [];
@@ -46,15 +50,15 @@ it.each(Object.entries(layers))(
     const { list, plan } = layer;
     let fetched = 0;
     let next: readonly [base: number, at: number] | undefined;
-    for (const { name, given } of list) {
-      if (name === 'touch') {
+    for (const command of list) {
+      const { name, given } = command;
+      if (fetches(command, BASE.packed)) {
         const [begin, [, rows], [, row], [, lines]] = given;
-        expect(begin[0]).toBe(BASE.packed);
         // Nothing beyond the weight is read.
         expect(begin[1] + (rows - 1) * row + 64 * lines).toBeLessThanOrEqual(plan.packedBytes);
         fetched += rows * lines * 64;
         next = begin;
-      } else if (next !== undefined) {
+      } else if (name !== 'touch' && next !== undefined) {
         // The product that comes next is the one with these panels.
         expect([name.slice(0, 4), given[0]]).toEqual([expect.stringMatching(/gemm|half|wide/), next]);
         next = undefined;
@@ -68,5 +72,32 @@ it.each(Object.entries(layers))(
 it('what the caches keep is not: small weights, and those that many pictures share', () => {
   const small = dense(convGeometry([1, 256, 14, 14], [256, 256, 1, 1]));
   const shared = dense(convGeometry([16, 512, 7, 7], [2048, 512, 1, 1]));
-  for (const { list } of [small, shared]) expect(list.filter(({ name }) => name === 'touch')).toEqual([]);
+  for (const { list } of [small, shared])
+    expect(list.filter((command) => fetches(command, BASE.packed))).toEqual([]);
+});
+
+it('short planes are fetched before their products, to the last whole line; longer ones are packed instead', () => {
+  const [short, long] = [7, 28].map((n) => dense(convGeometry([1, 256, n, n], [512, 256, 1, 1])));
+  const fetched = short.list.filter((command) => fetches(command, BASE.input));
+  expect(fetched.length).toBeGreaterThan(1);
+  for (const { given } of fetched)
+    expect(given.slice(0, 4)).toEqual([
+      [BASE.input, 0],
+      [BASE.zero, 256],
+      [BASE.zero, 4 * 49],
+      [BASE.zero, 3],
+    ]);
+  expect(long.list.filter((command) => fetches(command, BASE.input))).toEqual([]);
+});
+
+it('a transformed input that threads share is fetched place by place, all of it and nothing else', () => {
+  const g = convGeometry([1, 128, 28, 28], [128, 128, 3, 3], { padding: 1 });
+  const tiling = tilingOf(g, false) ?? expect.fail('no tiling');
+  const { list, plan } = commandsOf((machine) => planWinograd(problemOf(g, false), tiling, g, machine, {}));
+  const fetched = list.filter((command) => fetches(command, BASE.shared));
+  const places = [...new Set(fetched.map(({ given }) => given[0][1]))].sort((a, b) => a - b);
+  expect(places.length).toBe(36);
+  const [, , , [, lines]] = fetched[0].given;
+  for (const [i, at] of places.entries()) expect(at).toBe(64 * lines * i);
+  expect(64 * lines * 36).toBeLessThanOrEqual(plan.sharedBytes);
 });

@@ -156,9 +156,7 @@ describe('Threads', () => {
     await start(all, words, 2);
     words[FATAL] = 7;
     caller.works = false;
-    expect(() => all.run(20)).toThrow(
-      'deconv: a helper thread was lost after 7 of 20 parts; the result is discarded, from now on one thread works',
-    );
+    expect(() => all.run(20)).toThrow('deconv: a helper thread was lost, from now on one works alone');
     words[FATAL] = -1;
     words[FINISHED] = 0;
     caller.works = true;

@@ -272,9 +272,7 @@ export class Threads {
       last = time;
       if (waited > (this.#team.lostAfter ?? LOST_AFTER_MS)) {
         this.#giveUp();
-        throw new Error(
-          `deconv: a helper thread was lost after ${done} of ${count} parts; the result is discarded, from now on one thread works`,
-        );
+        throw new Error('deconv: a helper thread was lost, from now on one works alone');
       }
     }
   }

@@ -253,7 +253,10 @@ export function planWinograd(
         const from = panels[0] + 4 * place * rows * depth;
         const factors = [[BASE.packed, from], depth, table, weightFloats / bands.count] as const;
         const sums = [[BASE.work, outAt + place * outPlane], row, rows] as const;
-        const layer: Layer = (height) => sideBySide(height, nr, used, [base, at + place * inPlane], 0);
+        const b = [base, at + place * inPlane] as const;
+        // What other threads have transformed is far away: fetched all at once, it does not hold up each product.
+        if (together) list.push('touch', b, 1, 0, inPlane / 64);
+        const layer: Layer = (height) => sideBySide(height, nr, used, b, 0);
         // Rows that are zero throughout at this place are set to that: sums of nothing.
         const [first, last] = kinds.at(place).map((kind) => kind * count);
         const [begin, end] = [first - (first % mr), Math.min(rows, roundUp(last, mr))];
