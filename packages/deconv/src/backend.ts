@@ -10,7 +10,7 @@
 import type { ConvGeometry } from './geometry/conv.js';
 import type { WindowGeometry } from './geometry/window.js';
 import type { Shape } from './shape.js';
-import type { DType, Storage, TypedArray } from './tensor.js';
+import type { DType, Recipe, Storage, TypedArray } from './tensor.js';
 
 /** A function applied to each output of a convolution before it is stored. */
 export interface Activation {
@@ -232,8 +232,8 @@ export interface Operation<K extends OpName> {
 /** An engine that runs operations. */
 export interface Backend {
   readonly name: string;
-  /** Takes values over; the caller must not use the array afterwards. */
-  upload(values: TypedArray): Storage;
+  /** Takes values over, or how they are made; the caller must not use the array afterwards. */
+  upload(values: TypedArray | Recipe): Storage;
   /** Runs one operation. Inputs may come from another backend. */
   run<K extends OpName>(operation: Operation<K>, inputs: readonly Storage[], attributes: OpTable[K]): Storage;
 }

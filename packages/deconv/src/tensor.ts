@@ -42,6 +42,18 @@ export function dtypeOf(array: unknown): DType | undefined {
   return DTYPES.find((dtype) => array instanceof constructors[dtype]);
 }
 
+/**
+ * Values that are made whenever they are wanted, the same each time: of those that are only read to be packed, as a network's weights
+ * are, no array stays.
+ */
+export interface Recipe {
+  readonly dtype: DType;
+  readonly length: number;
+  /** Where the bytes of the values lie as they are, little-endian, if they do. */
+  readonly bytes?: Uint8Array | undefined;
+  make(): TypedArray;
+}
+
 /** Where the values of a tensor live. Made by a backend; never changed once a tensor has it. */
 export interface Storage {
   readonly dtype: DType;
@@ -251,7 +263,7 @@ export class Tensor {
       'tensor',
       'this',
       `this tensor ${showShape(this.shape)} was disposed`,
-      storage && 'by the operation or layer that made it; keep x.detach() of what is only passing through',
+      storage && 'by what made it; keep x.detach() of what is only passing through',
     );
   }
 

@@ -113,7 +113,11 @@ export async function readOnnx(
   const initializers: Record<string, Tensor> = Object.create(null);
   const elementTypes: Record<string, ElementType> = Object.create(null);
   for (const record of graph.initializers) {
-    const { type, shape, values } = await initializerValues(record, external, path !== undefined);
+    const { type, shape, values } = await initializerValues(
+      record,
+      external,
+      path === undefined ? 'lent' : 'ours',
+    );
     initializers[record.name] = fromValues(values, shape);
     elementTypes[record.name] = type;
   }

@@ -16,6 +16,7 @@ import { refuse } from '../errors.js';
 import { fromValues } from '../ops/input.js';
 import { sizeOf } from '../shape.js';
 import { allocate } from '../tensor.js';
+import { KEPT_FROM } from './initializers.js';
 import type { Fused, GraphNode } from './node.js';
 import { NodeContext, type Value } from './node.js';
 import { computeNow, planNode } from './plan.js';
@@ -198,14 +199,19 @@ class Fuser {
       const inputs = conv.op === 'Conv' ? 1 : shape[0] / groups;
       const outputs = channels / groups;
       const rest = constant.size / (groups * inputs * outputs);
-      // In arrays: the weight goes to the engine when it is packed, and not before.
-      const values = valuesOf(constant);
-      const factors = allocate(constant.dtype, channels);
+      const { dtype, size } = constant;
+      const factors = allocate(dtype, channels);
       factors.set(scale);
-      for (let row = 0, at = 0; row < groups * inputs * outputs; row++) {
-        const factor = factors[Math.floor(row / (inputs * outputs)) * outputs + (row % outputs)];
-        for (const end = at + rest; at < end; at++) values[at] *= factor;
-      }
+      const make = () => {
+        const values = valuesOf(constant);
+        for (let row = 0, at = 0; row < groups * inputs * outputs; row++) {
+          const factor = factors[Math.floor(row / (inputs * outputs)) * outputs + (row % outputs)];
+          for (const end = at + rest; at < end; at++) values[at] *= factor;
+        }
+        return values;
+      };
+      // In arrays: the weight goes to the engine when it is packed, and not before. Large ones only for that.
+      const values = 4 * size < KEPT_FROM ? make() : { dtype, length: size, make };
       return { ...weight, constant: fromValues(values, shape) };
     });
     return { ...conv, inputs: [conv.inputs[0], scaled, bias] };

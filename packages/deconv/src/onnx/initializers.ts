@@ -6,7 +6,7 @@
  */
 import { refuse } from '../errors.js';
 import { type Shape, showShape, sizeOf } from '../shape.js';
-import { allocate, type TypedArray } from '../tensor.js';
+import { allocate, type Recipe, type TypedArray } from '../tensor.js';
 import {
   bytesPerElement,
   decodeElements,
@@ -24,11 +24,20 @@ import type { TensorRecord } from './wire.js';
 export const MOST_ELEMENTS = 2 ** 28;
 
 /** Values with their type and shape. */
-export interface StoredValues {
+export interface StoredValues<Values = TypedArray> {
   readonly type: ElementType;
   readonly shape: Shape;
-  readonly values: TypedArray;
+  readonly values: Values;
 }
+
+/**
+ * Whose the bytes of a model are: ours, which nobody else reads, and we no second time; kept as they are by their owner as long as the
+ * values are used; or lent for now.
+ */
+export type Holding = 'ours' | 'kept' | 'lent';
+
+/** Values of so many bytes or more are made from bytes that are kept whenever they are wanted: most are only packed, once. */
+export const KEPT_FROM = 256 * 1024;
 
 /** Bytes of another file, to be kept: `offset` and `length` as the model says, undefined for all. */
 export type ReadExternal = (
@@ -53,14 +62,37 @@ function readType(where: string, code: number): ElementType {
   );
 }
 
-/** The values of a stored tensor whose bytes are in the model; `ours`: which nobody else reads, and we no second time. */
-export function storedValues(record: TensorRecord, where: string, ours = false): StoredValues {
+/** The values of a stored tensor whose bytes are in the model, and lent. */
+export function storedValues(record: TensorRecord, where: string): StoredValues {
   const type = readType(where, record.dataType);
   checkDims(where, record.dims);
   if (record.external !== undefined)
     refuse(where, 'external_data', 'values in another file are for initializers only');
   const count = sizeOf(record.dims);
-  return { type, shape: record.dims, values: valuesOf(record, type, count, where, ours) };
+  return { type, shape: record.dims, values: valuesOf(record, type, count, where, false) };
+}
+
+/** Values that are decoded when they are wanted. */
+function recipeOf(kept: Uint8Array, count: number, where: string): Recipe {
+  const bytes = (): Uint8Array => {
+    // An array whose buffer went elsewhere is empty.
+    if (kept.length === 0)
+      refuse(
+        where,
+        'source',
+        "the model's bytes are gone: their buffer was transferred while the model is in use",
+        'load a copy of them',
+      );
+    return kept;
+  };
+  return {
+    dtype: 'float32',
+    length: count,
+    get bytes() {
+      return bytes();
+    },
+    make: () => decodeElements('float32', bytes(), count),
+  };
 }
 
 function valuesOf(
@@ -115,17 +147,30 @@ function fromBytes(
   return (ours && type === 'float32' && inPlace(bytes)) || decodeElements(type, bytes, count);
 }
 
-/** The values of an initializer, from the model's bytes (`ours`: see {@link storedValues}) or from another file's. */
+/** The values of an initializer, from the model's bytes or from another file's; made later only where they are kept. */
+export async function initializerValues<How extends Holding>(
+  record: TensorRecord,
+  external: ReadExternal,
+  holding: How,
+): Promise<StoredValues<How extends 'kept' ? TypedArray | Recipe : TypedArray>>;
 export async function initializerValues(
   record: TensorRecord,
   external: ReadExternal,
-  ours = false,
-): Promise<StoredValues> {
+  holding: Holding,
+): Promise<StoredValues<TypedArray | Recipe>> {
   const where = `initializer '${record.name}'`;
-  if (record.external === undefined) return storedValues(record, where, ours);
   const type = readType(where, record.dataType);
   checkDims(where, record.dims);
   const count = sizeOf(record.dims);
+  if (record.external === undefined) {
+    const { raw, dims: shape } = record;
+    const later =
+      holding === 'kept' && type === 'float32' && raw?.length === 4 * count && raw.length >= KEPT_FROM;
+    const values = later
+      ? recipeOf(raw, count, where)
+      : valuesOf(record, type, count, where, holding === 'ours');
+    return { type, shape, values };
+  }
   const location = record.external.get('location') ?? refuse(where, 'external_data', 'no location is given');
   const number = (key: string): number | undefined => {
     const said = record.external?.get(key);

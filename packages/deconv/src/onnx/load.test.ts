@@ -8,6 +8,7 @@ import { type ModelSpec, oneNode, onnxModel, rawBytes } from '../../../../test/s
 import { DeconvError } from '../errors.js';
 import { range } from '../shape.js';
 import { loadOnnx, readOnnx } from './index.js';
+import { KEPT_FROM } from './initializers.js';
 
 const x = { name: 'x', type: 'float32', shape: [2] } as const;
 const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
@@ -272,6 +273,70 @@ describe('weights in a file', () => {
     expect(bytes).toEqual(Uint8Array.from(file));
     const { initializers } = await readOnnx(path);
     expect(initializers['www33'].data[32]).toBe(1000 * names.indexOf('www33') + 32);
+  });
+
+  describe('that are large are made from its bytes when they are wanted', () => {
+    const n = Math.sqrt(KEPT_FROM / 4);
+    const weights = range(n * n).map((i) => ((i * 7) % 31) - 15);
+    const perChannel = (f: (c: number) => number) => ({
+      type: 'float32' as const,
+      dims: [n],
+      values: range(n).map(f),
+    });
+    const file = onnxModel({
+      nodes: [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['a'] },
+        {
+          op: 'BatchNormalization',
+          inputs: ['a', 'scale', 'shift', 'mean', 'var'],
+          outputs: ['y'],
+          attributes: { epsilon: 0 },
+        },
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['z'] },
+      ],
+      inputs: [{ name: 'x', type: 'float32', shape: [1, n, 'height', 1] }],
+      outputs: ['y', 'z'],
+      initializers: {
+        w: { type: 'float32', dims: [n, n, 1, 1], raw: rawBytes('float32', weights) },
+        scale: perChannel((c) => 1 + (c % 3)),
+        shift: perChannel((c) => c),
+        mean: perChannel(() => 2),
+        var: perChannel(() => 4),
+      },
+    });
+    const plain = range(n).map((o) => range(n).reduce((sum, i) => sum + weights[n * o + i] * (i % 5), 0));
+    const input = (height: number) => ({
+      x: {
+        data: Float32Array.from({ length: n * height }, (_, i) => Math.floor(i / height) % 5),
+        dims: [1, n, height, 1],
+      },
+    });
+    const expectRight = ({ y, z }: Record<string, { data: ArrayLike<number> }>, height: number) => {
+      for (const o of range(n)) {
+        expect(z.data[o * height]).toBe(plain[o]);
+        expect(y.data[o * height]).toBeCloseTo(((plain[o] - 2) / 2) * (1 + (o % 3)) + o, 2);
+      }
+    };
+
+    it('for every shape anew, as they stand there and with a normalisation folded in', async () => {
+      const model = await loadOnnx(Uint8Array.from(file));
+      for (const height of [1, 9, 40, 9]) expectRight(await model.run(input(height)), height);
+      for (const height of [9, 2]) {
+        const { z } = await model.run(input(height), { outputs: ['z'] });
+        expect(z.data[0]).toBe(plain[0]);
+      }
+    });
+
+    it('and say so if these have gone elsewhere', async () => {
+      const bytes = Uint8Array.from(file);
+      const model = await loadOnnx(bytes);
+      expectRight(await model.run(input(9)), 9);
+      structuredClone(bytes, { transfer: [bytes.buffer] });
+      expectRight(await model.run(input(9)), 9);
+      await expect(model.run(input(30))).rejects.toThrow(
+        "initializer 'w': the model's bytes are gone: their buffer was transferred while the model is in use — load a copy of them",
+      );
+    });
   });
 });
 

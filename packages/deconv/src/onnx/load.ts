@@ -18,7 +18,8 @@ export interface LoadOnnxOptions {
 /**
  * Loads an ONNX network: operator sets 7 to 27, the operators of convolutional networks.
  *
- * @param source the bytes of the file, or in Node its path; files with weights beside it are found by path only
+ * @param source the bytes of the file, or in Node its path; files with weights beside it are found by path only. Bytes are not copied but
+ *   read again when weights are wanted: leave them as they are while the model is in use, or give a copy
  * @throws DeconvError when the file is damaged, or uses what deconv has not: all missing operators are named at once
  * @example
  * ```ts no-run
@@ -61,7 +62,8 @@ export async function loadOnnx(
       : besideFile(path);
   const constants = new Map<string, Value>();
   for (const initializer of record.graph?.initializers ?? []) {
-    const { type, shape, values } = await initializerValues(initializer, external, path !== undefined);
+    const holding = path === undefined ? 'kept' : 'ours';
+    const { type, shape, values } = await initializerValues(initializer, external, holding);
     constants.set(initializer.name, { type, shape, constant: fromValues(values, shape) });
   }
   return new OnnxModel(graph, constants, record.metadata);

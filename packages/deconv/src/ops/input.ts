@@ -3,10 +3,18 @@
 import { currentBackend } from '../backends.js';
 import { refuse, show } from '../errors.js';
 import type { Shape } from '../shape.js';
-import { convert, type DType, dtypeOf, HostStorage, Tensor, type TypedArray } from '../tensor.js';
+import {
+  convert,
+  type DType,
+  dtypeOf,
+  HostStorage,
+  type Recipe,
+  Tensor,
+  type TypedArray,
+} from '../tensor.js';
 
 /** Uploads values just made; the array is taken over. */
-export function fromValues(values: TypedArray, shape: Shape): Tensor {
+export function fromValues(values: TypedArray | Recipe, shape: Shape): Tensor {
   return new Tensor(currentBackend().upload(values), shape);
 }
 

@@ -74,7 +74,7 @@ class DryBackend implements Backend {
     this.#ledger = ledger;
   }
 
-  upload(values: TypedArray): Storage {
+  upload(values: Parameters<Backend['upload']>[0]): Storage {
     return this.#real.upload(values);
   }
 

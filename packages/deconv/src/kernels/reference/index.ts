@@ -8,7 +8,7 @@ import { convert, HostStorage } from '../../tensor.js';
 /** The reference backend. Synchronous; values are ordinary typed arrays. */
 export const reference: Backend = {
   name: 'reference',
-  upload: (values) => new HostStorage(values),
+  upload: (values) => new HostStorage('make' in values ? values.make() : values),
   run({ reference: define, type }, inputs, attributes) {
     const values = define(
       inputs.map((storage) => storage.host()),

@@ -108,7 +108,7 @@ export class Engine {
   /** The number of a kernel as a command; it is made if nobody has wanted it before. Those that every engine knows need no `build`. */
   readonly commands = (name: string, build = this.#builds.get(name)): number => {
     const number = this.#number(name, build, 0);
-    if (number === undefined) throw new Error(`deconv: internal error: no command ${name}`);
+    if (number === undefined) throw new Error(`deconv: no command ${name}`);
     return number;
   };
 

@@ -10,15 +10,15 @@
  * An array that `host()` has handed out is the user's: it is never recycled, and since it may be written to, it is from
  * then on the only truth: each use by a kernel reads it anew.
  */
-import { allocate, type DType, dtypeOf, type Storage, type TypedArray } from '../../tensor.js';
+import { allocate, type DType, dtypeOf, type Recipe, type Storage, type TypedArray } from '../../tensor.js';
 import type { Block, Heap } from './heap.js';
 import { unfilled } from './platform.js';
 
-/** Values either in `array` or in `block`; in neither once they were released. It does not refer to its storage, so that the finaliser may hold it. */
+/** Values either in `array`, or how they are made, or in `block`; in neither once they were released. It does not refer to its storage, so that the finaliser may hold it. */
 interface Cell {
   readonly dtype: DType;
   readonly length: number;
-  array: TypedArray | undefined;
+  array: TypedArray | Recipe | undefined;
   block: Block | undefined;
   /** Packed forms of a weight, by plan; kept while the values cannot change unseen. */
   packed: Map<object, Block> | undefined;
@@ -64,7 +64,7 @@ function bytesOf(dtype: DType, length: number): number {
 }
 
 /** A cell of values in an array, or of none yet. */
-function cellOf(dtype: DType, length: number, array: TypedArray | undefined, small = false): Cell {
+function cellOf(dtype: DType, length: number, array: Cell['array'], small = false): Cell {
   return {
     dtype,
     length,
@@ -79,8 +79,8 @@ function cellOf(dtype: DType, length: number, array: TypedArray | undefined, sma
 
 /** The array of a cell that has no block. */
 function arrayOf({ array }: Cell): TypedArray {
-  if (array === undefined) throw new Error('deconv: internal error: released values are used');
-  return array;
+  if (array === undefined) throw new Error('deconv: released values are used');
+  return 'make' in array ? array.make() : array;
 }
 
 /** Keeps account of what is resident, and makes storages. */
@@ -105,9 +105,10 @@ export class Residency {
     this.#spare = spare;
   }
 
-  /** A storage around an array, which is taken over. */
-  fromArray(array: TypedArray): WasmStorage {
-    return new WasmStorage(this, cellOf(dtypeOf(array) as DType, array.length, array));
+  /** A storage around an array, which is taken over, or around how it is made. */
+  fromArray(array: TypedArray | Recipe): WasmStorage {
+    const dtype = dtypeOf(array) ?? (array as Recipe).dtype;
+    return new WasmStorage(this, cellOf(dtype, array.length, array));
   }
 
   /** A storage for a result, in linear memory; and its address. Its values are arbitrary at first. */
@@ -143,7 +144,8 @@ export class Residency {
   /** The address of values that are read this once, good until {@link settle}: values in an array stay there. */
   read(storage: Storage): number {
     const cell = this.#own(storage);
-    return cell?.block === undefined ? this.#visit(cell?.array ?? storage.host()) : this.address(storage);
+    if (cell === undefined || cell.block !== undefined) return this.address(storage);
+    return this.#visit((cell.array as Partial<Recipe>)?.bytes ?? arrayOf(cell));
   }
 
   /** The address of the packed form of a weight for a plan, good until {@link settle}; undefined if it is to be made. */
@@ -198,7 +200,8 @@ export class Residency {
   home(cell: Cell): TypedArray {
     if (cell.block !== undefined) cell.array = this.#copyOut(cell, cell.block);
     if (cell.block !== undefined || cell.packed !== undefined) this.#evict(cell);
-    return arrayOf(cell);
+    cell.array = arrayOf(cell);
+    return cell.array;
   }
 
   /** Gives back all that a cell has; an array in the user's hands stays theirs. */
@@ -229,7 +232,7 @@ export class Residency {
     this.#budget = Math.min(most, this.#budget + bytes);
   }
 
-  #visit(array: TypedArray): number {
+  #visit(array: ArrayBufferView): number {
     const block = this.take(array.byteLength);
     this.#passing.push(block);
     this.#copyIn(block, array);
@@ -251,7 +254,7 @@ export class Residency {
     return new (arraysOf(dtype))(this.heap.memory.buffer, block.at, length);
   }
 
-  #copyIn(block: Block, array: TypedArray): void {
+  #copyIn(block: Block, array: ArrayBufferView): void {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     new Uint8Array(this.heap.memory.buffer, block.at, bytes.length).set(bytes);
   }
