@@ -32,7 +32,7 @@ if (folder === undefined) {
 /** A tensor in a .pb file. */
 async function stored(path: string) {
   const record = readTensorRecord(readFileSync(path));
-  const { type, shape, values } = await initializerValues(record, () => new Uint8Array());
+  const { type, shape, values } = await initializerValues(record, () => new Uint8Array(), 'lent');
   return { name: record.name, type, shape, values };
 }
 
