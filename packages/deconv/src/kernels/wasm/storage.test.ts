@@ -5,6 +5,7 @@ import type { Backend } from '../../backend.js';
 import { convGeometry } from '../../geometry/conv.js';
 import type { Storage } from '../../tensor.js';
 import { reference } from '../reference/index.js';
+import { BUDGET } from './storage.js';
 
 describe('values that are made when they are wanted', () => {
   const weight = values(8 * 8 * 9, 1);
@@ -50,6 +51,22 @@ describe('values that are made when they are wanted', () => {
       expect(twice).toEqual(weight.map((value) => value + value));
     }
     expect(given.make).toHaveBeenCalledTimes(1);
+  });
+
+  it('are not made when their packed form has to give way, but when it is packed again', () => {
+    const given = recipe();
+    const w = alone.upload(given);
+    const before = convolved(alone, w, 12);
+    const shape = [2 ** 22];
+    const x = alone.upload(new Float32Array(shape[0]));
+    const attributes = { fn: 'add', aShape: shape, bShape: shape, shape } as const;
+    const held = Array.from({ length: Math.ceil(BUDGET / 2 ** 24) + 1 }, () =>
+      alone.run(operationOf('binary'), [x, x], attributes),
+    );
+    expect(given.make).toHaveBeenCalledTimes(1);
+    for (const storage of held) storage.release?.();
+    expect(convolved(alone, w, 12)).toEqual(before);
+    expect(given.make).toHaveBeenCalledTimes(2);
   });
 
   it('are an array of the user once it was handed out: what is written there counts', () => {

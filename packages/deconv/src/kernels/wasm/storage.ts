@@ -198,10 +198,15 @@ export class Residency {
 
   /** Moves a cell's values to an array, for the user's hands if so said, and leaves nothing behind. */
   home(cell: Cell): TypedArray {
-    if (cell.block !== undefined) cell.array = this.#copyOut(cell, cell.block);
-    if (cell.block !== undefined || cell.packed !== undefined) this.#evict(cell);
+    this.#leave(cell);
     cell.array = arrayOf(cell);
     return cell.array;
+  }
+
+  /** Copies a cell's values out, if they are nowhere else, and gives back its memory. */
+  #leave(cell: Cell): void {
+    if (cell.block !== undefined) cell.array = this.#copyOut(cell, cell.block);
+    if (cell.block !== undefined || cell.packed !== undefined) this.#evict(cell);
   }
 
   /** Gives back all that a cell has; an array in the user's hands stays theirs. */
@@ -294,7 +299,7 @@ export class Residency {
     for (const cell of this.#resident) {
       if (this.bytes <= bytes) return;
       if (this.#pinned.has(cell)) continue;
-      this.home(cell);
+      this.#leave(cell);
       cell.spilled = true;
     }
   }
