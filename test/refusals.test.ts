@@ -103,7 +103,7 @@ all('sizes', [
 all('padding', [
   [
     'padding',
-    "conv2d: padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME\" — names are lower case; for ONNX's SAME_LOWER use fromDialect('onnx', …)",
+    "conv2d: padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME\" — lower case; for ONNX's names use fromDialect('onnx', …)",
     conv({ padding: 'SAME' }),
   ],
   [
@@ -159,7 +159,7 @@ all('outputPadding and outputShape', [
   ],
   [
     'outputPadding',
-    'convTranspose2d: outputPadding and outputShape both set the output size; give one of them',
+    'convTranspose2d: outputPadding and outputShape both set the output size; give one',
     transposed({ stride: 2, outputPadding: 1, outputShape: [18, 18] }),
   ],
   [

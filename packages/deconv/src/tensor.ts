@@ -315,7 +315,7 @@ export class Tensor {
       refuse(
         'requiresGrad',
         'requiresGrad',
-        'requiresGrad can only be set on a leaf, this tensor is a result; use detach()',
+        'requiresGrad can only be set on a leaf, not on a result; use detach()',
       );
     }
     if (wanted && this.dtype !== 'float32' && this.dtype !== 'float64') {
@@ -344,7 +344,7 @@ export class Tensor {
     const node = this.#node;
     if (!node?.leaf) {
       if (value === null) return;
-      refuse('grad', 'grad', 'grad can only be set on a leaf that requires a gradient');
+      refuse('grad', 'grad', 'grad can only be set on a leaf with requiresGrad');
     }
     if (value !== null && !(value instanceof Tensor && alike(value, this))) {
       const got = value instanceof Tensor ? showKind(value) : show(value);
@@ -403,7 +403,7 @@ export class Tensor {
    * computed from, in their backward pass too.
    */
   assign(values: Tensor): void {
-    if (!this.isLeaf) refuse('assign', 'this', 'only a leaf can be assigned to, this tensor is a result');
+    if (!this.isLeaf) refuse('assign', 'this', 'only a leaf can be assigned to');
     if (!(values instanceof Tensor))
       refuse('assign', 'values', `values must be a tensor, got ${show(values)}`);
     if (!alike(values, this))

@@ -97,7 +97,7 @@ function refuseLarge({ engine }: Ground, op: Reading, g: ConvGeometry, bytes: nu
   refuse(
     op[0],
     'input',
-    `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(bytes)}; linear memory holds ${gibibytes(most)}`,
+    `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(bytes)}, work space aside; linear memory holds ${gibibytes(most)}`,
     'compute it in parts: fewer pictures at once, or tiles',
   );
 }
