@@ -311,9 +311,7 @@ describe('what a backward pass remembers', () => {
 
   it('refuses to assign to results, and other shapes and types', () => {
     const x = leaf(1, 2);
-    expect(() => mul(x, 2).assign(constant(1, 2))).toThrow(
-      'assign: only a leaf can be assigned to',
-    );
+    expect(() => mul(x, 2).assign(constant(1, 2))).toThrow('assign: only a leaf can be assigned to');
     expect(() => x.assign(constant(1))).toThrow('assign: values must be float64 [2], got float64 [1]');
     expect(() => x.assign(tensor([1, 2]))).toThrow('assign: values must be float64 [2], got float32 [2]');
     // @ts-expect-error not a tensor
