@@ -221,7 +221,7 @@ describe('values that were let go', () => {
     });
     expect(values(result)).toEqual([4, 8]);
     expect(() => kept[0].data).toThrow(
-      'tensor: this tensor [2] was disposed — by what made it; keep x.detach() of what is only passing through',
+      'tensor: this tensor [2] was disposed — by what made it; keep x.detach() of what passes through',
     );
     expect(String(kept[0])).toBe('Tensor([2], disposed)');
   });

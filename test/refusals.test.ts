@@ -103,7 +103,7 @@ all('sizes', [
 all('padding', [
   [
     'padding',
-    "conv2d: padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME\" — lower case; for ONNX's names use fromDialect('onnx', …)",
+    "conv2d: padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME\" — lower case; ONNX's names: fromDialect('onnx', …)",
     conv({ padding: 'SAME' }),
   ],
   [

@@ -299,7 +299,7 @@ describe('shapes too large for linear memory', () => {
       backend.run(operationOf('conv.inputGrad'), [x, w], { geometry: g, bias: false, average: false }),
     );
     expect(error.message).toBe(
-      'transposed convolution: [1, 1, 1048576] and [1, 1, 3] to [1, 1, 4294963203] take 16.00 GiB, work space aside; linear memory holds 4.00 GiB — compute it in parts: fewer pictures at once, or tiles',
+      'transposed convolution: [1, 1, 1048576] and [1, 1, 3] to [1, 1, 4294963203] take 16.00 GiB, work space aside; linear memory holds 4.00 GiB — compute it in parts: fewer pictures, or tiles',
     );
     expect(backend.engine.heap.used).toBe(used);
     expect(Array.from(conv(filled(8, 1), w, after).host())).toEqual(new Array(6).fill(3));

@@ -371,7 +371,7 @@ describe('grad as a property', () => {
     const y = mul(x, 2);
     expect(() => {
       y.requiresGrad = false;
-    }).toThrow('requiresGrad can only be set on a leaf, not on a result; use detach()');
+    }).toThrow('requiresGrad can only be set on a leaf, no result; use detach()');
     x.requiresGrad = false;
     expect(sub(x, 1).requiresGrad).toBe(false);
   });

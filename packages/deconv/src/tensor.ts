@@ -263,7 +263,7 @@ export class Tensor {
       'tensor',
       'this',
       `this tensor ${showShape(this.shape)} was disposed`,
-      storage && 'by what made it; keep x.detach() of what is only passing through',
+      storage && 'by what made it; keep x.detach() of what passes through',
     );
   }
 
@@ -315,7 +315,7 @@ export class Tensor {
       refuse(
         'requiresGrad',
         'requiresGrad',
-        'requiresGrad can only be set on a leaf, not on a result; use detach()',
+        'requiresGrad can only be set on a leaf, no result; use detach()',
       );
     }
     if (wanted && this.dtype !== 'float32' && this.dtype !== 'float64') {

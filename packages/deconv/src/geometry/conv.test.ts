@@ -197,7 +197,7 @@ describe('padding forms', () => {
   it.each([
     [
       'SAME_LOWER',
-      "padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME_LOWER\" — lower case; for ONNX's names use fromDialect('onnx', …)",
+      "padding must be an integer, one per axis, [before, after] per axis, 'valid' or 'same', got \"SAME_LOWER\" — lower case; ONNX's names: fromDialect('onnx', …)",
     ],
     [
       [1, 1, 2, 2],

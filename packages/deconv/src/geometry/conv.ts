@@ -108,7 +108,7 @@ export function readPadding(op: string, padding: unknown, rank: number): Pads {
   if (!Array.isArray(list)) {
     const hint =
       typeof padding === 'string' && /^(same|valid)/i.test(padding)
-        ? "lower case; for ONNX's names use fromDialect('onnx', …)"
+        ? "lower case; ONNX's names: fromDialect('onnx', …)"
         : undefined;
     return refuse(
       op,

@@ -430,7 +430,7 @@ describe('containers', () => {
     const x = randn([1, 2]);
     for (let call = 0; call < 2; call++) expect(net.forward(x).toArray()).toEqual([[2, 2]]);
     expect(x.data).toHaveLength(2);
-    expect(refusal(() => passing?.data)).toContain('keep x.detach() of what is only passing through');
+    expect(refusal(() => passing?.data)).toContain('keep x.detach() of what passes through');
     expect(passing).toBeInstanceOf(Tensor);
   });
 });

@@ -210,8 +210,9 @@ class Fuser {
         }
         return values;
       };
-      // In arrays: the weight goes to the engine when it is packed, and not before. Large ones only for that.
-      const values = 4 * size < KEPT_FROM ? make() : { dtype, length: size, make };
+      // In arrays: the weight goes to the engine when it is packed, and not before. Large ones are made only for that; not those of
+      // one channel to a group, which depthwise kernels read as they are, at every call.
+      const values = 4 * size < KEPT_FROM || shape[1] === 1 ? make() : { dtype, length: size, make };
       return { ...weight, constant: fromValues(values, shape) };
     });
     return { ...conv, inputs: [conv.inputs[0], scaled, bias] };

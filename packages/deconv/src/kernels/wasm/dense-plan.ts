@@ -139,7 +139,7 @@ export function planDense(
     if (input.plain) {
       origin = placeIn(p.inSize, box.from);
       // What other threads have made of a short plane is far away: fetched all at once, it does not hold up each product.
-      if (packFrom === Number.POSITIVE_INFINITY)
+      if (threads > 1 && packFrom === Number.POSITIVE_INFINITY)
         list.push('touch', rowAt(0), p.inChannels, 4 * product(p.inSize), box.size[2] / 16);
     } else input.pad(list, box, layout);
     // The part of the band that each class reaches.

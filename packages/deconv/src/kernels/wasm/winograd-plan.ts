@@ -255,7 +255,7 @@ export function planWinograd(
         const sums = [[BASE.work, outAt + place * outPlane], row, rows] as const;
         const b = [base, at + place * inPlane] as const;
         // What other threads have transformed is far away: fetched all at once, it does not hold up each product.
-        if (together) list.push('touch', b, 1, 0, inPlane / 64);
+        if (together && threads > 1) list.push('touch', b, 1, 0, inPlane / 64);
         const layer: Layer = (height) => sideBySide(height, nr, used, b, 0);
         // Rows that are zero throughout at this place are set to that: sums of nothing.
         const [first, last] = kinds.at(place).map((kind) => kind * count);

@@ -98,7 +98,7 @@ function refuseLarge({ engine }: Ground, op: Reading, g: ConvGeometry, bytes: nu
     op[0],
     'input',
     `${showShape(input)} and ${showShape(weight)} to ${showShape(output)} take ${gibibytes(bytes)}, work space aside; linear memory holds ${gibibytes(most)}`,
-    'compute it in parts: fewer pictures at once, or tiles',
+    'compute it in parts: fewer pictures, or tiles',
   );
 }
 
