@@ -201,10 +201,10 @@ describe('bombs', () => {
   };
 
   it('that state little are stopped when more comes out', () => {
+    // Made before: what making it takes is not what reading it takes.
+    const bomb = zip('(10,)');
     const before = process.memoryUsage().arrayBuffers;
-    expect(() => readNpz(zip('(10,)'))).toThrow(
-      'entry "a.npy" unpacks to more than the 138 bytes that it states',
-    );
+    expect(() => readNpz(bomb)).toThrow('entry "a.npy" unpacks to more than the 138 bytes that it states');
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 27);
   });
 
